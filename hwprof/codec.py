@@ -1,0 +1,63 @@
+"""Typed JSON for every value that leaves the process.
+
+One codec serves the table, the exchange files and the worker protocol. Decoding checks types and
+names the offending field; nothing in a file is ever executed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, get_args
+
+import msgspec
+import numpy as np
+
+T = TypeVar("T")
+
+
+class CodecError(ValueError):
+    """JSON that is malformed or does not have the expected shape."""
+
+
+def _encode_hook(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _decode_hook(kind: Any, value: Any) -> Any:
+    # The annotation is numpy.ndarray[shape, dtype[scalar]]: the scalar decides the dtype.
+    scalar = get_args(get_args(kind)[1])[0]
+    if not isinstance(value, list):
+        raise ValueError("expected a list of numbers")
+    array = np.asarray(value, dtype=scalar)
+    if array.ndim != 1:
+        raise ValueError("expected a flat list of numbers")
+    return array
+
+
+def to_json(value: Any) -> bytes:
+    """Compact JSON. Floats keep every digit, so that decoding gives back the same value."""
+    return msgspec.json.encode(value, enc_hook=_encode_hook)
+
+
+def to_builtins(value: Any) -> Any:
+    """The same content as plain dicts, lists, strings and numbers."""
+    return msgspec.to_builtins(value, enc_hook=_encode_hook)
+
+
+def from_json(text: bytes | str, kind: type[T]) -> T:
+    """Decode JSON into `kind`. Raises CodecError naming the field that does not fit."""
+    try:
+        return msgspec.json.decode(text, type=kind, dec_hook=_decode_hook)
+    except (msgspec.MsgspecError, ValueError, TypeError, UnicodeDecodeError) as error:
+        raise CodecError(str(error)) from error
+
+
+def from_builtins(value: Any, kind: type[T]) -> T:
+    """Build `kind` from plain dicts and lists. Raises CodecError as `from_json` does."""
+    try:
+        return msgspec.convert(value, kind, dec_hook=_decode_hook)
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+        raise CodecError(str(error)) from error

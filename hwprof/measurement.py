@@ -1,0 +1,200 @@
+"""The record of one measurement: raw samples with everything needed to believe or redo them.
+
+Statistics are never stored; they are derived from the samples on demand, so the two cannot disagree.
+Unless a name says otherwise: seconds, joules, bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from hwprof.device_spec import DeviceSpec
+from hwprof.graph import TensorSpec
+from hwprof.latency import Latency, summarise
+from hwprof.profile import Profile
+from hwprof.samples import Samples
+
+
+class WarningCode(StrEnum):
+    """Everything a measurement can warn about. The set is closed so that it can be filtered on."""
+
+    CONTENDED = "contended"
+    FEW_CLEAN_SAMPLES = "few clean samples"
+    NOISY = "noisy"
+    UNPINNED = "unpinned"
+    PERCENTILE_UNSUPPORTED = "percentile unsupported"
+    THROTTLED = "throttled"
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementWarning:
+    code: WarningCode
+    message: str
+
+
+class StopReason(StrEnum):
+    """Why sampling ended."""
+
+    PRECISION = "precision reached"
+    BUDGET = "budget used up"
+    STABLE_NOISE = "noise is stable above the target"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What was measured: a model with every input dimension decided."""
+
+    name: str
+    sha256: str
+    """Of the model file and, in order of name, its external-data files."""
+    inputs: tuple[TensorSpec, ...]
+    batch: int | None = None
+    """First dimension shared by the inputs, where there is one."""
+
+    @property
+    def key(self) -> str:
+        """Identity in a table: content hash and input shapes, never the file's name."""
+        shapes = ",".join(f"{t.name}:{t.describe()}" for t in self.inputs)
+        return f"{self.sha256[:16]}({shapes})"
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """One fresh process: set-up, first run and steady state are three different numbers."""
+
+    setup_s: float
+    """Opening the model in the runtime (graph optimisation and weight packing included)."""
+    first_run_s: float
+    warmup: Samples
+    steady: Samples
+    stop: StopReason
+    basis: str = ""
+    started_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory of the worker process. A field is None when unknown; `absent` then says why."""
+
+    baseline_rss_bytes: int | None = None
+    """Resident set with the runtime loaded and no model open."""
+    peak_rss_bytes: int | None = None
+    """Largest resident set from opening the model to the end of steady state."""
+    arena_peak_bytes: int | None = None
+    weights_bytes: int | None = None
+    planned_activation_bytes: int | None = None
+    """Peak of live activations, simulated from the optimised graph (not a measurement)."""
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """What the model added: peak resident set above the baseline."""
+        if self.peak_rss_bytes is None or self.baseline_rss_bytes is None:
+            return None
+        return self.peak_rss_bytes - self.baseline_rss_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyReading:
+    """Energy of `runs` runs inside one window, as the sensor gave it."""
+
+    sensor: str
+    domain: str
+    runs: int
+    window_s: float
+    gross_j: float
+    idle_window_s: float
+    idle_j: float
+    sample_period_s: float
+
+    @property
+    def gross_j_per_run(self) -> float:
+        return self.gross_j / self.runs
+
+    @property
+    def net_j_per_run(self) -> float:
+        """Gross minus what the same domain drew when idle for as long. May be negative."""
+        return (self.gross_j - self.idle_j * self.window_s / self.idle_window_s) / self.runs
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """A reading, or the reason there is none. Never an estimate."""
+
+    reading: EnergyReading | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Conditions of the measurement. None means that the system does not tell."""
+
+    hwprof_version: str
+    python_version: str
+    kernel: str
+    affinity: tuple[int, ...] | None = None
+    pinned: bool = False
+    governor: str | None = None
+    clock_hz_before: float | None = None
+    clock_hz_after: float | None = None
+    temperature_c_before: float | None = None
+    temperature_c_after: float | None = None
+    load_average_before: float | None = None
+    steal_share: float | None = None
+    """Share of processor time that the hypervisor gave to others during the measurement."""
+    throttle_events: int | None = None
+    memory_available_bytes: int | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+PlanValue = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One model on one device under one plan."""
+
+    id: str
+    run_id: str
+    """Shared by the measurements of one command or campaign."""
+    created_at: str
+    """UTC, ISO 8601."""
+    subject: Subject
+    device: DeviceSpec
+    plan: Mapping[str, PlanValue]
+    restarts: tuple[Restart, ...]
+    memory: Memory
+    energy: Energy
+    provenance: Provenance
+    warnings: tuple[MeasurementWarning, ...] = ()
+    profile: Profile | None = None
+    source: str = "measured"
+    """`measured`, `imported`, `interpolated` or `predicted`: never mixed silently."""
+
+    def __post_init__(self) -> None:
+        if not self.restarts:
+            raise ValueError("a measurement needs at least one restart")
+
+    @property
+    def latency(self) -> Latency:
+        """Statistics of the steady state, derived from the samples now."""
+        return summarise([r.steady for r in self.restarts], self.device.threads)
+
+    def warned(self, code: WarningCode) -> bool:
+        return any(w.code is code for w in self.warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A measurement that did not come about, kept beside those that did."""
+
+    id: str
+    run_id: str
+    created_at: str
+    subject: str
+    """Model path or name as the caller gave it."""
+    device: str
+    reason: str
+    """One sentence, the last words being the next action."""

@@ -1,0 +1,125 @@
+"""Raw timings, and which of them may be believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+class Basis(StrEnum):
+    """Which figure of a sample the statistics are made of."""
+
+    WALL_CLEAN = "wall, clean"
+    """Wall time of the runs that were never interrupted."""
+    CPU_TIME = "cpu time"
+    """CPU time of the one running thread: used when hardly any run went uninterrupted."""
+    WALL_ALL = "wall, all"
+    """Wall time of every run: interruptions could not be told, or could not be undone."""
+
+
+# Fewer clean samples than this, or a smaller share, cannot carry a lower quartile: the few runs
+# that escaped interruption are then the short ones, not typical ones.
+MIN_CLEAN = 8
+MIN_CLEAN_SHARE = 0.10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Timings of consecutive runs, seconds per run, shape `[n]`.
+
+    `cpu_s` is the CPU time of the timing thread; `switches` counts involuntary context switches
+    during the sample. Either is None where the system has no such counter. Each sample times
+    `loops` runs back to back and holds their mean.
+    """
+
+    wall_s: FloatArray
+    cpu_s: FloatArray | None = None
+    switches: IntArray | None = None
+    loops: int = 1
+
+    def __post_init__(self) -> None:
+        # Arrays arrive from JSON and SQLite too, so shape and sign are checked here, once.
+        if self.wall_s.ndim != 1:
+            raise ValueError(f"wall_s must have shape [n], got {self.wall_s.shape}")
+        for name in ("cpu_s", "switches"):
+            column = getattr(self, name)
+            if column is not None and column.shape != self.wall_s.shape:
+                raise ValueError(f"{name} must have shape {self.wall_s.shape}, got {column.shape}")
+        if self.loops < 1:
+            raise ValueError(f"loops must be at least 1, got {self.loops}")
+        if not np.all(np.isfinite(self.wall_s)) or np.any(self.wall_s < 0):
+            raise ValueError("wall_s must be finite and not negative")
+
+    def __len__(self) -> int:
+        return int(self.wall_s.size)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Samples):
+            return NotImplemented
+        return (
+            self.loops == other.loops
+            and np.array_equal(self.wall_s, other.wall_s)
+            and _same(self.cpu_s, other.cpu_s)
+            and _same(self.switches, other.switches)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def clean(self) -> BoolArray | None:
+        """Mask of the samples during which nobody took the processor away; None if unknown."""
+        return None if self.switches is None else self.switches == 0
+
+    @property
+    def clean_share(self) -> float | None:
+        clean = self.clean
+        return None if clean is None or not len(self) else float(clean.mean())
+
+    def basis(self, threads: int) -> Basis:
+        """The most trustworthy basis these samples allow for a run on `threads` threads."""
+        clean = self.clean
+        if clean is None:
+            return Basis.WALL_ALL
+        if clean.sum() >= MIN_CLEAN and clean.mean() >= MIN_CLEAN_SHARE:
+            return Basis.WALL_CLEAN
+        # With several threads the caller's CPU time is not the run's duration (20 % off).
+        if threads == 1 and self.cpu_s is not None:
+            return Basis.CPU_TIME
+        return Basis.WALL_ALL
+
+    def values(self, basis: Basis) -> FloatArray:
+        """The timings that `basis` selects, seconds, shape `[m]` with m <= n."""
+        if basis is Basis.WALL_CLEAN and self.clean is not None:
+            return self.wall_s[self.clean]
+        if basis is Basis.CPU_TIME and self.cpu_s is not None:
+            return self.cpu_s
+        return self.wall_s
+
+    @staticmethod
+    def concatenate(parts: list[Samples]) -> Samples:
+        """All samples of `parts` in order. Raises ValueError when their `loops` differ."""
+        if not parts:
+            return Samples(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
+        if len({part.loops for part in parts}) > 1:
+            raise ValueError("samples of different loop counts cannot be joined")
+        cpu = [part.cpu_s for part in parts if part.cpu_s is not None]
+        switches = [part.switches for part in parts if part.switches is not None]
+        return Samples(
+            np.concatenate([part.wall_s for part in parts]),
+            np.concatenate(cpu) if len(cpu) == len(parts) else None,
+            np.concatenate(switches) if len(switches) == len(parts) else None,
+            parts[0].loops,
+        )
+
+
+def _same(a: NDArray[np.generic] | None, b: NDArray[np.generic] | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return np.array_equal(a, b)
