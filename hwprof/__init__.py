@@ -1,3 +1,69 @@
-"""hwprof: what a neural network costs on a piece of hardware."""
+"""hwprof: what a neural network costs on a piece of hardware.
 
-__version__ = "0.1.0"
+Importing this package loads nothing else: each public name is imported when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hwprof.version import __version__
+
+if TYPE_CHECKING:
+    from hwprof.errors import (
+        DeviceError,
+        HwprofError,
+        MeasurementError,
+        ModelError,
+        OptionError,
+        TableError,
+    )
+    from hwprof.lut import Table
+    from hwprof.measurement import Failure, Measurement
+    from hwprof.profiler.api import measure
+    from hwprof.profiler.compare import compare_now, compare_stored
+    from hwprof.profiler.plan import Plan
+
+_HOMES = {
+    "DeviceError": "hwprof.errors",
+    "Failure": "hwprof.measurement",
+    "HwprofError": "hwprof.errors",
+    "Measurement": "hwprof.measurement",
+    "MeasurementError": "hwprof.errors",
+    "ModelError": "hwprof.errors",
+    "OptionError": "hwprof.errors",
+    "Plan": "hwprof.profiler.plan",
+    "Table": "hwprof.lut",
+    "TableError": "hwprof.errors",
+    "compare_now": "hwprof.profiler.compare",
+    "compare_stored": "hwprof.profiler.compare",
+    "measure": "hwprof.profiler.api",
+}
+
+__all__ = [
+    "DeviceError",
+    "Failure",
+    "HwprofError",
+    "Measurement",
+    "MeasurementError",
+    "ModelError",
+    "OptionError",
+    "Plan",
+    "Table",
+    "TableError",
+    "__version__",
+    "compare_now",
+    "compare_stored",
+    "measure",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'hwprof' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 import numpy as np
+from msgspec import Raw as Raw  # a part of a document that is decoded later
 
 T = TypeVar("T")
 
@@ -29,12 +30,11 @@ def _encode_hook(value: Any) -> Any:
 def _decode_hook(kind: Any, value: Any) -> Any:
     # The annotation is numpy.ndarray[shape, dtype[scalar]]: the scalar decides the dtype.
     scalar = get_args(get_args(kind)[1])[0]
-    if not isinstance(value, list):
-        raise ValueError("expected a list of numbers")
-    array = np.asarray(value, dtype=scalar)
-    if array.ndim != 1:
-        raise ValueError("expected a flat list of numbers")
-    return array
+    # NumPy would take "1.5", null and true for numbers too, and cut 1.5 down to an integer.
+    wanted = (int,) if np.issubdtype(scalar, np.integer) else (int, float)
+    if not isinstance(value, list) or any(type(item) not in wanted for item in value):
+        raise ValueError(f"expected a flat list of {'integers' if len(wanted) == 1 else 'numbers'}")
+    return np.asarray(value, dtype=scalar)
 
 
 def to_json(value: Any) -> bytes:
@@ -51,7 +51,7 @@ def from_json(text: bytes | str, kind: type[T]) -> T:
     """Decode JSON into `kind`. Raises CodecError naming the field that does not fit."""
     try:
         return msgspec.json.decode(text, type=kind, dec_hook=_decode_hook)
-    except (msgspec.MsgspecError, ValueError, TypeError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise CodecError(str(error)) from error
 
 
@@ -59,5 +59,5 @@ def from_builtins(value: Any, kind: type[T]) -> T:
     """Build `kind` from plain dicts and lists. Raises CodecError as `from_json` does."""
     try:
         return msgspec.convert(value, kind, dec_hook=_decode_hook)
-    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise CodecError(str(error)) from error

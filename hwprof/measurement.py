@@ -1,6 +1,6 @@
 """The record of one measurement: raw samples with everything needed to believe or redo them.
 
-Statistics are never stored; they are derived from the samples on demand, so the two cannot disagree.
+Statistics are never stored: they are derived from the samples, so the two cannot disagree.
 Unless a name says otherwise: seconds, joules, bytes.
 """
 

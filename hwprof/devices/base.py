@@ -1,11 +1,16 @@
-"""What a device must be able to do. It times; it never decides how often, nor computes statistics."""
+"""What a device must be able to do.
+
+It times; it never decides how often, nor computes statistics.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from hwprof.device_spec import DeviceSpec
 from hwprof.measurement import Memory, Subject
@@ -19,6 +24,27 @@ class Model:
 
     path: Path
     subject: Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether a device can be used here; `reason` says why not."""
+
+    ok: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfiledRun:
+    """A profile and what else the runtime told while profiling.
+
+    The memory figures come from the profiled session, not from the timed one.
+    """
+
+    profile: Profile
+    arena_peak_bytes: int | None = None
+    weights_bytes: int | None = None
+    planned_activation_bytes: int | None = None
 
 
 class Session(ABC):
@@ -42,9 +68,10 @@ class Session(ABC):
         """Memory since the session was opened. Raises nothing: unknown figures are absent."""
 
     @abstractmethod
-    def profile(self, runs: int) -> Profile:
-        """Profile `runs` runs, with `node_cost_s` left None.
+    def profile(self, runs: int) -> ProfiledRun:
+        """Profile `runs` runs, with the profile's `node_cost_s` left None.
 
+        No timing may be asked for afterwards: the runtime may reopen the model to profile it.
         Raises DeviceError when the runtime has no per-kernel profile.
         """
 
@@ -52,7 +79,7 @@ class Session(ABC):
     def close(self) -> None:
         """Free the session. Calling it again does nothing."""
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -65,7 +92,24 @@ class Session(ABC):
 
 
 class Device(ABC):
-    """A runtime on some hardware, with its settings decided."""
+    """A runtime on some hardware, with its settings decided.
+
+    A backend is a subclass found through the entry-point group `hwprof.devices`; it imports its
+    runtime inside `availability`, `spec` and `open`, never at module level.
+    """
+
+    @classmethod
+    @abstractmethod
+    def availability(cls) -> Availability:
+        """Whether the runtime and the hardware are here. Raises nothing."""
+
+    @classmethod
+    @abstractmethod
+    def create(cls, options: Mapping[str, str]) -> Device:
+        """Build a device from the options of `NAME:key=value,...`.
+
+        Raises OptionError for an unknown option or value, naming what is allowed.
+        """
 
     @property
     @abstractmethod

@@ -1,0 +1,50 @@
+# `make demo` and `make test` work on a fresh machine: each sets up what it needs first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+BENCH_READY := $(VENV)/.ready-bench
+
+.PHONY: help setup test lint demo bench clean
+
+help:
+	@echo "make demo   measure real models into a table, show, export and compare them"
+	@echo "make test   lint, types, import rules and every test"
+	@echo "make lint   ruff, mypy and import-linter alone"
+	@echo "make bench  every figure that the README quotes (about 15 minutes, wants a quiet machine)"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+# PyTorch is only a peer to measure against; nothing in hwprof needs it.
+$(BENCH_READY): $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+	touch $@
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered --sort=cover
+
+demo: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
+
+bench: $(BENCH_READY)
+	$(BIN)/python scripts/bench_start.py
+	$(BIN)/python scripts/bench_contention.py
+	$(BIN)/python scripts/bench_additivity.py
+	$(BIN)/python scripts/bench_measure.py
+	$(BIN)/python scripts/bench_headline.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

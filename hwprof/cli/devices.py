@@ -1,0 +1,48 @@
+"""`hwprof devices` and `hwprof doctor`."""
+
+from __future__ import annotations
+
+import click
+
+from hwprof.cli.options import json_option
+
+
+@click.command()
+@json_option
+def devices(as_json: bool) -> None:
+    """List the devices that can be measured on, and why others cannot."""
+    from hwprof.devices.registry import available
+
+    listed = available()
+    if as_json:
+        from hwprof.cli.documents import print_json
+
+        print_json(listed)
+        return
+    for device in listed:
+        state = "available" if device.available else f"unavailable, because {device.reason}"
+        click.echo(f"{device.name:24s} {state}")
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Say what on this machine will hurt a measurement, and how to mend it.
+
+    Exits with 1 when something makes measuring impossible.
+    """
+    from hwprof.profiler.doctor import Status, diagnose
+
+    findings = diagnose()
+    if as_json:
+        from hwprof.cli.documents import print_json
+
+        print_json(findings)
+    else:
+        colours = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
+        for finding in findings:
+            mark = click.style(f"{finding.status.value:7s}", fg=colours.get(finding.status))
+            click.echo(f"{mark} {finding.check:20s} {finding.message}")
+            if finding.fix:
+                click.echo(f"{'':28s} mend: {finding.fix}")
+    return int(any(finding.status is Status.FAIL for finding in findings))

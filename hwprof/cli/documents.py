@@ -1,0 +1,144 @@
+"""The JSON documents that commands print. Seconds, joules and bytes throughout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from hwprof.codec import to_builtins, to_json
+from hwprof.measurement import Measurement
+from hwprof.opcosts import bytes_moved, flops
+from hwprof.profile import Profile
+from hwprof.profiler.compare import Comparison
+
+
+def print_json(document: Any) -> None:
+    """One indented JSON document on standard output."""
+    import json
+
+    click.echo(json.dumps(json.loads(to_json(document)), indent=2))
+
+
+def latency_document(measurement: Measurement) -> dict[str, Any]:
+    """`latency_s` of a result."""
+    latency = measurement.latency
+    return {
+        "p25": latency.p25_s,
+        "median": latency.median_s,
+        "min": latency.min_s,
+        "mean": latency.mean_s,
+        "ci95": latency.ci95_s,
+        "n": latency.n,
+        "n_used": latency.n_used,
+        "clean_share": latency.clean_share,
+        "basis": latency.basis.value,
+        "headline": "p25",
+        "percentiles": {f"p{p * 100:g}": v for p, v in latency.percentiles_s.items()},
+    }
+
+
+def kernel_documents(profile: Profile | None) -> list[dict[str, Any]]:
+    """One entry per distinct kernel, in order of first appearance."""
+    if profile is None:
+        return []
+    groups: dict[str, list[int]] = {}
+    for index, occurrence in enumerate(profile.occurrences):
+        groups.setdefault(occurrence.kernel.key, []).append(index)
+    documents = []
+    for key, members in groups.items():
+        occurrences = [profile.occurrences[i] for i in members]
+        kernel = occurrences[0].kernel
+        latencies = [profile.latency_s(o) for o in occurrences]
+        known = [value for value in latencies if value is not None]
+        moved = bytes_moved(kernel)
+        documents.append(
+            {
+                "key": key,
+                "op": kernel.op,
+                "domain": kernel.domain,
+                "count": len(members),
+                "latency_s": sum(known) / len(known) if len(known) == len(members) else None,
+                "flops": flops(kernel),
+                "bytes": None if moved is None else to_builtins(moved),
+                "input_shapes": [None if t is None else list(t.shape) for t in kernel.inputs],
+                "output_shapes": [None if t is None else list(t.shape) for t in kernel.outputs],
+                "source_nodes": [list(o.source_nodes) for o in occurrences],
+            }
+        )
+    return documents
+
+
+def unknown_ops(profile: Profile | None) -> list[str]:
+    """Operators whose FLOPs are not known, by name."""
+    if profile is None:
+        return []
+    return sorted({o.kernel.op for o in profile.occurrences if flops(o.kernel) is None})
+
+
+def per_op_reason(measurement: Measurement) -> str:
+    """Why kernels or their latencies are missing; empty when they are not."""
+    details = measurement.provenance.details
+    if measurement.profile is None:
+        if not measurement.plan.get("per_op", False):
+            return "per-op was not asked for"
+        return details.get("per_op", "the record holds no profile")
+    if measurement.profile.node_cost_s is None:
+        return details.get("node_cost", "the profiler's own cost is not known")
+    return ""
+
+
+def measurement_document(measurement: Measurement) -> dict[str, Any]:
+    """A result as `hwprof measure --json` prints it."""
+    device, memory, profile = measurement.device, measurement.memory, measurement.profile
+    reading = measurement.energy.reading
+    return {
+        "model": measurement.subject.name,
+        "sha256": measurement.subject.sha256,
+        "id": measurement.id,
+        "run_id": measurement.run_id,
+        "created_at": measurement.created_at,
+        "source": measurement.source,
+        "inputs": [
+            {"name": t.name, "dtype": t.dtype, "shape": list(t.shape)}
+            for t in measurement.subject.inputs
+        ],
+        "batch": measurement.subject.batch,
+        "device": {
+            "slug": device.slug,
+            "fingerprint": device.fingerprint,
+            **to_builtins(device),
+        },
+        "latency_s": latency_document(measurement),
+        "setup_s": [r.setup_s for r in measurement.restarts],
+        "first_run_s": [r.first_run_s for r in measurement.restarts],
+        "stop": [r.stop.value for r in measurement.restarts],
+        "peak_memory_bytes": memory.peak_bytes,
+        "memory": to_builtins(memory),
+        "energy_j": None if reading is None else reading.gross_j_per_run,
+        "energy_net_j": None if reading is None else reading.net_j_per_run,
+        "energy_reason": measurement.energy.reason,
+        "energy": None if reading is None else to_builtins(reading),
+        "kernels": kernel_documents(profile),
+        "kernels_total_s": None if profile is None else profile.total_s(),
+        "kernels_reason": per_op_reason(measurement),
+        "unknown_ops": unknown_ops(profile),
+        "uncovered_nodes": [] if profile is None else list(profile.uncovered),
+        "profiler_node_cost_s": None if profile is None else profile.node_cost_s,
+        "warnings": to_builtins(measurement.warnings),
+        "plan": dict(measurement.plan),
+        "provenance": to_builtins(measurement.provenance),
+    }
+
+
+def comparison_document(comparison: Comparison) -> dict[str, Any]:
+    """A comparison as `hwprof compare --json` prints it."""
+    return {
+        "ratio": comparison.ratio,
+        "ci95": comparison.ci95,
+        "different": comparison.different,
+        "method": comparison.method,
+        "notes": list(comparison.notes),
+        "a": measurement_document(comparison.a),
+        "b": measurement_document(comparison.b),
+    }

@@ -1,0 +1,105 @@
+"""The laws that every device keeps. Plugin authors run them against their own backend.
+
+    from hwprof.devices.contract import check_device
+    check_device(MyDevice.create({}), model)
+
+Each law raises AssertionError with a sentence. Nothing here depends on a test framework.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwprof.codec import from_json, to_json
+from hwprof.device_spec import DeviceSpec
+from hwprof.devices.base import Availability, Device, Model
+from hwprof.errors import DeviceError, HwprofError, MeasurementError, OptionError
+
+SAMPLES = 3
+PROFILED = 4
+
+
+def law(holds: bool, sentence: str) -> None:
+    """Raise AssertionError(sentence) unless `holds`."""
+    if not holds:
+        raise AssertionError(sentence)
+
+
+def check_backend(backend: type[Device]) -> None:
+    """Laws of the class: it says whether it is available, and refuses unknown options."""
+    law(isinstance(backend.availability(), Availability), "availability() gives an Availability")
+    try:
+        backend.create({"no-such-option": "1"})
+    except (OptionError, DeviceError) as error:
+        law("\n" not in str(error), "an error is one line")
+    else:
+        raise AssertionError("create() refuses an unknown option with OptionError")
+
+
+def check_spec(device: Device) -> None:
+    """Laws of the spec: it is stable, survives JSON, and names a device."""
+    spec = device.spec
+    law(spec == device.spec, "spec is the same each time it is asked for")
+    law(from_json(to_json(spec), DeviceSpec) == spec, "spec survives JSON")
+    law(bool(spec.slug) and spec.slug == spec.slug.lower(), "slug is lower case and not empty")
+    law(spec.threads >= 1, "threads is at least 1")
+
+
+def check_timing(device: Device, model: Model) -> None:
+    """Laws of a session's timings."""
+    with device.open(model) as session:
+        law(session.setup_s >= 0, "setup_s is not negative")
+        samples = session.time(SAMPLES)
+        law(len(samples) == SAMPLES, "time(n) gives n samples")
+        law(bool(np.all(samples.wall_s > 0)), "a run takes time")
+        law(session.time(1, 2).loops == 2, "samples say how many loops they hold")
+        memory = session.memory()
+        known = [memory.peak_rss_bytes, memory.baseline_rss_bytes]
+        law(all(value is None or value > 0 for value in known), "no zero passes for memory")
+        law(
+            memory.peak_rss_bytes is not None or "peak_rss_bytes" in memory.absent,
+            "an absent peak has a reason",
+        )
+        session.close()
+        session.close()
+        try:
+            session.time(1)
+        except MeasurementError:
+            return
+        raise AssertionError("a closed session refuses to time with MeasurementError")
+
+
+def check_profile(device: Device, model: Model) -> None:
+    """Laws of a profile: raw, complete, and honest about what it covers."""
+    with device.open(model) as session:
+        session.time(1)
+        try:
+            profile = session.profile(PROFILED).profile
+        except DeviceError as error:
+            law("\n" not in str(error), "a device without profile says so in one line")
+            return
+    law(profile.node_cost_s is None, "a device does not estimate its profiler's cost")
+    law(len(profile.run_wall_s) == PROFILED, "profile(n) keeps n runs")
+    law(bool(profile.occurrences), "a profile names kernels")
+    covered = [node for o in profile.occurrences for node in o.source_nodes]
+    law(len(covered) == len(set(covered)), "a source node belongs to one kernel at most")
+    law(not set(covered) & set(profile.uncovered), "no node is both covered and not")
+
+
+def check_bad_model(device: Device, broken: Model) -> None:
+    """A model that cannot run is refused in one sentence of ours."""
+    try:
+        with device.open(broken) as session:
+            session.time(1)
+    except HwprofError as error:
+        law("\n" not in str(error), "an error is one line")
+        return
+    raise AssertionError("a model that cannot run raises an HwprofError")
+
+
+def check_device(device: Device, model: Model) -> None:
+    """Every law that needs only a device and a model that it runs."""
+    check_backend(type(device))
+    check_spec(device)
+    check_timing(device, model)
+    check_profile(device, model)

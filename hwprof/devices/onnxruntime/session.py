@@ -1,0 +1,147 @@
+"""A model opened in ONNX Runtime: timing it, and profiling it in a second session."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hwprof.devices.base import Model, ProfiledRun, Session
+from hwprof.devices.host import peak_rss_bytes
+from hwprof.devices.inputs import random_input
+from hwprof.devices.timing import time_runs
+from hwprof.errors import DeviceError, MeasurementError
+from hwprof.measurement import Memory
+from hwprof.samples import Samples
+
+# Runs before the profiled ones count: the first allocates the arena, the second settles it.
+PROFILE_WARMUP = 2
+
+
+def session_options(runtime: ModuleType, level: str, threads: int, spin: bool) -> Any:
+    """SessionOptions for one of our settings."""
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = getattr(runtime.GraphOptimizationLevel, level)
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spin else "0")
+    options.log_severity_level = 4
+    return options
+
+
+class OnnxRuntimeSession(Session):
+    """One model in one ONNX Runtime session, fed the same random inputs at every run."""
+
+    def __init__(
+        self,
+        runtime: ModuleType,
+        model: Model,
+        settings: tuple[str, int, bool],
+        provider: str,
+        opened: Any,
+        setup_s: float,
+        memory_before: tuple[int | None, str],
+    ) -> None:
+        self._runtime = runtime
+        self._model = model
+        self._settings = settings
+        self._provider = provider
+        self._opened = opened
+        self._setup_s = setup_s
+        self._baseline, self._memory_reason = memory_before
+        self._feed = {t.name: random_input(t) for t in model.subject.inputs}
+
+    @property
+    def setup_s(self) -> float:
+        return self._setup_s
+
+    def _run(self) -> object:
+        return self._opened.run(None, self._feed)
+
+    def _time(self, samples: int, loops: int) -> Samples:
+        if self._opened is None:
+            raise MeasurementError("the session is closed; open the model again to time it")
+        try:
+            return time_runs(self._run, samples, loops, self._settings[1])
+        except MemoryError as error:
+            raise MeasurementError(
+                f"'{self._model.path.name}' ran out of memory; use a smaller --batch or --shape"
+            ) from error
+        except Exception as error:  # the binding raises a dozen types with no common base
+            from hwprof.devices.onnxruntime.device import short_reason
+
+            raise MeasurementError(
+                f"'{self._model.path.name}' opens but does not run: {short_reason(error)}; "
+                "check the --shape given for its inputs"
+            ) from error
+
+    def time(self, samples: int, loops: int = 1) -> Samples:
+        return self._time(samples, loops)
+
+    def memory(self) -> Memory:
+        peak = peak_rss_bytes()
+        absent = {}
+        if self._memory_reason:
+            absent["baseline_rss_bytes"] = self._memory_reason
+        if peak.bytes is None:
+            absent["peak_rss_bytes"] = peak.reason
+        return Memory(baseline_rss_bytes=self._baseline, peak_rss_bytes=peak.bytes, absent=absent)
+
+    def profile(self, runs: int) -> ProfiledRun:
+        # Imported here: it brings onnx, which timing does not need.
+        from hwprof.devices.onnxruntime.kernels import build_profile
+
+        # The timed session goes first: two copies of the weights may not fit.
+        self.close()
+        level, threads, spin = self._settings
+        with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
+            optimised = Path(folder, "optimised.onnx")
+            options = session_options(self._runtime, level, threads, spin)
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(folder, "trace"))
+            options.optimized_model_filepath = str(optimised)
+            # Weights go to a side file, which is never read back.
+            for key, value in (
+                ("session.optimized_model_external_initializers_file_name", "weights.bin"),
+                ("session.optimized_model_external_initializers_min_size_in_bytes", "1024"),
+            ):
+                options.add_session_config_entry(key, value)
+            try:
+                self._opened = self._runtime.InferenceSession(
+                    str(self._model.path), options, providers=[self._provider]
+                )
+            except Exception as error:  # as in open: no common base; a full disk arrives here
+                raise DeviceError(
+                    f"onnxruntime could not profile '{self._model.path.name}': {error}; "
+                    "free some space in the temporary folder, or use --no-per-op"
+                ) from error
+            self._time(PROFILE_WARMUP, 1)
+            timed = self._time(runs, 1)
+            trace = Path(self._opened.end_profiling())
+            self.close()
+            profile, extras = build_profile(
+                self._model.path,
+                optimised,
+                trace,
+                runs=runs,
+                run_wall_s=timed.wall_s,
+                run_switches=timed.switches,
+            )
+        strangers = sorted(set(extras.providers) - {self._provider})
+        if strangers:
+            raise DeviceError(
+                f"{strangers[0]} ran some nodes of '{self._model.path.name}' instead of "
+                f"{self._provider}; the figures would not be this device's"
+            )
+        return ProfiledRun(
+            profile,
+            extras.arena_peak_bytes,
+            extras.weights_bytes,
+            extras.planned_activation_bytes,
+        )
+
+    def close(self) -> None:
+        self._opened = None
+        gc.collect()

@@ -1,0 +1,302 @@
+"""Reads the JSON profile that ONNX Runtime writes, and tells nested kernels from their callers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwprof.devices.onnxruntime.elements import traced_dtype
+from hwprof.errors import MeasurementError
+from hwprof.samples import FloatArray, IntArray
+
+_SUFFIX = "_kernel_time"
+_EXECUTE = "SequentialExecutor::Execute"
+_CONTROL_FLOW = frozenset({"If", "Loop", "Scan"})
+
+
+@dataclass(frozen=True, slots=True)
+class TracedTensor:
+    """Type and shape of a tensor as a kernel met it."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NodeTrace:
+    """What the profiler recorded about one node; a nested node that met several shapes has several.
+
+    `inputs` lacks the optional inputs that were left out, the tensors that are no plain tensors,
+    and every weight that the kernel packed for itself when the session was opened.
+    """
+
+    name: str
+    op: str
+    provider: str
+    node_index: int | None
+    """The runtime's own number: unique in the main graph, not between subgraphs."""
+    inputs: tuple[TracedTensor, ...]
+    outputs: tuple[TracedTensor, ...]
+    durations_s: FloatArray
+    """Shape `[r]`, seconds: all calls in a run, without the nodes that ran inside it."""
+    calls: IntArray
+    """Shape `[r]`: how often it ran in each run."""
+    parent: int | None = None
+    """Position in `Trace.nodes` of the If, Loop or Scan that ran it."""
+    branch: int = 0
+    """Which of the distinct subgraphs of the parent it belongs to, numbered as met."""
+    slot: int = 0
+    """Its place in the execution order of its graph."""
+    memory: Mapping[str, int] = field(default_factory=dict)
+    """The arena's figures (`mem_in_use_peak`, ...) after its last call, bytes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """The last `r` runs of a profiled session; nodes in execution order, callers first."""
+
+    nodes: tuple[NodeTrace, ...]
+    run_s: FloatArray
+    """Shape `[r]`, seconds: what the profiler recorded for each whole run."""
+
+    @property
+    def arena_peak_bytes(self) -> int | None:
+        """Largest amount of arena memory in use, weights in the arena included."""
+        peaks = [n.memory["mem_in_use_peak"] for n in self.nodes if "mem_in_use_peak" in n.memory]
+        return max(peaks, default=None)
+
+
+@dataclass(slots=True, eq=False)
+class _Event:
+    """A finished node, or a finished pass through a graph (`op` is then `_EXECUTE`)."""
+
+    name: str
+    op: str
+    args: Mapping[str, Any]
+    start_us: int
+    duration_us: int
+    children: list[_Event] = field(default_factory=list)
+
+    @property
+    def self_us(self) -> int:
+        nested = sum(
+            grandchild.duration_us
+            for child in self.children
+            for grandchild in (child.children if child.op == _EXECUTE else [child])
+        )
+        return self.duration_us - nested
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """A node summed over calls and runs, while the runs are being read."""
+
+    event: _Event
+    position: int
+    parent: int | None
+    branch: int
+    slot: int
+    durations_s: FloatArray
+    calls: IntArray
+
+    def finish(self, path: Path) -> NodeTrace:
+        args = self.event.args
+        index = str(args.get("node_index", ""))
+        return NodeTrace(
+            name=self.event.name,
+            op=self.event.op,
+            provider=str(args.get("provider", "")),
+            node_index=int(index) if index.isdigit() else None,
+            inputs=_tensors(args.get("input_type_shape"), path),
+            outputs=_tensors(args.get("output_type_shape"), path),
+            durations_s=self.durations_s,
+            calls=self.calls,
+            parent=self.parent,
+            branch=self.branch,
+            slot=self.slot,
+            memory={
+                name: int(value)
+                for name, value in args.items()
+                if name.startswith("mem_") and str(value).lstrip("-").isdigit()
+            },
+        )
+
+
+class _Sums:
+    """Sums nodes over calls and runs; entries keep the order in which they were first met."""
+
+    def __init__(self, runs: int) -> None:
+        self.runs = runs
+        self.entries: dict[object, _Entry] = {}
+        self._branches: dict[object, dict[object, int]] = {}
+
+    def add(
+        self,
+        graph_pass: _Event,
+        run: int,
+        identity: tuple[object, ...],
+        parent: int | None = None,
+        branch: int = 0,
+    ) -> None:
+        """Add one pass through a graph, and every pass inside its nodes."""
+        seen: dict[object, int] = {}
+        for slot, event in enumerate(graph_pass.children):
+            who = (event.args.get("node_index"), event.name, event.op)
+            seen[who] = seen.get(who, 0) + 1
+            key: tuple[object, ...] = (*identity, *who, seen[who])
+            outer = key
+            if parent is not None:
+                # Shapes may change from one turn of a loop to the next, and decide the cost.
+                key = (*key, str(event.args.get("input_type_shape")))
+            entry = self.entries.get(key)
+            if entry is None:
+                zeros = np.zeros(self.runs), np.zeros(self.runs, np.int64)
+                entry = _Entry(event, len(self.entries), parent, branch, slot, *zeros)
+                self.entries[key] = entry
+            entry.durations_s[run] += event.self_us * 1e-6
+            entry.calls[run] += 1
+            if run == self.runs - 1:
+                entry.event = event
+            for each in _inner_passes(event):
+                numbers = self._branches.setdefault(outer, {})
+                signature = tuple((inner.name, inner.op) for inner in each.children)
+                number = numbers.setdefault(signature, len(numbers))
+                self.add(each, run, (*outer, number), entry.position, number)
+
+
+def parse_profile(path: Path, runs: int) -> Trace:
+    """Read the profile of a session and keep its last `runs` runs.
+
+    Durations are recorded in whole microseconds. A control-flow node is given the time that its
+    inner nodes did not take, so that the sum over nodes counts nothing twice. The runtime records
+    an event when it ends: inner nodes stand in the file before the node that ran them, which
+    decides nesting even where the microseconds do not.
+
+    Raises MeasurementError when the file is no profile or holds fewer runs: the runtime stops
+    recording after a million events.
+    """
+    events = _read(path)
+    bounds = [
+        (_integer(e, "ts", path), _integer(e, "ts", path) + _integer(e, "dur", path))
+        for e in events
+        if e.get("cat") == "Session" and e.get("name") == "model_run"
+    ]
+    bounds.sort()
+    if runs < 1 or len(bounds) < runs:
+        raise MeasurementError(
+            f"the profile {path.name} holds {len(bounds)} complete runs where {runs} were asked "
+            "for; profile fewer runs, because the runtime stops recording after a million events."
+        )
+    bounds = bounds[-runs:]
+    passes = [_passes(found, path) for found in _split(events, bounds, path)]
+    sums = _Sums(runs)
+    # The last run comes first: its order is the order of the result.
+    for run in (runs - 1, *range(runs - 1)):
+        for number, each in enumerate(passes[run]):
+            sums.add(each, run, (number,))
+    return Trace(
+        tuple(each.finish(path) for each in sums.entries.values()),
+        np.array([end - start for start, end in bounds], dtype=np.float64) * 1e-6,
+    )
+
+
+def _read(path: Path) -> list[Mapping[str, Any]]:
+    try:
+        events = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise MeasurementError(f"the profile {path} cannot be read: {error}.") from error
+    if not isinstance(events, list) or not all(isinstance(e, dict) for e in events):
+        raise MeasurementError(f"the profile {path} is not a list of events.")
+    return events
+
+
+def _integer(event: Mapping[str, Any], name: str, path: Path) -> int:
+    value = event.get(name)
+    if not isinstance(value, int):
+        raise MeasurementError(f"an event of the profile {path.name} has no integer '{name}'.")
+    return value
+
+
+def _split(
+    events: Sequence[Mapping[str, Any]], bounds: Sequence[tuple[int, int]], path: Path
+) -> list[list[Mapping[str, Any]]]:
+    """The events of each run that matter, in the order of the file."""
+    starts = np.array([start for start, _ in bounds])
+    split: list[list[Mapping[str, Any]]] = [[] for _ in bounds]
+    for event in events:
+        name = event.get("name", "")
+        node = event.get("cat") == "Node" and name.endswith(_SUFFIX)
+        if not node and name != _EXECUTE:
+            continue
+        moment = _integer(event, "ts", path)
+        run = int(np.searchsorted(starts, moment, side="right")) - 1
+        if run >= 0 and moment <= bounds[run][1]:
+            split[run].append(event)
+    return split
+
+
+def _passes(events: Sequence[Mapping[str, Any]], path: Path) -> list[_Event]:
+    """The tree of one run: passes through the main graph, each with its nodes in order.
+
+    Usually there is one; a parallel executor records no pass, and then one is made up.
+    """
+    finished: dict[object, list[_Event]] = {}
+    for raw in events:
+        args = raw.get("args") or {}
+        is_pass = raw["name"] == _EXECUTE
+        event = _Event(
+            name="" if is_pass else raw["name"].removesuffix(_SUFFIX),
+            op=_EXECUTE if is_pass else str(args.get("op_name", "")),
+            args=args,
+            start_us=_integer(raw, "ts", path),
+            duration_us=_integer(raw, "dur", path),
+        )
+        earlier = finished.setdefault(raw.get("tid"), [])
+        first = len(earlier)
+        while first and _inside(earlier[first - 1], event):
+            first -= 1
+        event.children = earlier[first:]
+        del earlier[first:]
+        earlier.append(event)
+    roots = sorted((e for found in finished.values() for e in found), key=lambda e: e.start_us)
+    passes = [e for e in roots if e.op == _EXECUTE and e.children]
+    loose = [e for e in roots if e.op != _EXECUTE]
+    if loose:
+        passes.append(_Event("", _EXECUTE, {}, loose[0].start_us, 0, loose))
+    return passes
+
+
+def _inside(earlier: _Event, later: _Event) -> bool:
+    """Whether `earlier`, which ended before `later` on the same thread, ran inside it."""
+    if earlier.start_us != later.start_us:
+        return earlier.start_us > later.start_us
+    # Same microsecond: only a predecessor that took less than one could have started there too.
+    return earlier.duration_us > 0 or later.op == _EXECUTE or later.op in _CONTROL_FLOW
+
+
+def _inner_passes(outer: _Event) -> list[_Event]:
+    """Passes through the subgraphs of a node; one is made up when the runtime recorded none."""
+    passes = [each for each in outer.children if each.op == _EXECUTE]
+    loose = [each for each in outer.children if each.op != _EXECUTE]
+    if loose:
+        passes.append(_Event("", _EXECUTE, {}, loose[0].start_us, 0, loose))
+    return [each for each in passes if each.children]
+
+
+def _tensors(raw: object, path: Path) -> tuple[TracedTensor, ...]:
+    """Tensors from `[{"float": [1, 3]}, ...]`; none when the runtime recorded none."""
+    tensors = []
+    try:
+        for entry in raw or ():  # type: ignore[attr-defined]
+            ((name, shape),) = entry.items()
+            tensors.append(TracedTensor(traced_dtype(name), tuple(int(d) for d in shape)))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise MeasurementError(
+            f"the profile {path.name} has the shape list {raw!r}, which cannot be read."
+        ) from error
+    return tuple(tensors)

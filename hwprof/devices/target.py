@@ -1,0 +1,141 @@
+"""Where a device runs: in this process, in a fresh worker, later behind SSH or ADB.
+
+A target adds to a device what belongs to the machine around it: pinning, the state of the host
+and its energy sensor.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+from hwprof.device_spec import DeviceSpec
+from hwprof.devices.base import Device, Model, ProfiledRun, Session
+from hwprof.devices.host import HostState, snapshot
+from hwprof.devices.meters import find_meter
+from hwprof.devices.meters.window import measure_energy
+from hwprof.errors import OptionError
+from hwprof.measurement import Energy, Memory
+from hwprof.samples import Samples
+
+
+class Run(ABC):
+    """A model opened on a target; a context manager."""
+
+    @property
+    @abstractmethod
+    def setup_s(self) -> float:
+        """Seconds that opening the model took."""
+
+    @abstractmethod
+    def time(self, samples: int, loops: int = 1) -> Samples:
+        """As `Session.time`."""
+
+    @abstractmethod
+    def memory(self) -> Memory:
+        """As `Session.memory`."""
+
+    @abstractmethod
+    def profile(self, runs: int) -> ProfiledRun:
+        """As `Session.profile`."""
+
+    @abstractmethod
+    def energy(self) -> Energy:
+        """Energy of one run from the target's sensor, or the reason there is none."""
+
+    @abstractmethod
+    def host_state(self) -> HostState:
+        """State of the machine the device runs on, now."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free everything. Calling it again does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Target(ABC):
+    """A place that can open models on one device."""
+
+    @property
+    @abstractmethod
+    def spec(self) -> DeviceSpec:
+        """Identity of the device there."""
+
+    @abstractmethod
+    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
+        """Open a model with the running threads kept on `cpus` (empty: anywhere).
+
+        Raises ModelError or DeviceError with the reason it will not run.
+        """
+
+
+def pin(cpus: tuple[int, ...]) -> None:
+    """Keep this process on `cpus`. Raises OptionError for processors that are not there."""
+    if not cpus:
+        return
+    if not hasattr(os, "sched_setaffinity"):
+        raise OptionError("this system cannot pin a process; use --pin none")
+    try:
+        os.sched_setaffinity(0, cpus)
+    except (OSError, ValueError) as error:
+        usable = ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0)))
+        asked = ",".join(str(cpu) for cpu in cpus)
+        raise OptionError(
+            f"cannot run on processors {asked} ({error}); usable here: {usable}"
+        ) from error
+
+
+class LocalRun(Run):
+    """A session in this very process."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def setup_s(self) -> float:
+        return self._session.setup_s
+
+    def time(self, samples: int, loops: int = 1) -> Samples:
+        return self._session.time(samples, loops)
+
+    def memory(self) -> Memory:
+        return self._session.memory()
+
+    def profile(self, runs: int) -> ProfiledRun:
+        return self._session.profile(runs)
+
+    def energy(self) -> Energy:
+        return measure_energy(find_meter(), lambda runs: self._session.time(1, runs))
+
+    def host_state(self) -> HostState:
+        return snapshot()
+
+    def close(self) -> None:
+        self._session.close()
+
+
+class LocalTarget(Target):
+    """This process. Its memory figures include whatever the process holds already."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+
+    @property
+    def spec(self) -> DeviceSpec:
+        return self._device.spec
+
+    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
+        pin(cpus)
+        return LocalRun(self._device.open(model))

@@ -1,0 +1,60 @@
+"""Messages between hwprof and the worker that runs on the target: one JSON object per line.
+
+The same worker serves a local process and, through any byte stream, a remote machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hwprof.errors import (
+    DeviceError,
+    HwprofError,
+    MeasurementError,
+    ModelError,
+    OptionError,
+    TableError,
+)
+from hwprof.measurement import Subject
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """First message: what to open, and how."""
+
+    version: int
+    device: str
+    options: Mapping[str, str]
+    path: str
+    subject: Subject
+    cpus: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    setup_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Every later message: a method of `Run` with its arguments."""
+
+    method: str
+    arguments: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error of ours, by class name and message."""
+
+    kind: str
+    message: str
+
+
+ERRORS: Mapping[str, type[HwprofError]] = {
+    kind.__name__: kind
+    for kind in (DeviceError, MeasurementError, ModelError, OptionError, TableError)
+}

@@ -1,0 +1,45 @@
+"""What a table holds besides measurements and failures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hwprof.device_spec import DeviceSpec
+from hwprof.graph import Kernel
+from hwprof.profile import KernelOccurrence, Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A constant of a device, such as its profiler's cost per kernel; the name carries the unit."""
+
+    device: DeviceSpec
+    name: str
+    value: float
+    created_at: str
+    """UTC, ISO 8601."""
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRecord:
+    """One kernel of one measurement, with what its latency is derived from."""
+
+    measurement_id: str
+    device_fingerprint: str
+    profile: Profile
+    """The measurement's profile, narrowed to this one occurrence."""
+
+    @property
+    def occurrence(self) -> KernelOccurrence:
+        return self.profile.occurrences[0]
+
+    @property
+    def kernel(self) -> Kernel:
+        return self.occurrence.kernel
+
+    @property
+    def latency_s(self) -> float | None:
+        """As `Profile.latency_s`: None where the profiler's own cost is not known."""
+        return self.profile.latency_s(self.occurrence)

@@ -1,0 +1,131 @@
+"""JSON lines: one record a line, in a fixed order with sorted keys, for diffs and for eyes.
+
+The first line is a header. A device has a line of its own before the first record that names its
+fingerprint. Every other line is a measurement with all its samples, a failure or a calibration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from hwprof.codec import CodecError, from_builtins, from_json, to_builtins
+from hwprof.device_spec import DeviceSpec
+from hwprof.lut.entries import Calibration
+from hwprof.lut.exchange.base import (
+    FORMAT_NAME,
+    Format,
+    Located,
+    Record,
+    bad_record,
+    check_version,
+    header,
+    not_ours,
+)
+from hwprof.lut.rows import canonical_json
+from hwprof.measurement import Failure, Measurement
+
+# The header is short: a longer first line is some other file, perhaps a huge one.
+_HEADER_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    format: str
+    schema_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """`record` names the one field among the last four that is filled."""
+
+    record: str
+    device_fingerprint: str = ""
+    device: dict[str, Any] | None = None
+    measurement: dict[str, Any] | None = None
+    failure: dict[str, Any] | None = None
+    calibration: dict[str, Any] | None = None
+
+
+def write(records: Iterable[Record], stream: BinaryIO) -> None:
+    """Header, then one line per record, each device before its first use."""
+    _put(stream, header())
+    told: set[str] = set()
+    for record in records:
+        if isinstance(record, Failure):
+            _put(stream, {"record": "failure", "failure": record})
+            continue
+        device = record.device
+        fingerprint = device.fingerprint
+        if fingerprint not in told:
+            told.add(fingerprint)
+            _put(stream, {"record": "device", "device_fingerprint": fingerprint, "device": device})
+        kind = "measurement" if isinstance(record, Measurement) else "calibration"
+        content = to_builtins(record)
+        del content["device"]
+        _put(stream, {"record": kind, "device_fingerprint": fingerprint, kind: content})
+
+
+def read(path: Path) -> Iterator[Located]:
+    """The records of a file. Raises TableError naming the line that does not fit."""
+    with path.open("rb") as stream:
+        _check_header(stream.readline(_HEADER_BYTES), path)
+        devices: dict[str, dict[str, Any]] = {}
+        for number, line in enumerate(stream, 2):
+            if not line.strip():
+                continue
+            where = f"line {number}"
+            kind = "record"
+            try:
+                parts = from_json(line, _Line)
+                kind = parts.record
+                record = _record(parts, devices)
+            except ValueError as error:  # CodecError and what the dataclasses themselves refuse
+                raise bad_record(path, f"{where}, {kind}", error) from error
+            if record is not None:
+                yield Located(where, record)
+
+
+def _put(stream: BinaryIO, content: dict[str, Any]) -> None:
+    stream.write(canonical_json(content).encode() + b"\n")
+
+
+def _check_header(line: bytes, path: Path) -> None:
+    try:
+        found = from_json(line, _Header)
+    except CodecError as error:
+        raise not_ours(path, "its first line is not the header") from error
+    if found.format != FORMAT_NAME:
+        raise not_ours(path, f"its format is '{found.format}'")
+    check_version(found.schema_version, path)
+
+
+def _record(line: _Line, devices: dict[str, dict[str, Any]]) -> Record | None:
+    match line:
+        case _Line(record="device", device=dict() as content):
+            spec = from_builtins(content, DeviceSpec)
+            if spec.fingerprint != line.device_fingerprint:
+                raise CodecError(
+                    f"the device's fingerprint is {spec.fingerprint}, not {line.device_fingerprint}"
+                )
+            devices[spec.fingerprint] = content
+            return None
+        case _Line(record="failure", failure=dict() as content):
+            return from_builtins(content, Failure)
+        case _Line(record="measurement", measurement=dict() as content):
+            return from_builtins(content | _device(line, devices), Measurement)
+        case _Line(record="calibration", calibration=dict() as content):
+            return from_builtins(content | _device(line, devices), Calibration)
+        case _:
+            raise CodecError(f"the line holds no {line.record} that this version knows")
+
+
+def _device(line: _Line, devices: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    if line.device_fingerprint not in devices:
+        raise CodecError(f"no line before it holds the device {line.device_fingerprint}")
+    return {"device": devices[line.device_fingerprint]}
+
+
+FORMAT = Format("jsonl", (".jsonl", ".ndjson"), write, read)

@@ -1,0 +1,120 @@
+"""Parquet: the tidy rows with real types, schema version and provenance in the file's metadata."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, BinaryIO
+
+from hwprof.codec import CodecError, from_json
+from hwprof.errors import TableError
+from hwprof.lut.exchange.base import (
+    FORMAT_NAME,
+    Format,
+    Located,
+    Record,
+    check_version,
+    header,
+    not_ours,
+)
+from hwprof.lut.exchange.tidy import COLUMNS, NEEDED, Row, rows_of
+from hwprof.lut.exchange.untidy import records_of
+from hwprof.lut.rows import canonical_json
+
+METADATA_KEY = b"hwprof"
+
+# Rows are written in groups of this many values, a few MB of memory.
+_GROUP_VALUES = 500_000
+
+
+def write(records: Iterable[Record], stream: BinaryIO) -> None:
+    """One row group per few hundred thousand values. Raises TableError without pyarrow."""
+    pa, pq = _pyarrow()
+    schema = pa.schema(_fields(pa).items(), metadata={METADATA_KEY: canonical_json(header())})
+    # Parquet asks for the position in its file, which a pipe does not have.
+    with tempfile.TemporaryFile() as draft:
+        with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+            for group in _groups(records):
+                writer.write_table(pa.Table.from_pylist(group, schema=schema))
+        draft.seek(0)
+        shutil.copyfileobj(draft, stream)
+
+
+def read(path: Path) -> Iterator[Located]:
+    """The records of a file. Raises TableError naming the row that does not fit."""
+    pa, pq = _pyarrow()
+    try:
+        with pq.ParquetFile(path) as file:
+            _check_schema(pa, file.schema_arrow, path)
+            yield from records_of(_rows(file), path)
+    except (pa.ArrowException, OSError) as error:
+        raise not_ours(path, f"as Parquet: {_one_line(error)}") from error
+
+
+def _pyarrow() -> tuple[ModuleType, ModuleType]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise TableError(
+            "Parquet needs pyarrow, which is not installed: "
+            "run `pip install 'hwprof[parquet]'`, or choose jsonl or csv"
+        ) from error
+    return pyarrow, pyarrow.parquet
+
+
+def _fields(pa: ModuleType) -> dict[str, Any]:
+    types = {
+        "text": pa.string(),
+        "int": pa.int64(),
+        "float": pa.float64(),
+        "floats": pa.list_(pa.float64()),
+        "ints": pa.list_(pa.int64()),
+    }
+    return {name: types[kind] for name, kind in COLUMNS.items()}
+
+
+def _groups(records: Iterable[Record]) -> Iterator[list[Row]]:
+    group: list[Row] = []
+    values = 0
+    for record in records:
+        for row in rows_of(record):
+            group.append(row)
+            values += sum(len(v) if isinstance(v, list) else 1 for v in row.values())
+        if values > _GROUP_VALUES:
+            yield group
+            group, values = [], 0
+    if group:
+        yield group
+
+
+def _check_schema(pa: ModuleType, schema: Any, path: Path) -> None:
+    try:
+        about = from_json((schema.metadata or {}).get(METADATA_KEY, b""), dict[str, str | int])
+    except CodecError as error:
+        raise not_ours(path, "its metadata does not name hwprof") from error
+    version = about.get("schema_version")
+    if about.get("format") != FORMAT_NAME or not isinstance(version, int):
+        raise not_ours(path, "its metadata is not of a table")
+    check_version(version, path)
+    for name, kind in _fields(pa).items():
+        if name in NEEDED and (name not in schema.names or schema.field(name).type != kind):
+            raise not_ours(path, f"its column {name} is missing or of another type")
+
+
+def _rows(file: Any) -> Iterator[tuple[str, Row]]:
+    number = 0
+    for batch in file.iter_batches(batch_size=256, columns=list(NEEDED)):
+        for row in batch.to_pylist():
+            number += 1
+            yield f"row {number}", row
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+FORMAT = Format("parquet", (".parquet", ".pq"), write, read)

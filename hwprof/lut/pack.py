@@ -1,0 +1,251 @@
+"""Measurements to rows and back, without a database: what is packed unpacks to an equal value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from hwprof.codec import CodecError, from_json
+from hwprof.device_spec import DeviceSpec
+from hwprof.errors import TableError
+from hwprof.graph import TensorSpec
+from hwprof.lut import rows
+from hwprof.lut.entries import Calibration
+from hwprof.lut.pack_profile import PackedProfile, pack_profile, unpack_profile
+from hwprof.lut.rows import canonical_json
+from hwprof.measurement import (
+    Energy,
+    Failure,
+    Measurement,
+    MeasurementWarning,
+    Memory,
+    PlanValue,
+    Provenance,
+    Restart,
+    StopReason,
+    Subject,
+)
+from hwprof.samples import Samples
+
+SOURCES = ("measured", "imported", "interpolated", "predicted")
+
+# One spelling, so that text order is time order.
+_UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """All rows of one measurement."""
+
+    device: rows.DeviceRow
+    measurement: rows.MeasurementRow
+    restarts: tuple[rows.RestartRow, ...]
+    profile: PackedProfile | None
+
+    def rows(self) -> Iterator[object]:
+        yield from (self.device, self.measurement, *self.restarts)
+        if self.profile is not None:
+            yield from (self.profile.runs, *self.profile.occurrences, *self.profile.kernels)
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """The parts of a measurement that nobody filters by."""
+
+    inputs: tuple[TensorSpec, ...]
+    memory: Memory
+    energy: Energy
+    provenance: Provenance
+    warnings: tuple[MeasurementWarning, ...]
+
+
+def pack(measurement: Measurement) -> Packed:
+    """The rows of a measurement.
+
+    Raises TableError when it holds a value that would not come back as it went in (NaN, text that
+    is not Unicode, a list in place of a tuple): found now rather than when it is read.
+    """
+    with _storable(f"measurement {measurement.id!r}"):
+        check_identity(measurement.id, measurement.created_at)
+        if measurement.source not in SOURCES:
+            raise ValueError(f"source '{measurement.source}' is none of {', '.join(SOURCES)}")
+        packed = _pack(measurement)
+        for row in packed.rows():
+            check_text(row)
+        if unpack(packed) != measurement:
+            raise ValueError("one of its values has a type that is not the declared one")
+        return packed
+
+
+def unpack(packed: Packed) -> Measurement:
+    """The measurement that `pack` was given. Raises CodecError or ValueError for damaged rows."""
+    row = packed.measurement
+    document = from_json(row.document, _Document)
+    subject = Subject(row.subject_name, row.sha256, document.inputs, row.batch)
+    if subject.key != row.subject_key:
+        raise CodecError(f"the subject's key is {subject.key}, not {row.subject_key}")
+    return Measurement(
+        id=row.id,
+        run_id=row.run_id,
+        created_at=row.created_at,
+        subject=subject,
+        device=from_json(packed.device.spec, DeviceSpec),
+        plan=unpack_plan(row.plan),
+        restarts=tuple(_unpack_restart(r) for r in packed.restarts),
+        memory=document.memory,
+        energy=document.energy,
+        provenance=document.provenance,
+        warnings=document.warnings,
+        profile=None if packed.profile is None else unpack_profile(packed.profile),
+        source=row.source,
+    )
+
+
+def pack_device(device: DeviceSpec) -> rows.DeviceRow:
+    return rows.DeviceRow(device.fingerprint, device.slug, device.name, canonical_json(device))
+
+
+def unpack_plan(text: str) -> Mapping[str, PlanValue]:
+    return from_json(text, dict[str, PlanValue])
+
+
+def pack_calibration(calibration: Calibration) -> tuple[rows.DeviceRow, rows.CalibrationRow]:
+    """Raises TableError when the calibration cannot be stored."""
+    with _storable(f"calibration {calibration.name!r}"):
+        check_identity(calibration.name, calibration.created_at)
+        device = pack_device(calibration.device)
+        row = rows.CalibrationRow(
+            device.fingerprint,
+            calibration.name,
+            calibration.created_at,
+            calibration.value,
+            canonical_json(calibration.details),
+        )
+        check_text(row)
+        check_text(device)
+        _check_types(calibration, Calibration)
+        return device, row
+
+
+def check_failure(failure: Failure) -> None:
+    """Raises TableError when the failure cannot be stored."""
+    with _storable(f"failure {failure.id!r}"):
+        check_identity(failure.id, failure.created_at)
+        check_text(failure)
+        _check_types(failure, Failure)
+
+
+def check_identity(identity: str, created_at: str) -> None:
+    """Raises ValueError for an id that cannot be typed or a time that is not UTC in ISO 8601."""
+    if not identity or not identity.isprintable():
+        raise ValueError("its id or name must be printable and not empty")
+    if not _UTC_TIME.fullmatch(created_at):
+        raise ValueError(f"created_at must be like 2025-01-31T09:30:00Z, got '{created_at}'")
+    datetime.fromisoformat(created_at)
+
+
+def check_text(row: object) -> None:
+    """Raises ValueError (UnicodeEncodeError) for text that is not Unicode, as from a file name."""
+    for value in rows.values(row):
+        if isinstance(value, str):
+            value.encode()
+
+
+@contextmanager
+def _storable(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError) as error:
+        raise TableError(
+            f"{what} cannot be stored because {error}: correct that value and add it again"
+        ) from error
+
+
+def _check_types(value: object, kind: type[object]) -> None:
+    if from_json(canonical_json(value), kind) != value:
+        raise ValueError("one of its values has a type that is not the declared one")
+
+
+def _pack(measurement: Measurement) -> Packed:
+    subject = measurement.subject
+    document = _Document(
+        subject.inputs,
+        measurement.memory,
+        measurement.energy,
+        measurement.provenance,
+        measurement.warnings,
+    )
+    row = rows.MeasurementRow(
+        id=measurement.id,
+        run_id=measurement.run_id,
+        created_at=measurement.created_at,
+        subject_name=subject.name,
+        subject_key=subject.key,
+        sha256=subject.sha256,
+        batch=subject.batch,
+        device_fingerprint=measurement.device.fingerprint,
+        source=measurement.source,
+        plan=canonical_json(measurement.plan),
+        document=canonical_json(document),
+    )
+    restarts = tuple(_pack_restart(row.id, i, r) for i, r in enumerate(measurement.restarts))
+    profile = measurement.profile
+    return Packed(
+        pack_device(measurement.device),
+        row,
+        restarts,
+        None if profile is None else pack_profile(row.id, profile),
+    )
+
+
+def _pack_restart(measurement_id: str, position: int, restart: Restart) -> rows.RestartRow:
+    steady, warmup = restart.steady, restart.warmup
+    return rows.RestartRow(
+        measurement_id=measurement_id,
+        position=position,
+        setup_s=restart.setup_s,
+        first_run_s=restart.first_run_s,
+        stop=restart.stop.value,
+        basis=restart.basis,
+        started_at=restart.started_at,
+        steady_n=len(steady),
+        steady_loops=steady.loops,
+        steady_wall=rows.pack_floats(steady.wall_s),
+        steady_cpu=None if steady.cpu_s is None else rows.pack_floats(steady.cpu_s),
+        steady_switches=None if steady.switches is None else rows.pack_ints(steady.switches),
+        warmup_n=len(warmup),
+        warmup_loops=warmup.loops,
+        warmup_wall=rows.pack_floats(warmup.wall_s),
+        warmup_cpu=None if warmup.cpu_s is None else rows.pack_floats(warmup.cpu_s),
+        warmup_switches=None if warmup.switches is None else rows.pack_ints(warmup.switches),
+    )
+
+
+def _unpack_restart(row: rows.RestartRow) -> Restart:
+    return Restart(
+        setup_s=row.setup_s,
+        first_run_s=row.first_run_s,
+        warmup=_unpack_samples(
+            row.warmup_n, row.warmup_wall, row.warmup_cpu, row.warmup_switches, row.warmup_loops
+        ),
+        steady=_unpack_samples(
+            row.steady_n, row.steady_wall, row.steady_cpu, row.steady_switches, row.steady_loops
+        ),
+        stop=StopReason(row.stop),
+        basis=row.basis,
+        started_at=row.started_at,
+    )
+
+
+def _unpack_samples(
+    n: int, wall: bytes, cpu: bytes | None, switches: bytes | None, loops: int
+) -> Samples:
+    return Samples(
+        rows.unpack_floats(wall, n),
+        None if cpu is None else rows.unpack_floats(cpu, n),
+        None if switches is None else rows.unpack_ints(switches, n),
+        loops,
+    )

@@ -1,0 +1,128 @@
+"""The per-kernel half of a measurement as rows: kernels are stored once, whoever runs them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from hwprof.codec import CodecError, from_json
+from hwprof.graph import Kernel, TensorSpec
+from hwprof.lut import rows
+from hwprof.lut.rows import canonical_json
+from hwprof.profile import KernelOccurrence, Profile
+
+
+@dataclass(frozen=True, slots=True)
+class PackedProfile:
+    """The rows of one profile. `kernels` holds each distinct kernel once."""
+
+    runs: rows.ProfileRow
+    occurrences: tuple[rows.OccurrenceRow, ...]
+    kernels: tuple[rows.KernelRow, ...]
+
+
+def pack_profile(measurement_id: str, profile: Profile) -> PackedProfile:
+    """Raises ValueError for timings that are not finite."""
+    kernels: dict[str, rows.KernelRow] = {}
+    occurrences = []
+    for position, occurrence in enumerate(profile.occurrences):
+        kernel = _pack_kernel(occurrence.kernel)
+        kernels[kernel.id] = kernel
+        occurrences.append(_pack_occurrence(measurement_id, position, occurrence, kernel.id))
+    return PackedProfile(
+        _pack_runs(measurement_id, profile), tuple(occurrences), tuple(kernels.values())
+    )
+
+
+def unpack_profile(packed: PackedProfile) -> Profile:
+    """The profile that `pack_profile` was given. Raises ValueError for damaged rows."""
+    runs = packed.runs
+    kernels = {kernel.id: _unpack_kernel(kernel) for kernel in packed.kernels}
+    return Profile(
+        tuple(_unpack_occurrence(o, kernels, runs.runs) for o in packed.occurrences),
+        rows.unpack_floats(runs.run_wall, runs.runs),
+        None if runs.run_switches is None else rows.unpack_ints(runs.run_switches, runs.runs),
+        runs.node_cost_s,
+        runs.node_cost_source,
+        from_json(runs.uncovered, tuple[str, ...]),
+    )
+
+
+def _pack_runs(measurement_id: str, profile: Profile) -> rows.ProfileRow:
+    switches = profile.run_switches
+    return rows.ProfileRow(
+        measurement_id=measurement_id,
+        runs=int(profile.run_wall_s.size),
+        run_wall=rows.pack_floats(profile.run_wall_s),
+        run_switches=None if switches is None else rows.pack_ints(switches),
+        node_cost_s=profile.node_cost_s,
+        node_cost_source=profile.node_cost_source,
+        uncovered=canonical_json(profile.uncovered),
+    )
+
+
+def _pack_kernel(kernel: Kernel) -> rows.KernelRow:
+    content = (
+        kernel.domain,
+        kernel.op,
+        canonical_json(kernel.attributes),
+        canonical_json([None if t is None else replace(t, name="") for t in kernel.inputs]),
+        canonical_json([None if t is None else replace(t, name="") for t in kernel.outputs]),
+    )
+    identity = hashlib.sha256(canonical_json(content).encode()).hexdigest()[:32]
+    return rows.KernelRow(identity, kernel.key_hash, kernel.key, *content)
+
+
+def _unpack_kernel(row: rows.KernelRow) -> Kernel:
+    return Kernel(
+        row.domain,
+        row.op,
+        from_json(row.attributes, dict[str, str]),
+        from_json(row.inputs, tuple[TensorSpec | None, ...]),
+        from_json(row.outputs, tuple[TensorSpec | None, ...]),
+    )
+
+
+def _pack_occurrence(
+    measurement_id: str, position: int, occurrence: KernelOccurrence, kernel_id: str
+) -> rows.OccurrenceRow:
+    kernel = occurrence.kernel
+    return rows.OccurrenceRow(
+        measurement_id=measurement_id,
+        position=position,
+        name=occurrence.name,
+        kernel_id=kernel_id,
+        provider=occurrence.provider,
+        input_names=canonical_json([None if t is None else t.name for t in kernel.inputs]),
+        output_names=canonical_json([None if t is None else t.name for t in kernel.outputs]),
+        source_nodes=canonical_json(occurrence.source_nodes),
+        durations=rows.pack_floats(occurrence.durations_s),
+    )
+
+
+def _unpack_occurrence(
+    row: rows.OccurrenceRow, nameless: Mapping[str, Kernel], runs: int
+) -> KernelOccurrence:
+    if row.kernel_id not in nameless:
+        raise CodecError(f"kernel {row.kernel_id} is missing")
+    kernel = nameless[row.kernel_id]
+    return KernelOccurrence(
+        row.name,
+        replace(
+            kernel,
+            inputs=_named(kernel.inputs, row.input_names),
+            outputs=_named(kernel.outputs, row.output_names),
+        ),
+        row.provider,
+        rows.unpack_floats(row.durations, runs),
+        from_json(row.source_nodes, tuple[str, ...]),
+    )
+
+
+def _named(tensors: tuple[TensorSpec | None, ...], names: str) -> tuple[TensorSpec | None, ...]:
+    given = from_json(names, list[str | None])
+    return tuple(
+        None if tensor is None or name is None else replace(tensor, name=name)
+        for tensor, name in zip(tensors, given, strict=True)
+    )

@@ -1,0 +1,189 @@
+"""The layout of a table file: commented SQL, its version, and how old files are lifted to it.
+
+History of `SCHEMA_VERSION`:
+
+1  First layout.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+
+APPLICATION_ID = 0x68777066
+"""`hwpf` in ASCII, kept in the file's header: tells a table from any other SQLite file."""
+
+SCHEMA_VERSION = 1
+"""Kept in the file's header as `user_version`."""
+
+SCHEMA = """
+-- One row per device that anything was measured on.
+CREATE TABLE device (
+    fingerprint TEXT PRIMARY KEY,   -- DeviceSpec.fingerprint
+    slug        TEXT NOT NULL,      -- readable id, for filters
+    name        TEXT NOT NULL,      -- name the device is asked for by, for filters
+    spec        TEXT NOT NULL       -- JSON of the whole DeviceSpec
+) WITHOUT ROWID;
+
+-- One row per measurement. Raw data only: no statistic is ever stored.
+CREATE TABLE measurement (
+    id                 TEXT PRIMARY KEY,
+    run_id             TEXT NOT NULL,   -- shared by one command or campaign
+    created_at         TEXT NOT NULL,   -- UTC, ISO 8601: sorts as text
+    subject_name       TEXT NOT NULL,
+    subject_key        TEXT NOT NULL,   -- content hash and input shapes
+    sha256             TEXT NOT NULL,
+    batch              INTEGER,
+    device_fingerprint TEXT NOT NULL REFERENCES device,
+    source             TEXT NOT NULL,   -- measured, imported, interpolated or predicted
+    plan               TEXT NOT NULL,   -- JSON object
+    document           TEXT NOT NULL    -- JSON: inputs, memory, energy, provenance, warnings
+);
+CREATE INDEX measurement_by_time ON measurement (created_at, id);
+CREATE INDEX measurement_by_subject ON measurement (subject_key, device_fingerprint);
+
+-- One row per fresh process of a measurement. `_wall`, `_cpu` (float64, seconds per run) and
+-- `_switches` (int64) are little-endian arrays of `_n` elements, zlib-compressed; NULL where the
+-- system has no such counter.
+CREATE TABLE restart (
+    measurement_id  TEXT NOT NULL REFERENCES measurement ON DELETE CASCADE,
+    position        INTEGER NOT NULL,   -- 0, 1, ... in the order they ran
+    setup_s         REAL NOT NULL,
+    first_run_s     REAL NOT NULL,
+    stop            TEXT NOT NULL,      -- why sampling ended
+    basis           TEXT NOT NULL,
+    started_at      TEXT NOT NULL,
+    steady_n        INTEGER NOT NULL,
+    steady_loops    INTEGER NOT NULL,
+    steady_wall     BLOB NOT NULL,
+    steady_cpu      BLOB,
+    steady_switches BLOB,
+    warmup_n        INTEGER NOT NULL,
+    warmup_loops    INTEGER NOT NULL,
+    warmup_wall     BLOB NOT NULL,
+    warmup_cpu      BLOB,
+    warmup_switches BLOB,
+    PRIMARY KEY (measurement_id, position)
+);
+
+-- The profiled runs of a measurement that has per-kernel timings.
+CREATE TABLE profile (
+    measurement_id   TEXT PRIMARY KEY REFERENCES measurement ON DELETE CASCADE,
+    runs             INTEGER NOT NULL,
+    run_wall         BLOB NOT NULL,     -- float64[runs], seconds, as in restart
+    run_switches     BLOB,              -- int64[runs]
+    node_cost_s      REAL,              -- the profiler's own cost per kernel; NULL: not estimated
+    node_cost_source TEXT NOT NULL,
+    uncovered        TEXT NOT NULL      -- JSON list of source nodes
+);
+
+-- One row per distinct kernel, tensor names left out, shared by all measurements. `id` hashes the
+-- whole content: `key` leaves outputs out, so kernels that differ may share it.
+CREATE TABLE kernel (
+    id         TEXT PRIMARY KEY,
+    key_hash   TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    domain     TEXT NOT NULL,
+    op         TEXT NOT NULL,
+    attributes TEXT NOT NULL,           -- JSON object
+    inputs     TEXT NOT NULL,           -- JSON list of tensors, null for an omitted one
+    outputs    TEXT NOT NULL            -- the same
+) WITHOUT ROWID;
+CREATE INDEX kernel_by_key ON kernel (key_hash);
+
+-- A kernel at one place of a measured model.
+CREATE TABLE kernel_occurrence (
+    measurement_id TEXT NOT NULL REFERENCES profile ON DELETE CASCADE,
+    position       INTEGER NOT NULL,    -- 0, 1, ... in execution order
+    name           TEXT NOT NULL,
+    kernel_id      TEXT NOT NULL REFERENCES kernel,
+    provider       TEXT NOT NULL,
+    input_names    TEXT NOT NULL,       -- JSON list, null for an omitted tensor
+    output_names   TEXT NOT NULL,       -- the same
+    source_nodes   TEXT NOT NULL,       -- JSON list
+    durations      BLOB NOT NULL,       -- float64[profile.runs], seconds, profiler's cost included
+    PRIMARY KEY (measurement_id, position)
+);
+CREATE INDEX occurrence_by_kernel ON kernel_occurrence (kernel_id);
+
+-- Measurements that did not come about.
+CREATE TABLE failure (
+    id         TEXT PRIMARY KEY,
+    run_id     TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    subject    TEXT NOT NULL,           -- model as the caller named it
+    device     TEXT NOT NULL,
+    reason     TEXT NOT NULL
+);
+CREATE INDEX failure_by_time ON failure (created_at, id);
+
+-- Constants of a device, such as its profiler's cost per kernel. Every estimate is kept; the newest
+-- counts.
+CREATE TABLE calibration (
+    device_fingerprint TEXT NOT NULL REFERENCES device,
+    name               TEXT NOT NULL,
+    created_at         TEXT NOT NULL,
+    value              REAL NOT NULL,
+    details            TEXT NOT NULL,   -- JSON object of strings
+    PRIMARY KEY (device_fingerprint, name, created_at)
+);
+"""
+
+MIGRATIONS: Mapping[int, str] = {}
+"""SQL that lifts a file from version n - 1 to n, by n: one entry per version after the first."""
+
+
+class ForeignFileError(Exception):
+    """The SQLite file belongs to another program."""
+
+
+class NewerSchemaError(Exception):
+    """The file's schema version, the only argument, is above `SCHEMA_VERSION`."""
+
+
+def read_version(connection: sqlite3.Connection) -> int:
+    """Schema version of the file, 0 for an empty one.
+
+    Raises ForeignFileError, NewerSchemaError, or sqlite3.DatabaseError for a file that is no
+    database.
+    """
+    application = _pragma(connection, "PRAGMA application_id")
+    version = _pragma(connection, "PRAGMA user_version")
+    if application == APPLICATION_ID and version > 0:
+        if version > SCHEMA_VERSION:
+            raise NewerSchemaError(version)
+        return version
+    empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if application or version or not empty:
+        raise ForeignFileError
+    return 0
+
+
+def lift(connection: sqlite3.Connection, version: int) -> None:
+    """Bring a file at `version` (0: empty) to `SCHEMA_VERSION`, inside the caller's transaction."""
+    if version == SCHEMA_VERSION:
+        return
+    if version == 0:
+        scripts = [SCHEMA]
+    else:
+        scripts = [MIGRATIONS[n] for n in range(version + 1, SCHEMA_VERSION + 1)]
+    for script in scripts:
+        for statement in _statements(script):
+            connection.execute(statement)
+    # Pragmas take no parameters; both values are constants of this module.
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _pragma(connection: sqlite3.Connection, pragma: str) -> int:
+    return int(connection.execute(pragma).fetchone()[0])
+
+
+def _statements(script: str) -> Iterator[str]:
+    # Not executescript(): it would commit the transaction that keeps two creators apart.
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

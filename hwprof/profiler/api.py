@@ -1,0 +1,63 @@
+"""`hwprof.measure`: the library's front door to measuring."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hwprof.devices.target import Target
+from hwprof.devices.worker.client import WorkerTarget
+from hwprof.lut import Table
+from hwprof.measurement import Measurement
+from hwprof.profiler.bench import Listener, measure_on
+from hwprof.profiler.model_file import load_model
+from hwprof.profiler.node_cost import NodeCosts
+from hwprof.profiler.plan import Plan
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def _ignore(progress: object) -> None:
+    """The listener of those who do not listen."""
+
+
+def measure(
+    model: str | Path | onnx.ModelProto,
+    device: str | Target = "onnxruntime-cpu",
+    plan: Plan | None = None,
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    batch: int | None = None,
+    table: Table | None = None,
+    listen: Listener = _ignore,
+) -> Measurement:
+    """Measure one model in fresh worker processes.
+
+    `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own.
+    `shapes` and `batch` decide open input dimensions. With `table` the result is saved there.
+    Raises HwprofError with one sentence on what is wrong: OptionError, ModelError, DeviceError,
+    MeasurementError or TableError.
+    """
+    target = WorkerTarget(device) if isinstance(device, str) else device
+    plan = plan or Plan()
+    costs = NodeCosts(table)
+    if isinstance(model, (str, Path)):
+        loaded = load_model(model, shapes=shapes, batch=batch)
+        measurement = measure_on(loaded, target, plan, node_cost=costs.of(target), listen=listen)
+    else:
+        import onnx
+
+        with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
+            name = "".join(c if c.isalnum() or c in "-_." else "_" for c in model.graph.name)
+            path = Path(folder, f"{name or 'model'}.onnx")
+            onnx.save(model, str(path))
+            loaded = load_model(path, shapes=shapes, batch=batch)
+            measurement = measure_on(
+                loaded, target, plan, node_cost=costs.of(target), listen=listen
+            )
+    if table is not None:
+        table.add(measurement)
+    return measurement

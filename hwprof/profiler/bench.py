@@ -1,0 +1,262 @@
+"""One measurement, from opening the model to the finished record."""
+
+from __future__ import annotations
+
+import math
+import platform
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from hwprof.devices.base import Model, ProfiledRun
+from hwprof.devices.host import HostState, between, quiet_cpus
+from hwprof.devices.target import Run, Target
+from hwprof.errors import DeviceError
+from hwprof.latency import common_basis
+from hwprof.measurement import Energy, Measurement, Memory, Provenance, Restart
+from hwprof.profile import Profile
+from hwprof.profiler.criteria import HotCriterion
+from hwprof.profiler.plan import Plan
+from hwprof.profiler.warn import warnings_for
+from hwprof.samples import Samples
+from hwprof.version import __version__
+
+# The first run allocates, the second settles the memory plan, and a sleeping core needs some
+# milliseconds to clock up.
+WARMUP_RUNS = 2
+WARMUP_S = 0.05
+# A sample shorter than this is mostly the clock: several runs are then timed together.
+MIN_SAMPLE_S = 200e-6
+# One call to the worker carries about this much work: long against the call, short to a person.
+BATCH_S = 0.1
+MAX_BATCH = 256
+# Kernel durations are whole microseconds: many runs average the rounding out. Profiling about a
+# second is enough for 2 %; fewer than 12 runs leave too little of the faster half.
+PROFILE_S = 1.0
+PROFILE_RUNS = (12, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a measurement stands. `share` is of the budget and may jump to 1."""
+
+    phase: str
+    restart: int
+    restarts: int
+    share: float
+
+
+Listener = Callable[[Progress], object]
+NodeCost = Callable[[], tuple[float, str]]
+"""Gives the profiler's cost per kernel, seconds, and how it was found. Raises DeviceError."""
+
+
+def _silent(progress: Progress) -> None:
+    """The listener of those who do not listen."""
+
+
+def utc_now() -> str:
+    """Now in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class Bench:
+    """A measurement in the making: one restart per `step`, so that several can be interleaved.
+
+    Per-kernel latencies need `node_cost`; without it the profile is kept uncorrected.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        target: Target,
+        plan: Plan,
+        *,
+        run_id: str | None = None,
+        node_cost: NodeCost | None = None,
+        listen: Listener = _silent,
+    ) -> None:
+        self._model = model
+        self._target = target
+        self._plan = plan
+        self._id = uuid.uuid4().hex
+        self._run_id = run_id or self._id
+        self._node_cost = node_cost
+        self._listen = listen
+        self._restarts: list[Restart] = []
+        self._states: list[HostState] = []
+        self._cpus: tuple[int, ...] = ()
+        self._memory: Memory | None = None
+        self._energy = Energy(reason="the measurement did not get that far")
+        self._profiled: ProfiledRun | None = None
+        self._details: dict[str, str] = {}
+
+    @property
+    def done(self) -> bool:
+        """Whether every restart of the plan is measured."""
+        return len(self._restarts) >= self._plan.restarts
+
+    def step(self) -> None:
+        """Measure one restart in a newly opened model; the last one adds energy and profile.
+
+        Raises ModelError, DeviceError or MeasurementError when the model does not run.
+        """
+        spec = self._target.spec
+        self._tell("opening", 0.0)
+        self._cpus = choose_cpus(self._plan, spec.threads)
+        with self._target.start(self._model, self._cpus) as run:
+            before = run.host_state()
+            restart = steady_state(run, self._plan, spec.threads, self._tell)
+            after = run.host_state()
+            # Later restarts would only repeat it.
+            self._memory = self._memory or run.memory()
+            if len(self._restarts) == self._plan.restarts - 1:
+                self._tell("energy", 1.0)
+                self._energy = run.energy()
+                if self._plan.per_op:
+                    self._tell("per-op profile", 1.0)
+                    self._profile(run, restart)
+        self._states += [before, after]
+        self._restarts.append(restart)
+
+    def finish(self) -> Measurement:
+        """The record of the restarts measured so far. Raises ValueError before the first."""
+        memory = self._memory or Memory(absent={"peak_rss_bytes": "it was not read"})
+        profile = None
+        if self._profiled is not None:
+            memory = with_profile(memory, self._profiled)
+            profile, absent = corrected(self._profiled.profile, self._node_cost)
+            if absent:
+                self._details["node_cost"] = absent
+        measurement = Measurement(
+            id=self._id,
+            run_id=self._run_id,
+            created_at=utc_now(),
+            subject=self._model.subject,
+            device=self._target.spec,
+            plan=self._plan.facts(),
+            restarts=tuple(self._restarts),
+            memory=memory,
+            energy=self._energy,
+            provenance=provenance(self._states, self._cpus, self._details),
+            profile=profile,
+        )
+        return replace(measurement, warnings=warnings_for(measurement, self._plan))
+
+    def _tell(self, phase: str, share: float) -> None:
+        self._listen(Progress(phase, len(self._restarts) + 1, self._plan.restarts, share))
+
+    def _profile(self, run: Run, restart: Restart) -> None:
+        """Profile the open model, or note why the runtime cannot."""
+        typical_s = float(restart.steady.wall_s.min())
+        low, high = PROFILE_RUNS
+        runs = max(low, min(high, int(PROFILE_S / max(typical_s, 1e-9))))
+        try:
+            self._profiled = run.profile(runs)
+        except DeviceError as error:
+            self._details["per_op"] = str(error)
+
+
+def measure_on(
+    model: Model,
+    target: Target,
+    plan: Plan,
+    *,
+    run_id: str | None = None,
+    node_cost: NodeCost | None = None,
+    listen: Listener = _silent,
+) -> Measurement:
+    """Measure `model` on `target` as `plan` says.
+
+    Raises ModelError, DeviceError or MeasurementError when the model does not run.
+    """
+    bench = Bench(model, target, plan, run_id=run_id, node_cost=node_cost, listen=listen)
+    while not bench.done:
+        bench.step()
+    return bench.finish()
+
+
+def choose_cpus(plan: Plan, threads: int) -> tuple[int, ...]:
+    """Processors to keep a run of `threads` threads on; empty to leave it to the scheduler."""
+    if plan.pin == "none":
+        return ()
+    return plan.pinned_cpus() or quiet_cpus(threads)
+
+
+def steady_state(
+    run: Run, plan: Plan, threads: int, tell: Callable[[str, float], object]
+) -> Restart:
+    """First run, warm-up and samples until the criterion has enough."""
+    started_at = utc_now()
+    tell("first run", 0.0)
+    first = run.time(1)
+    warm = [run.time(WARMUP_RUNS)]
+    while sum(float(w.wall_s.sum()) for w in warm) < WARMUP_S:
+        warm.append(run.time(batch_size(float(warm[-1].wall_s.min()), WARMUP_S)))
+    warmup = Samples.concatenate(warm)
+    one_run_s = max(float(warmup.wall_s.min()), 1e-9)
+    loops = max(1, math.ceil(MIN_SAMPLE_S / one_run_s)) if one_run_s < MIN_SAMPLE_S else 1
+    criterion = HotCriterion(plan, threads)
+    stop = None
+    while stop is None:
+        stop = criterion.add(run.time(batch_size(one_run_s * loops, BATCH_S), loops))
+        tell("steady state", min(1.0, criterion.spent_s / criterion.budget_s))
+    samples = criterion.samples
+    basis = common_basis([samples], threads)
+    return Restart(
+        run.setup_s, float(first.wall_s[0]), warmup, samples, stop, basis.value, started_at
+    )
+
+
+def batch_size(sample_s: float, batch_s: float) -> int:
+    """How many samples to ask for in one call."""
+    return max(1, min(MAX_BATCH, int(batch_s / max(sample_s, 1e-9))))
+
+
+def corrected(profile: Profile, node_cost: NodeCost | None) -> tuple[Profile, str]:
+    """The profile with the profiler's own cost filled in, or the reason it stays unknown."""
+    if node_cost is None:
+        return profile, "no estimate of the profiler's own cost was asked for"
+    try:
+        seconds, source = node_cost()
+    except DeviceError as error:
+        return profile, str(error)
+    return replace(profile, node_cost_s=seconds, node_cost_source=source), ""
+
+
+def with_profile(memory: Memory, profiled: ProfiledRun) -> Memory:
+    """Memory figures of the process joined with those that the runtime's profile tells."""
+    return replace(
+        memory,
+        arena_peak_bytes=profiled.arena_peak_bytes,
+        weights_bytes=profiled.weights_bytes,
+        planned_activation_bytes=profiled.planned_activation_bytes,
+    )
+
+
+def provenance(
+    states: list[HostState], cpus: tuple[int, ...], details: dict[str, str]
+) -> Provenance:
+    """Conditions from the first state to the last; steal as the worst of all restarts."""
+    first, last = states[0], states[-1]
+    deltas = [between(a, b) for a, b in zip(states[::2], states[1::2], strict=True)]
+    steals = [d.steal_share for d in deltas if d.steal_share is not None]
+    throttles = [d.throttle_events for d in deltas if d.throttle_events is not None]
+    return Provenance(
+        hwprof_version=__version__,
+        python_version=platform.python_version(),
+        kernel=platform.release(),
+        affinity=last.affinity,
+        pinned=bool(cpus),
+        governor=last.governor,
+        clock_hz_before=first.clock_hz,
+        clock_hz_after=last.clock_hz,
+        temperature_c_before=first.temperature_c,
+        temperature_c_after=last.temperature_c,
+        load_average_before=first.load_average,
+        steal_share=max(steals) if steals else None,
+        throttle_events=sum(throttles) if throttles else None,
+        memory_available_bytes=first.memory_available_bytes,
+        details=details,
+    )

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# The main job, on the models that two packages bundle: measure, show, export, compare.
+set -euo pipefail
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export HWPROF_LUT="$work/demo.db"
+
+models=$(python -c "import onnx, pathlib; print(pathlib.Path(onnx.__file__).parent / 'backend/test/data/light')")
+magika=$(python -c "import importlib.util as u, pathlib; print(next(pathlib.Path(u.find_spec('magika').origin).parent.glob('models/*/model.onnx')))")
+
+say() { printf '\n$ %s\n' "$*"; "$@"; }
+
+say hwprof doctor
+say hwprof devices
+say hwprof measure "$models/light_squeezenet.onnx" "$models/light_resnet50.onnx"
+say hwprof measure "$magika" --batch 1
+say hwprof measure "$models/light_squeezenet.onnx" --threads 2 --no-per-op
+say hwprof lut show
+say hwprof lut export -o "$work/demo.parquet"
+say hwprof lut import "$work/demo.parquet" --lut "$work/copy.db"
+say hwprof compare light_resnet50 light_squeezenet

@@ -1,0 +1,88 @@
+"""Real models and folders that many tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.models import mlp_proto
+
+LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
+
+
+@pytest.fixture(scope="session")
+def light() -> Path:
+    """Folder of the nine light models that the onnx package bundles."""
+    return LIGHT
+
+
+@pytest.fixture(scope="session")
+def squeezenet() -> Path:
+    return LIGHT / "light_squeezenet.onnx"
+
+
+@pytest.fixture(scope="session")
+def magika_model() -> Path:
+    """A trained model that a package carries: integer input, dynamic batch."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("magika")
+    assert spec is not None
+    assert spec.origin is not None
+    (model,) = Path(spec.origin).parent.glob("models/*/model.onnx")
+    return model
+
+
+@pytest.fixture
+def mlp(tmp_path: Path) -> Path:
+    path = tmp_path / "mlp.onnx"
+    onnx.save(mlp_proto(), str(path))
+    return path
+
+
+@pytest.fixture
+def dynamic_mlp(tmp_path: Path) -> Path:
+    path = tmp_path / "dynamic_mlp.onnx"
+    onnx.save(mlp_proto("batch"), str(path))
+    return path
+
+
+@pytest.fixture
+def external_mlp(tmp_path: Path) -> Path:
+    """A model whose weights lie in a file beside it."""
+    path = tmp_path / "external.onnx"
+    onnx.save_model(
+        mlp_proto(),
+        str(path),
+        save_as_external_data=True,
+        location="external.bin",
+        size_threshold=0,
+    )
+    return path
+
+
+@pytest.fixture
+def two_inputs(tmp_path: Path) -> Path:
+    """Token ids (int64) and a float mask that share a dynamic length."""
+    rng = np.random.default_rng(0)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gather", ["table", "ids"], ["e"], name="embed"),
+            helper.make_node("Mul", ["e", "mask"], ["y"], name="mul"),
+        ],
+        "embed",
+        [
+            helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "length"]),
+            helper.make_tensor_value_info("mask", TensorProto.FLOAT, ["batch", "length", 1]),
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", "length", 16])],
+        [numpy_helper.from_array(rng.standard_normal((10, 16)).astype(np.float32), "table")],
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = tmp_path / "two_inputs.onnx"
+    onnx.save(proto, str(path))
+    return path

@@ -1,0 +1,192 @@
+"""The measuring loop on recorded samples: no runtime, no waiting."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwprof.codec import from_json, to_json
+from hwprof.devices.base import Model, ProfiledRun
+from hwprof.devices.host import HostState, snapshot
+from hwprof.devices.replay import ReplayDevice, ReplayTarget, replay_spec
+from hwprof.errors import DeviceError
+from hwprof.graph import Kernel, TensorSpec
+from hwprof.measurement import Measurement, Memory, StopReason, Subject, WarningCode
+from hwprof.profile import KernelOccurrence, Profile
+from hwprof.profiler.bench import Progress, measure_on
+from hwprof.profiler.compare import compare_now, compare_stored
+from hwprof.profiler.plan import Plan
+from hwprof.samples import Basis, Samples
+
+MODEL = Model(Path("m.onnx"), Subject("m", "0" * 64, (TensorSpec("x", "float32", (1, 3)),), 1))
+PINNED = Plan(pin="0", per_op=False)
+
+
+@pytest.fixture
+def state() -> HostState:
+    quiet = snapshot()
+    return replace(quiet, throttle_events=0, clocks_hz={0: 2e9}, cpu_times={})
+
+
+def recording(
+    level_s: float = 3e-3, n: int = 400, clean: float = 1.0, slowdown: float = 1.0, seed: int = 0
+) -> Samples:
+    """Runs of `level_s` CPU time; those that are not clean take `slowdown` times as long."""
+    rng = np.random.default_rng(seed)
+    cpu = level_s * (1 + 0.005 * rng.random(n))
+    dirty = rng.random(n) >= clean
+    return Samples(np.where(dirty, cpu * slowdown, cpu), cpu, dirty.astype(np.int64))
+
+
+def on(state: HostState, *recordings: Samples, **device: object) -> ReplayTarget:
+    return ReplayTarget([ReplayDevice(r, **device) for r in recordings], state)  # type: ignore[arg-type]
+
+
+def codes(measurement: Measurement) -> set[WarningCode]:
+    return {warning.code for warning in measurement.warnings}
+
+
+def test_a_quiet_measurement(state: HostState) -> None:
+    heard: list[Progress] = []
+    measurement = measure_on(
+        MODEL, on(state, recording(), setup_s=0.5), PINNED, listen=heard.append
+    )
+    latency = measurement.latency
+    assert latency.headline_s == pytest.approx(3e-3, rel=0.01)
+    assert latency.basis is Basis.WALL_CLEAN
+    assert measurement.restarts[0].stop is StopReason.PRECISION
+    assert measurement.restarts[0].setup_s == 0.5
+    assert codes(measurement) == set()
+    assert measurement.provenance.pinned
+    assert heard[0].phase == "opening"
+    assert from_json(to_json(measurement), Measurement) == measurement
+
+
+def test_contention_is_seen_through_and_said(state: HostState) -> None:
+    # Every run interrupted and twice as long: only the CPU time tells.
+    busy = recording(clean=0.0, slowdown=2.0)
+    measurement = measure_on(MODEL, on(state, busy), PINNED)
+    assert measurement.latency.headline_s == pytest.approx(3e-3, rel=0.01)
+    assert measurement.latency.basis is Basis.CPU_TIME
+    assert codes(measurement) == {WarningCode.CONTENDED, WarningCode.FEW_CLEAN_SAMPLES}
+
+
+def test_on_several_threads_contention_cannot_be_undone(state: HostState) -> None:
+    busy = recording(clean=0.0, slowdown=2.0)
+    target = on(state, busy, spec=replay_spec(threads=2))
+    measurement = measure_on(MODEL, target, PINNED)
+    assert measurement.latency.basis is Basis.WALL_ALL
+    assert WarningCode.CONTENDED in codes(measurement)
+
+
+def test_every_restart_is_opened_anew(state: HostState) -> None:
+    target = on(state, recording(seed=1), recording(seed=2), recording(seed=3))
+    measurement = measure_on(MODEL, target, replace(PINNED, restarts=3))
+    assert [start[1] for start in target.started] == [(0,)] * 3
+    assert len(measurement.restarts) == 3
+    assert measurement.latency.n == sum(len(r.steady) for r in measurement.restarts)
+
+
+def test_short_runs_are_timed_together(state: HostState) -> None:
+    measurement = measure_on(MODEL, on(state, recording(5e-6)), PINNED)
+    loops = measurement.restarts[0].steady.loops
+    assert loops * 5e-6 >= 190e-6
+    assert measurement.latency.headline_s == pytest.approx(5e-6, rel=0.01)
+
+
+def test_noise_and_a_missing_percentile_are_warned_of(state: HostState) -> None:
+    rng = np.random.default_rng(0)
+    wild = 0.05 * np.exp(0.5 * rng.standard_normal(400))
+    samples = Samples(wild, wild, np.zeros(400, dtype=np.int64))
+    plan = Plan(pin="none", per_op=False, percentile=0.99, budget_s=3)
+    measurement = measure_on(MODEL, on(state, samples), plan)
+    expected = {WarningCode.NOISY, WarningCode.PERCENTILE_UNSUPPORTED, WarningCode.UNPINNED}
+    assert codes(measurement) == expected
+
+
+def test_throttling_is_warned_of(state: HostState) -> None:
+    states = iter([state, replace(state, throttle_events=2)])
+    target = on(state, recording())
+    target_state = ReplayTarget.start
+
+    def start(self: ReplayTarget, model: Model, cpus: tuple[int, ...] = ()) -> object:
+        run = target_state(self, model, cpus)
+        run.host_state = lambda: next(states)  # type: ignore[method-assign]
+        return run
+
+    target.start = start.__get__(target)  # type: ignore[method-assign]
+    assert WarningCode.THROTTLED in codes(measure_on(MODEL, target, PINNED))
+
+
+def profiled(runs: int = 20) -> ProfiledRun:
+    kernel = Kernel("", "Relu", {}, (TensorSpec("x", "float32", (1, 3)),), ())
+    slow = KernelOccurrence("a", kernel, "CPU", np.full(runs, 5e-6), ("a",))
+    fast = KernelOccurrence("b", kernel, "CPU", np.full(runs, 1e-6), ("b",))
+    return ProfiledRun(Profile((slow, fast), np.full(runs, 1e-5)), 100, 200, 300)
+
+
+def test_the_profilers_cost_is_taken_off_and_may_leave_a_negative(state: HostState) -> None:
+    target = on(state, recording(), profiled=profiled())
+    plan = replace(PINNED, per_op=True)
+    measurement = measure_on(MODEL, target, plan, node_cost=lambda: (1.5e-6, "chains"))
+    profile = measurement.profile
+    assert profile is not None
+    assert [profile.latency_s(o) for o in profile.occurrences] == pytest.approx([3.5e-6, -0.5e-6])
+    assert profile.total_s() == pytest.approx(3e-6)
+    assert profile.node_cost_source == "chains"
+    assert measurement.memory.weights_bytes == 200
+    assert measurement.memory.planned_activation_bytes == 300
+
+
+def test_without_an_estimate_kernels_have_no_latency(state: HostState) -> None:
+    def fails() -> tuple[float, str]:
+        raise DeviceError("the chains do not run")
+
+    target = on(state, recording(), profiled=profiled())
+    measurement = measure_on(MODEL, target, replace(PINNED, per_op=True), node_cost=fails)
+    assert measurement.profile is not None
+    assert measurement.profile.total_s() is None
+    assert measurement.provenance.details["node_cost"] == "the chains do not run"
+
+
+def test_a_device_without_profile_still_measures(state: HostState) -> None:
+    measurement = measure_on(MODEL, on(state, recording()), replace(PINNED, per_op=True))
+    assert measurement.profile is None
+    assert "no profile" in measurement.provenance.details["per_op"]
+
+
+def test_absent_memory_and_energy_say_why(state: HostState) -> None:
+    measurement = measure_on(MODEL, on(state, recording()), PINNED)
+    assert measurement.memory.peak_bytes is None
+    assert measurement.memory.absent["peak_rss_bytes"]
+    assert measurement.energy.reading is None
+    assert measurement.energy.reason == "a recording has no sensor"
+    assert Memory(baseline_rss_bytes=5, peak_rss_bytes=9).peak_bytes == 4
+
+
+def test_interleaved_comparison_finds_the_ratio(state: HostState) -> None:
+    a = on(state, *(recording(3e-3 * f, seed=i) for i, f in enumerate((1.0, 1.01, 0.99))))
+    b = on(state, *(recording(2e-3 * f, seed=9 + i) for i, f in enumerate((1.0, 1.01, 0.99))))
+    comparison = compare_now((MODEL, a), (MODEL, b), replace(PINNED, restarts=1))
+    assert comparison.ratio == pytest.approx(1.5, rel=0.01)
+    assert comparison.different is True
+    assert comparison.ci95 is not None
+    assert comparison.ci95[0] < 1.5 < comparison.ci95[1]
+    assert len(comparison.a.restarts) == 3
+
+
+def test_a_small_difference_between_single_runs_is_not_oversold(state: HostState) -> None:
+    a = measure_on(MODEL, on(state, recording(3.00e-3)), PINNED)
+    b = measure_on(MODEL, on(state, recording(3.00e-3, seed=5)), PINNED)
+    comparison = compare_stored(a, b)
+    assert comparison.different is False
+    assert any("--restarts 5" in note for note in comparison.notes)
+
+
+def test_comparing_unlike_devices_says_in_what_they_differ(state: HostState) -> None:
+    a = measure_on(MODEL, on(state, recording()), PINNED)
+    b = measure_on(MODEL, on(state, recording(), spec=replay_spec(threads=2)), PINNED)
+    assert any("threads" in note for note in compare_stored(a, b).notes)
