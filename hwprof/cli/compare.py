@@ -103,7 +103,7 @@ def _now(sides: list[Any], lut_path: Path | None, options: dict[str, Any]) -> Co
     plan = plan_of(
         precision=options["precision"],
         budget=options["budget"],
-        restarts=options["restarts"] or PAIRS,
+        restarts=PAIRS if options["restarts"] is None else options["restarts"],
         per_op=False,
         pin=options["pin"],
     )

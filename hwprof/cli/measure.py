@@ -52,7 +52,7 @@ def measure(
     plan = plan_of(
         precision=options["precision"],
         budget=options["budget"],
-        restarts=options["restarts"] or 1,
+        restarts=1 if options["restarts"] is None else options["restarts"],
         per_op=options["per_op"],
         pin=options["pin"],
         percentile=options["percentile"],

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from hwprof.device_spec import DeviceSpec
+from hwprof.devices.availability import Availability as Availability
 from hwprof.measurement import Memory, Subject
 from hwprof.profile import Profile
 from hwprof.samples import Samples
@@ -24,14 +25,6 @@ class Model:
 
     path: Path
     subject: Subject
-
-
-@dataclass(frozen=True, slots=True)
-class Availability:
-    """Whether a device can be used here; `reason` says why not."""
-
-    ok: bool
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

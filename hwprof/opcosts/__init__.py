@@ -16,12 +16,13 @@ Counting rules, the same for every operator:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hwprof.graph import Kernel
 from hwprof.opcosts.operations import OPERATIONS, PER_ELEMENT, PICKING, SHAPES, VIEWS
 from hwprof.opcosts.products import PRODUCTS, RESIDUAL
-from hwprof.opcosts.reading import key_of, optional, output
+from hwprof.opcosts.reading import Cost, key_of, optional, output
 
 __all__ = ["Bytes", "bytes_moved", "flops", "known_operators", "macs"]
 
@@ -45,13 +46,13 @@ def flops(kernel: Kernel) -> int | None:
     None for an operator, or a use of one, that the table lacks, and for tensors without a fixed
     size.
 
-    Raises ValueError when the kernel lacks a tensor that its operator cannot do without.
+    Raises ValueError when the kernel's tensors do not fit its operator.
     """
     key = key_of(kernel)
     if key not in known_operators() or not _sized(kernel):
         return None
-    products = PRODUCTS[key](kernel) if key in PRODUCTS else 0
-    operations = OPERATIONS[key](kernel) if key in OPERATIONS else 0
+    products = _count(PRODUCTS, kernel)
+    operations = _count(OPERATIONS, kernel)
     fused = _fused(kernel) if key in PRODUCTS else 0
     if products is None or operations is None or fused is None:
         return None
@@ -66,7 +67,7 @@ def macs(kernel: Kernel) -> int | None:
     key = key_of(kernel)
     if key not in known_operators() or not _sized(kernel):
         return None
-    return PRODUCTS[key](kernel) if key in PRODUCTS else 0
+    return _count(PRODUCTS, kernel)
 
 
 def bytes_moved(kernel: Kernel) -> Bytes | None:
@@ -96,6 +97,16 @@ def known_operators() -> frozenset[tuple[str, str]]:
 
 
 _KNOWN = frozenset(PRODUCTS) | frozenset(OPERATIONS)
+
+
+def _count(table: Mapping[tuple[str, str], Cost], kernel: Kernel) -> int | None:
+    cost = table.get(key_of(kernel))
+    if cost is None:
+        return 0
+    try:
+        return cost(kernel)
+    except (IndexError, ValueError) as error:
+        raise ValueError(f"the tensors of {kernel.key} do not fit the operator: {error}") from error
 
 
 def _sized(kernel: Kernel) -> bool:

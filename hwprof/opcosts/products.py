@@ -48,7 +48,7 @@ def _recurrent(gates: int) -> Cost:
         steps = math.prod(required(kernel, 0).shape[:2])  # length and batch, in either layout
         per_step = required(kernel, 1).elements + required(kernel, 2).elements
         if required(kernel, 1).shape[1] != gates * required(kernel, 2).shape[2]:
-            raise ValueError(f"{kernel.op} has weights of {required(kernel, 1).shape}")
+            raise ValueError(f"{gates} gates do not go with weights of {required(kernel, 1).shape}")
         return steps * per_step
 
     return cost

@@ -21,7 +21,7 @@ def key_of(kernel: Kernel) -> tuple[str, str]:
 def required(kernel: Kernel, position: int) -> TensorSpec:
     tensor = kernel.inputs[position] if position < len(kernel.inputs) else None
     if tensor is None:
-        raise ValueError(f"{kernel.op} has no input {position}")
+        raise ValueError(f"input {position} is missing")
     return tensor
 
 
@@ -32,7 +32,7 @@ def optional(kernel: Kernel, position: int) -> TensorSpec | None:
 def output(kernel: Kernel) -> TensorSpec:
     tensor = kernel.outputs[0] if kernel.outputs else None
     if tensor is None:
-        raise ValueError(f"{kernel.op} has no output")
+        raise ValueError("the output is missing")
     return tensor
 
 

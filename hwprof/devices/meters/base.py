@@ -6,16 +6,8 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from hwprof.devices.availability import Availability as Availability
 from hwprof.devices.host.roots import SYSTEM, Roots
-
-
-@dataclass(frozen=True, slots=True)
-class Availability:
-    """Whether a meter works here; if not, why in one sentence, and how to mend it."""
-
-    ok: bool
-    reason: str = ""
-    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,7 @@ def counted_zones(roots: Roots = SYSTEM) -> list[Zone]:
     Packages only: `core`, `uncore` are inside a package, `psys` contains it, and `dram` (beside
     the package) exists on few machines, so totals with it could not be compared. Memory-mapped
     copies are left out wherever the same package has the ordinary zone. On AMD the counter is the
-    package's even where some kernels show one zone per die, so one die of each is taken (kernel
-    commit 26096aed255f "Fix the energy-pkg event for AMD CPUs").
+    package's even where some kernels show one zone per die, so one die of each is taken.
     """
     packages = [zone for zone in zones(roots) if zone.is_package]
     blocks = cpuinfo(roots)

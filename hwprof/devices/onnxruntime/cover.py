@@ -83,7 +83,8 @@ def _cover_graph(
         if inner and partner is not None:
             for name, graph in subgraphs(source.nodes[partner]):
                 if name in inner:
-                    scope = _Source(graph, source.overridable, source, source.names[partner] + "/")
+                    within = f"{source.prefix}{source.names[partner]}/"
+                    scope = _Source(graph, source.overridable, source, within)
                     _cover_graph(
                         scope, inner[name], slicer.alias, f"{path}/{name}/", nodes, uncovered
                     )
@@ -232,11 +233,9 @@ class _Slicer:
     def _final(self, node: NodeProto) -> str | None:
         """The source tensor carried by an output that has a new name."""
         base = self._base_by_name(node)
-        if base is None and node.op_type in _LAYOUT:
-            return self.canonical(node.input[0])
-        if base is None:
-            base = self._base_by_inputs(node)
-        return None if base is None else self._grow(node, base)
+        if base is not None:
+            return self._grow(node, base)
+        return self.canonical(node.input[0]) if node.op_type in _LAYOUT else None
 
     def _base_by_name(self, node: NodeProto) -> str | None:
         """A source tensor that the node's name gives away."""
@@ -251,15 +250,6 @@ class _Slicer:
             index = self.source.by_name.get(name)
             if index is not None and self.source.nodes[index].output:
                 return self.source.output(index)
-        return None
-
-    def _base_by_inputs(self, node: NodeProto) -> str | None:
-        """An unclaimed source node of the same operator that reads what this node reads."""
-        op = node.op_type.removeprefix("Fused")
-        for name in node.input:
-            for index in self.source.consumers.get(self.canonical(name) or "", ()):
-                if index not in self.used and self.source.nodes[index].op_type == op:
-                    return self.source.output(index)
         return None
 
     def _grow(self, node: NodeProto, tensor: str) -> str:

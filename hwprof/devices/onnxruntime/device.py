@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,14 +42,29 @@ def import_runtime() -> ModuleType:
     return module
 
 
+# "[ONNXRuntimeError] : 1 : FAIL : Load model from FILE failed:/source/file.h:46 void f(int) text"
+NOISE = re.compile(
+    r"^(\[ONNXRuntimeError\] : \d+ : \w+ : )?(Load model from .*? failed:)?"
+    r"(/\S+:\d+ .*?\)\s(?=[A-Z\[]))?"
+)
+UNKNOWN_OP = re.compile(r"No Op registered for (\S+) with domain_version of (\d+)")
+NEWER_OPSET = re.compile(
+    r"Opset (\d+) is under development.*domain (\S+) is till opset (\d+)", re.S
+)
+
+
 def short_reason(error: Exception) -> str:
-    """The first line of one of ONNX Runtime's messages, without its code prefix."""
+    """One of ONNX Runtime's messages in one line, without codes and source positions."""
     text = str(error).strip() or type(error).__name__
-    line = text.splitlines()[0]
-    if line.startswith("[ONNXRuntimeError]"):
-        # "[ONNXRuntimeError] : 1 : FAIL : the message"
-        line = line.split(" : ", 3)[-1]
-    return line[:400].rstrip(" .")
+    newer = NEWER_OPSET.search(text)
+    if newer is not None:
+        return "it uses opset {} of {}, and this version knows opsets up to {}".format(
+            *newer.groups()
+        )
+    unknown = UNKNOWN_OP.search(text)
+    if unknown is not None:
+        return "it has no operator '{}' in opset {}".format(*unknown.groups())
+    return NOISE.sub("", text.splitlines()[0])[:400].rstrip(" .")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx.checker import ValidationError
 from onnx.external_data_helper import load_external_data_for_tensor
 
 from hwprof.devices.onnxruntime.attributes import is_small_integer
@@ -99,7 +100,7 @@ def _small_value(tensor: TensorProto, folder: Path) -> tuple[int, ...] | None:
     if tensor.data_location == TensorProto.EXTERNAL:
         try:
             load_external_data_for_tensor(tensor, str(folder))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ValidationError) as error:
             raise ModelError(
                 f"the constant '{tensor.name}' of the model cannot be read: {error}; keep the "
                 "model's data files beside it."
@@ -154,14 +155,22 @@ class _Joiner:
     def _fits(self, graph: GraphProto, positions: Sequence[int]) -> bool:
         leaders = {self.trace.nodes[p].slot: self.trace.nodes[p] for p in reversed(positions)}
         traced = [leaders[slot] for slot in sorted(leaders)]
-        return len(traced) == len(graph.node) and all(map(_compatible, graph.node, traced))
+        if len(traced) != len(graph.node):
+            return False
+        for node in graph.node:
+            fitting = next((t for t in traced if _compatible(node, t)), None)
+            if fitting is None:
+                return False
+            traced.remove(fitting)
+        return True
 
 
 class _Matcher:
     """Decides which traced node belongs to which node of a graph.
 
-    A sequential session runs its nodes in the order in which it saved them. Where the orders
-    differ, name and operator decide, and between equals the shapes of the inputs.
+    A session runs the main graph in the order in which it saved it, but for parallel execution;
+    the order inside subgraphs may differ. Then name and operator decide, between equals the
+    shapes of the inputs, and last the runtime's own numbers.
     """
 
     def __init__(self, nodes: Sequence[NodeProto], traced: Sequence[NodeTrace]) -> None:
@@ -173,7 +182,8 @@ class _Matcher:
                 "profile and optimised graph must be of one session."
             )
         self.in_order = all(map(_compatible, nodes, traced))
-        self.free = dict.fromkeys(range(len(traced)))
+        numbers = [each.node_index or 0 for each in traced]
+        self.free = dict.fromkeys(sorted(range(len(traced)), key=numbers.__getitem__))
         self.named = {(node.name, node.op_type) for node in nodes if node.name}
 
     def take(self, index: int, scope: Scope) -> int:

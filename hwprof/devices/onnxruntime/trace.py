@@ -193,12 +193,11 @@ def parse_profile(path: Path, runs: int) -> Trace:
             "for; profile fewer runs, because the runtime stops recording after a million events."
         )
     bounds = bounds[-runs:]
-    passes = [_passes(found, path) for found in _split(events, bounds, path)]
+    passes = [_main_pass(found, path) for found in _split(events, bounds, path)]
     sums = _Sums(runs)
     # The last run comes first: its order is the order of the result.
     for run in (runs - 1, *range(runs - 1)):
-        for number, each in enumerate(passes[run]):
-            sums.add(each, run, (number,))
+        sums.add(passes[run], run, ())
     return Trace(
         tuple(each.finish(path) for each in sums.entries.values()),
         np.array([end - start for start, end in bounds], dtype=np.float64) * 1e-6,
@@ -240,10 +239,10 @@ def _split(
     return split
 
 
-def _passes(events: Sequence[Mapping[str, Any]], path: Path) -> list[_Event]:
-    """The tree of one run: passes through the main graph, each with its nodes in order.
+def _main_pass(events: Sequence[Mapping[str, Any]], path: Path) -> _Event:
+    """The tree of one run: its pass through the main graph, with the nodes in order.
 
-    Usually there is one; a parallel executor records no pass, and then one is made up.
+    With parallel execution some nodes run on other threads, outside the pass that was recorded.
     """
     finished: dict[object, list[_Event]] = {}
     for raw in events:
@@ -263,12 +262,9 @@ def _passes(events: Sequence[Mapping[str, Any]], path: Path) -> list[_Event]:
         event.children = earlier[first:]
         del earlier[first:]
         earlier.append(event)
-    roots = sorted((e for found in finished.values() for e in found), key=lambda e: e.start_us)
-    passes = [e for e in roots if e.op == _EXECUTE and e.children]
-    loose = [e for e in roots if e.op != _EXECUTE]
-    if loose:
-        passes.append(_Event("", _EXECUTE, {}, loose[0].start_us, 0, loose))
-    return passes
+    roots = [event for each in finished.values() for event in each]
+    nodes = [node for root in roots for node in (root.children if root.op == _EXECUTE else [root])]
+    return _Event("", _EXECUTE, {}, 0, 0, sorted(nodes, key=lambda node: node.start_us))
 
 
 def _inside(earlier: _Event, later: _Event) -> bool:

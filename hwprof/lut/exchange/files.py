@@ -19,6 +19,8 @@ def whole_file(target: Path, table: Path) -> Iterator[BinaryIO]:
     Devices and pipes are written to directly. Raises TableError for a target that cannot be
     written, a full disk, or the table's own file.
     """
+    if "\0" in str(target):
+        raise TableError("a file's name cannot contain the character NUL: name another file")
     try:
         # A link stays a link: the file it points to is replaced.
         target = Path(os.path.realpath(target))

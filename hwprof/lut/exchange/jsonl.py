@@ -39,9 +39,11 @@ class _Header:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """`record` names the one field among the last four that is filled."""
+    """`record` names the one field among the last four that is filled; a header has none."""
 
-    record: str
+    record: str = ""
+    format: str = ""
+    schema_version: int = 0
     device_fingerprint: str = ""
     device: dict[str, Any] | None = None
     measurement: dict[str, Any] | None = None
@@ -80,7 +82,11 @@ def read(path: Path) -> Iterator[Located]:
             kind = "record"
             try:
                 parts = from_json(line, _Line)
-                kind = parts.record
+                if parts.format == FORMAT_NAME:
+                    # Files that were joined by `cat` have a header each.
+                    check_version(parts.schema_version, path)
+                    continue
+                kind = parts.record or "record"
                 record = _record(parts, devices)
             except ValueError as error:  # CodecError and what the dataclasses themselves refuse
                 raise bad_record(path, f"{where}, {kind}", error) from error
@@ -119,7 +125,7 @@ def _record(line: _Line, devices: dict[str, dict[str, Any]]) -> Record | None:
         case _Line(record="calibration", calibration=dict() as content):
             return from_builtins(content | _device(line, devices), Calibration)
         case _:
-            raise CodecError(f"the line holds no {line.record} that this version knows")
+            raise CodecError("this version knows no such record")
 
 
 def _device(line: _Line, devices: dict[str, dict[str, Any]]) -> dict[str, Any]:

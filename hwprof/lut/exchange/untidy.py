@@ -50,8 +50,9 @@ def records_of(rows: Iterable[tuple[str, Row]], path: Path) -> Iterator[Located]
     for where, row in rows:
         kind = row["record"]
         with _placed(path, where, kind):
-            if row["schema_version"] is None:
-                raise CodecError("its schema_version is missing")
+            for column in ("schema_version", "document"):
+                if not row[column]:
+                    raise CodecError(f"its {column} is missing")
             check_version(row["schema_version"], path)
             if kind == "kernel":
                 _keep_kernel(row, kernels)
