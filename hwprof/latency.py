@@ -103,4 +103,7 @@ def _interval(
     sampling = [math.log(high / low) / 2 for low, high in filter(None, within) if low > 0]
     if sampling:
         half = max(half, float(np.median(sampling)) / math.sqrt(len(heads)))
+    # exp() overflows near 709; restarts that far apart leave nothing to quote.
+    if half > 700:
+        return None
     return headline * math.exp(-half), headline * math.exp(half)

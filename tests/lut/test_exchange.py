@@ -119,6 +119,23 @@ def test_a_stream_gets_what_a_file_gets_and_stays_open(
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
+def test_what_a_stream_raises_is_passed_on(table: Table, fmt: str) -> None:
+    class Closed(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: object) -> int:
+            raise BrokenPipeError
+
+    fill(table)
+    with pytest.raises(BrokenPipeError):
+        export(table, fmt, Closed())  # type: ignore[arg-type]
+    # The snapshot has ended: others may fold the -wal file in.
+    with table.transaction():
+        pass
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
 def test_filters_narrow_an_export(table: Table, tmp_path: Path, fmt: str) -> None:
     fill(table)
     first = example_measurement(0)

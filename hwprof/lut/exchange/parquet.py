@@ -34,11 +34,18 @@ def write(records: Iterable[Record], stream: BinaryIO) -> None:
     """One row group per few hundred thousand values. Raises TableError without pyarrow."""
     pa, pq = _pyarrow()
     schema = pa.schema(_fields(pa).items(), metadata={METADATA_KEY: canonical_json(header())})
-    # Parquet asks for the position in its file, which a pipe does not have.
-    with tempfile.TemporaryFile() as draft:
-        with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+
+    def fill(sink: BinaryIO) -> None:
+        with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
             for group in _groups(records):
                 writer.write_table(pa.Table.from_pylist(group, schema=schema))
+
+    # Offsets are counted from the beginning of the file, which a pipe cannot tell.
+    if stream.seekable() and stream.tell() == 0:
+        fill(stream)
+        return
+    with tempfile.TemporaryFile() as draft:
+        fill(draft)
         draft.seek(0)
         shutil.copyfileobj(draft, stream)
 

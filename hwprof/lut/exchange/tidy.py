@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+import numpy as np
+
 from hwprof.codec import to_builtins
 from hwprof.lut.entries import Calibration
 from hwprof.lut.exchange.base import EXCHANGE_VERSION, Record
@@ -72,8 +74,14 @@ Row = dict[str, Any]
 """Values by column; absent or None where empty."""
 
 
-def rows_of(record: Record) -> Iterator[Row]:
-    """The rows of a record, as a mapping from column to value."""
+def rows_of(record: Record) -> list[Row]:
+    """The rows of a record, as mappings from column to value."""
+    # Absurd timings, as from an edited file, may overflow: their statistics say inf, no more.
+    with np.errstate(all="ignore"):
+        return list(_rows_of(record))
+
+
+def _rows_of(record: Record) -> Iterator[Row]:
     common = {"schema_version": EXCHANGE_VERSION, "created_at": record.created_at}
     match record:
         case Measurement():

@@ -45,7 +45,8 @@ def export(
     Returns how many measurements were written. A file is replaced whole or left as it was; with
     `fmt` None its suffix decides. Failures go along unless a `source` other than measured is asked
     for, calibrations unless anything but `device` narrows the selection.
-    Raises TableError for a target that cannot be written, OptionError for an unknown format.
+    Raises TableError for a target that cannot be written, OptionError for an unknown format. What a
+    stream raises, such as BrokenPipeError, is passed on.
     """
     path = Path(target) if isinstance(target, str | Path) else None
     form = find_format(fmt, path)
