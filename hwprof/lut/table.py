@@ -95,7 +95,7 @@ class Table:
         Raises TableError when its id is taken by a different measurement.
         """
         packed = pack(measurement)
-        if True:
+        with self.transaction():
             if self._store.query("SELECT 1 FROM measurement WHERE id = ?", measurement.id):
                 if self._store.measurement(measurement.id) == measurement:
                     return False

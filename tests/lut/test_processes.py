@@ -73,6 +73,9 @@ def test_killed_writers_lose_nothing_that_was_acknowledged(path: Path) -> None:
             # Killed anywhere between one answer and the next; the first while it creates the file.
             for _ in range(rng.randrange(8) if attempt else 0):
                 expected.add(writer.stdout.readline().strip())
+            # Some work, so that the writer too gets some way into its next measurement.
+            for seed in range(rng.randrange(12)):
+                example_measurement(seed)
             writer.kill()
             expected |= set(writer.stdout.read().split())
         with Table.open(path) as table:
@@ -82,6 +85,21 @@ def test_killed_writers_lose_nothing_that_was_acknowledged(path: Path) -> None:
         assert len(kept.keys() - expected) <= 1
         assert all(made[identity] == m for identity, m in kept.items() if identity in made)
         expected = set(kept)
+
+
+def test_an_add_that_is_killed_at_any_statement_leaves_all_or_nothing(tmp_path: Path) -> None:
+    children = 40
+    script = WRITER.with_name("dying_writer.py")
+    subprocess.run([sys.executable, str(script), str(tmp_path), str(children)], check=True)
+    first, second = example_measurement(0), example_measurement(3)
+    outcomes = []
+    for number in range(children):
+        with Table.open(tmp_path / f"{number}.db", create=False) as table:
+            outcomes.append(list(table.measurements()))
+            assert table.add(second) == (outcomes[-1] == [first])
+    assert all(found in ([first], [second, first]) for found in outcomes)
+    assert outcomes[0] == [first]
+    assert outcomes[-1] == [second, first]
 
 
 def test_a_table_that_another_holds_too_long_says_so(path: Path) -> None:

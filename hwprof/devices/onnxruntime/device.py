@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import platform
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import Availability, Device, Model
 from hwprof.devices.host import hardware, reset_peak_rss, rss_bytes
 from hwprof.devices.host.process import peak_reset_obstacle
-from hwprof.errors import DeviceError, ModelError, OptionError
+from hwprof.devices.onnxruntime.runtime import (
+    import_runtime,
+    memory_advice,
+    out_of_memory,
+    short_reason,
+)
+from hwprof.errors import DeviceError, MeasurementError, ModelError, OptionError
 
 if TYPE_CHECKING:
     from hwprof.devices.onnxruntime.session import OnnxRuntimeSession
@@ -27,44 +31,6 @@ LEVELS: Mapping[str, str] = {
     "all": "ORT_ENABLE_ALL",
 }
 MAX_THREADS = 1024
-
-
-def import_runtime() -> ModuleType:
-    """ONNX Runtime, silenced below errors. Raises DeviceError with the reason it is not usable."""
-    try:
-        import onnxruntime
-    except ImportError as error:  # a missing shared library arrives as ImportError too
-        raise DeviceError(
-            f"onnxruntime does not import ({error}); install it with 'pip install onnxruntime'"
-        ) from error
-    onnxruntime.set_default_logger_severity(4)
-    module: ModuleType = onnxruntime
-    return module
-
-
-# "[ONNXRuntimeError] : 1 : FAIL : Load model from FILE failed:/source/file.h:46 void f(int) text"
-NOISE = re.compile(
-    r"^(\[ONNXRuntimeError\] : \d+ : \w+ : )?(Load model from .*? failed:)?"
-    r"(/\S+:\d+ .*?\)\s(?=[A-Z\[]))?"
-)
-UNKNOWN_OP = re.compile(r"No Op registered for (\S+) with domain_version of (\d+)")
-NEWER_OPSET = re.compile(
-    r"Opset (\d+) is under development.*domain (\S+) is till opset (\d+)", re.S
-)
-
-
-def short_reason(error: Exception) -> str:
-    """One of ONNX Runtime's messages in one line, without codes and source positions."""
-    text = str(error).strip() or type(error).__name__
-    newer = NEWER_OPSET.search(text)
-    if newer is not None:
-        return "it uses opset {} of {}, and this version knows opsets up to {}".format(
-            *newer.groups()
-        )
-    unknown = UNKNOWN_OP.search(text)
-    if unknown is not None:
-        return "it has no operator '{}' in opset {}".format(*unknown.groups())
-    return NOISE.sub("", text.splitlines()[0])[:400].rstrip(" .")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +103,8 @@ class OnnxRuntimeCpu(Device):
         try:
             opened = runtime.InferenceSession(str(model.path), options, providers=[PROVIDER])
         except Exception as error:  # the binding raises a dozen types with no common base
+            if out_of_memory(error):
+                raise MeasurementError(memory_advice(model.path.name)) from error
             raise ModelError(
                 f"onnxruntime {runtime.__version__} cannot open '{model.path.name}': "
                 f"{short_reason(error)}; export it for operators and an operator set that this "

@@ -11,6 +11,7 @@ from typing import Any
 from hwprof.devices.base import Model, ProfiledRun, Session
 from hwprof.devices.host import peak_rss_bytes
 from hwprof.devices.inputs import random_input
+from hwprof.devices.onnxruntime.runtime import memory_advice, out_of_memory, short_reason
 from hwprof.devices.timing import time_runs
 from hwprof.errors import DeviceError, MeasurementError
 from hwprof.measurement import Memory
@@ -65,13 +66,9 @@ class OnnxRuntimeSession(Session):
             raise MeasurementError("the session is closed; open the model again to time it")
         try:
             return time_runs(self._run, samples, loops, self._settings[1])
-        except MemoryError as error:
-            raise MeasurementError(
-                f"'{self._model.path.name}' ran out of memory; use a smaller --batch or --shape"
-            ) from error
         except Exception as error:  # the binding raises a dozen types with no common base
-            from hwprof.devices.onnxruntime.device import short_reason
-
+            if out_of_memory(error):
+                raise MeasurementError(memory_advice(self._model.path.name)) from error
             raise MeasurementError(
                 f"'{self._model.path.name}' opens but does not run: {short_reason(error)}; "
                 "check the --shape given for its inputs"
@@ -114,7 +111,8 @@ class OnnxRuntimeSession(Session):
                 )
             except Exception as error:  # as in open: no common base; a full disk arrives here
                 raise DeviceError(
-                    f"onnxruntime could not profile '{self._model.path.name}': {error}; "
+                    f"onnxruntime could not profile '{self._model.path.name}': "
+                    f"{short_reason(error)}; "
                     "free some space in the temporary folder, or use --no-per-op"
                 ) from error
             self._time(PROFILE_WARMUP, 1)
