@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -80,7 +82,7 @@ class Kernel:
 
     @property
     def key(self) -> str:
-        attributes = ";".join(f"{k}={v}" for k, v in sorted(self.attributes.items()))
+        attributes = ";".join(f"{k}={_plain(v)}" for k, v in sorted(self.attributes.items()))
         inputs = ",".join("-" if t is None else t.describe() for t in self.inputs)
         domain = self.domain or "ai.onnx"
         return f"{domain}:{self.op}{{{attributes}}}({inputs})"
@@ -89,6 +91,11 @@ class Kernel:
     def key_hash(self) -> str:
         """First 16 hex digits of the SHA-256 of `key`: a short name for joins and files."""
         return hashlib.sha256(self.key.encode()).hexdigest()[:16]
+
+
+def _plain(value: str) -> str:
+    """An attribute's value, quoted where it holds what the key's own punctuation is made of."""
+    return json.dumps(value) if re.search(r'[;={}"]', value) else value
 
 
 @dataclass(frozen=True, slots=True)

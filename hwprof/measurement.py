@@ -109,6 +109,10 @@ class EnergyReading:
     idle_j: float
     sample_period_s: float
 
+    def __post_init__(self) -> None:
+        if self.runs < 1 or self.window_s <= 0 or self.idle_window_s <= 0:
+            raise ValueError("an energy reading needs a run and two windows longer than nothing")
+
     @property
     def gross_j_per_run(self) -> float:
         return self.gross_j / self.runs

@@ -20,6 +20,11 @@ class KernelOccurrence:
     durations_s: FloatArray
     source_nodes: tuple[str, ...] = ()
     """Nodes of the model file that this kernel covers."""
+    calls: int = 1
+    """Times it ran within one run of the model: more than 1 in a loop, 0 in a branch not taken.
+
+    `durations_s` is the sum over the calls of a run.
+    """
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, KernelOccurrence):
@@ -29,6 +34,7 @@ class KernelOccurrence:
             and self.kernel == other.kernel
             and self.provider == other.provider
             and self.source_nodes == other.source_nodes
+            and self.calls == other.calls
             and np.array_equal(self.durations_s, other.durations_s)
         )
 
@@ -57,6 +63,8 @@ class Profile:
     def __post_init__(self) -> None:
         runs = self.run_wall_s.shape
         for occurrence in self.occurrences:
+            if occurrence.calls < 0:
+                raise ValueError(f"kernel {occurrence.name} has {occurrence.calls} calls")
             if occurrence.durations_s.shape != runs:
                 raise ValueError(
                     f"kernel {occurrence.name} has {occurrence.durations_s.size} durations "
@@ -86,20 +94,28 @@ class Profile:
     def raw_latency_s(self, occurrence: KernelOccurrence) -> float:
         """Mean of the faster half of the durations: an interruption hits few kernels of a run.
 
-        Over several hundred models this figure added up to end-to-end best.
+        Over several hundred models this figure added up to end-to-end best. Raises ValueError when
+        no run was profiled.
         """
+        if not occurrence.durations_s.size:
+            raise ValueError(f"kernel {occurrence.name} has no durations")
         ordered = np.sort(occurrence.durations_s)
         return float(ordered[: max(1, ordered.size // 2)].mean())
 
     def latency_s(self, occurrence: KernelOccurrence) -> float | None:
-        """Latency of one occurrence without the profiler's own cost.
+        """Latency of one occurrence, all its calls in a run, without the profiler's own cost.
 
         Not clamped: for a kernel shorter than the profiler's resolution it may be negative, and
         only unclamped figures add up to the end-to-end latency.
         """
         if self.node_cost_s is None or not occurrence.durations_s.size:
             return None
-        return self.raw_latency_s(occurrence) - self.node_cost_s
+        return self.raw_latency_s(occurrence) - self.node_cost_s * occurrence.calls
+
+    def call_latency_s(self, occurrence: KernelOccurrence) -> float | None:
+        """Latency of one call, as a table keeps it per kernel. None for a kernel never called."""
+        latency = self.latency_s(occurrence)
+        return None if latency is None or occurrence.calls == 0 else latency / occurrence.calls
 
     def total_s(self) -> float | None:
         """Sum over all kernels: to be held against the end-to-end latency. None if uncorrected."""

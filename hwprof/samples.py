@@ -54,8 +54,9 @@ class Samples:
                 raise ValueError(f"{name} must have shape {self.wall_s.shape}, got {column.shape}")
         if self.loops < 1:
             raise ValueError(f"loops must be at least 1, got {self.loops}")
-        if not np.all(np.isfinite(self.wall_s)) or np.any(self.wall_s < 0):
-            raise ValueError("wall_s must be finite and not negative")
+        for name, column in (("wall_s", self.wall_s), ("cpu_s", self.cpu_s)):
+            if column is not None and not np.all(np.isfinite(column) & (column >= 0)):
+                raise ValueError(f"{name} must be finite and not negative")
 
     def __len__(self) -> int:
         return int(self.wall_s.size)

@@ -49,16 +49,17 @@ def kernel_documents(profile: Profile | None) -> list[dict[str, Any]]:
     for key, members in groups.items():
         occurrences = [profile.occurrences[i] for i in members]
         kernel = occurrences[0].kernel
+        calls = sum(o.calls for o in occurrences)
         latencies = [profile.latency_s(o) for o in occurrences]
-        known = [value for value in latencies if value is not None]
+        total = sum(value for value in latencies if value is not None)
         moved = bytes_moved(kernel)
         documents.append(
             {
                 "key": key,
                 "op": kernel.op,
                 "domain": kernel.domain,
-                "count": len(members),
-                "latency_s": sum(known) / len(known) if len(known) == len(members) else None,
+                "count": calls,
+                "latency_s": None if None in latencies or not calls else total / calls,
                 "flops": flops(kernel),
                 "bytes": None if moved is None else to_builtins(moved),
                 "input_shapes": [None if t is None else list(t.shape) for t in kernel.inputs],

@@ -87,9 +87,7 @@ def export_command(lut_path: Path | None, fmt: str | None, output: str, **filter
     if fmt is None:
         fmt = Path(output).suffix.lstrip(".")
         if fmt not in FORMATS:
-            raise OptionError(
-                f"'{output}' names no format; give --format parquet, jsonl or csv"
-            )
+            raise OptionError(f"'{output}' names no format; give --format parquet, jsonl or csv")
     path = table_path(lut_path)
     with Table.open(path, create=False, readonly=True) as table:
         if output == "-":

@@ -41,5 +41,5 @@ class KernelRecord:
 
     @property
     def latency_s(self) -> float | None:
-        """As `Profile.latency_s`: None where the profiler's own cost is not known."""
-        return self.profile.latency_s(self.occurrence)
+        """Of one call, as `Profile.call_latency_s`: None where it is not known."""
+        return self.profile.call_latency_s(self.occurrence)

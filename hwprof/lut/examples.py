@@ -225,6 +225,7 @@ def _profile(rng: random.Random) -> Profile:
             provider="CPUExecutionProvider",
             durations_s=noise.uniform(1e-6, 1e-3, size=runs),
             source_nodes=(f"conv_{i}", f"relu_{i}"),
+            calls=rng.choice((1, 1, 1, 0, 12)),
         )
         for i in range(rng.randint(1, 8))
     )

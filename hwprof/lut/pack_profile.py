@@ -97,6 +97,7 @@ def _pack_occurrence(
         input_names=canonical_json([None if t is None else t.name for t in kernel.inputs]),
         output_names=canonical_json([None if t is None else t.name for t in kernel.outputs]),
         source_nodes=canonical_json(occurrence.source_nodes),
+        calls=occurrence.calls,
         durations=rows.pack_floats(occurrence.durations_s),
     )
 
@@ -117,6 +118,7 @@ def _unpack_occurrence(
         row.provider,
         rows.unpack_floats(row.durations, runs),
         from_json(row.source_nodes, tuple[str, ...]),
+        row.calls,
     )
 
 

@@ -99,6 +99,7 @@ class OccurrenceRow:
     input_names: str
     output_names: str
     source_nodes: str
+    calls: int
     durations: bytes
 
 

@@ -101,6 +101,7 @@ CREATE TABLE kernel_occurrence (
     input_names    TEXT NOT NULL,       -- JSON list, null for an omitted tensor
     output_names   TEXT NOT NULL,       -- the same
     source_nodes   TEXT NOT NULL,       -- JSON list
+    calls          INTEGER NOT NULL,    -- times it ran within one run of the model
     durations      BLOB NOT NULL,       -- float64[profile.runs], seconds, profiler's cost included
     PRIMARY KEY (measurement_id, position)
 );

@@ -12,7 +12,7 @@ from hwprof.errors import DeviceError, HwprofError, ModelError, OptionError, Tab
 from hwprof.lut import Table
 from hwprof.measurement import Failure, Measurement
 from hwprof.profiler.bench import Listener, Progress, measure_on, utc_now
-from hwprof.profiler.model_file import declared_inputs, load_model, read_proto
+from hwprof.profiler.model_file import declared_inputs, load_model, printable, read_proto
 from hwprof.profiler.node_cost import NodeCosts
 from hwprof.profiler.plan import Plan
 
@@ -136,5 +136,7 @@ def _failed(job: Job, error: HwprofError, run_id: str) -> Outcome:
         device = "unknown"
     return Outcome(
         job,
-        failure=Failure(uuid.uuid4().hex, run_id, utc_now(), str(job.model), device, str(error)),
+        failure=Failure(
+            uuid.uuid4().hex, run_id, utc_now(), printable(str(job.model)), device, str(error)
+        ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,12 +39,17 @@ def load_model(
     check_memory(proto, inputs, path.name)
     firsts = {t.shape[0] for t in inputs if t.shape}
     subject = Subject(
-        name=path.stem,
+        name=printable(path.stem),
         sha256=content_hash([path, *external]),
         inputs=inputs,
         batch=firsts.pop() if len(firsts) == 1 else None,
     )
     return Model(path, subject)
+
+
+def printable(name: str) -> str:
+    """A file's name as text: bytes that are not UTF-8 become escapes, so that it can be stored."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def read_proto(path: Path) -> onnx.ModelProto:

@@ -130,8 +130,7 @@ def test_two_processes_write_one_table_and_lose_nothing(nine: list[Path], tmp_pa
     table = tmp_path / "shared.db"
     halves = [nine[:4], nine[4:]]
     running = [
-        subprocess.Popen(command(half, table, *QUICK), stdout=subprocess.DEVNULL)
-        for half in halves
+        subprocess.Popen(command(half, table, *QUICK), stdout=subprocess.DEVNULL) for half in halves
     ]
     assert [process.wait() for process in running] == [0, 0]
     assert names(table) == sorted(model.stem for model in nine)

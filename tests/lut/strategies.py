@@ -57,7 +57,7 @@ def samples(draw: st.DrawFn) -> Samples:
     n = draw(st.integers(0, 12))
     return Samples(
         draw(float_arrays(n, seconds)),
-        draw(st.none() | float_arrays(n, floats)),
+        draw(st.none() | float_arrays(n, seconds)),
         draw(st.none() | int_arrays(n)),
         draw(st.integers(1, 100)),
     )
@@ -74,6 +74,7 @@ def profiles(draw: st.DrawFn) -> Profile:
                 kernel=kernels,
                 provider=texts,
                 durations_s=float_arrays(runs, floats),
+                calls=st.integers(0, 9),
                 source_nodes=st.lists(texts, max_size=2).map(tuple),
             ),
             max_size=4,

@@ -67,7 +67,6 @@ def _with_steady(steady: Samples) -> Measurement:
         (_with(subject=Subject("caf\udce9.onnx", "ab", ())), "surrogates"),
         (_with(run_id="caf\udce9"), "surrogates"),
         (_with(warnings=[]), "type"),
-        (_with_steady(Samples(np.ones(2), np.array([1.0, math.nan]))), "finite"),
     ],
 )
 def test_a_value_that_would_not_come_back_is_refused(measurement: Measurement, reason: str) -> None:

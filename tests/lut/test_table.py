@@ -220,7 +220,7 @@ def test_kernels_come_with_what_their_latency_needs(table: Table) -> None:
     for measurement in added:
         table.add(measurement)
     expected = [
-        (m.id, m.device.fingerprint, o, m.profile.latency_s(o))
+        (m.id, m.device.fingerprint, o, m.profile.call_latency_s(o))
         for m in reversed(added)
         if m.profile is not None
         for o in m.profile.occurrences

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from hwprof.device_spec import Hardware
 from hwprof.devices.host.cpuinfo import cpu_name, emulation, isa_flags
-from hwprof.devices.host.placement import available_cpus
-from hwprof.devices.host.roots import SYSTEM, Roots
+from hwprof.devices.host.roots import SYSTEM, Roots, cpu_list
+from hwprof.devices.host.stat import cpu_times
 
 # A kernel update moves MemTotal by some hundred kilobytes. The figure is part of a device's
 # fingerprint, so it is rounded for the machine to stay the same device.
@@ -56,8 +56,8 @@ def hardware(
 ) -> Hardware:
     """The machine under this process.
 
-    `cores` counts the CPUs this process may run on now, so call it before pinning; `memory_bytes`
-    is the machine's, rounded to 64 MiB, whatever limit a container sets. Where `/proc` is missing
+    `cores` counts the CPUs that are online, whatever this process is pinned to; `memory_bytes` is
+    the machine's, rounded to 64 MiB, whatever limit a container sets. Where `/proc` is missing
     the facts come from `platform`, `sysctl` (macOS) and psutil, and flags may be missing. What
     nothing tells is an empty name or zero, which cannot be mistaken for a machine. For how
     `emulated` is found, see `cpuinfo.emulation`. Raises nothing.
@@ -72,7 +72,7 @@ def hardware(
         name = name or facts.get("machdep.cpu.brand_string")
         isa = isa or tuple(sorted(f for key, f in _SYSCTL_FLAGS.items() if facts.get(key) == "1"))
         emulated = emulated or facts.get("sysctl.proc_translated") == "1"
-    cpus = available_cpus(roots)
+    cpus = cpu_list(roots, roots.sys / "devices/system/cpu/online") or tuple(cpu_times(roots))
     return Hardware(
         system=f"{system}-{machine}",
         cpu=name or platform.processor() or machine,

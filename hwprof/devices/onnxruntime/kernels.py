@@ -61,8 +61,6 @@ class Extras:
     """All initializers of the optimised graph; None when one has a type without a size."""
     planned_activation_bytes: int | None
     """Simulated peak of live activations; None when a tensor has no known size."""
-    calls: Mapping[str, int]
-    """Calls in the last run, for the occurrences that do not run exactly once per run."""
 
 
 def build_profile(
@@ -101,23 +99,18 @@ def build_profile(
             provider=each.trace.provider,
             durations_s=each.trace.durations_s,
             source_nodes=coverage.nodes.get(each.path, ()),
+            calls=int(each.trace.calls[-1]),
         )
         for name, kernel, each in zip(names, kernels, placed, strict=True)
     )
     profile = Profile(occurrences, run_wall_s, run_switches, uncovered=coverage.uncovered)
     graph = _graph(optimised, placed, occurrences, scope, coverage.uncovered)
-    calls = {
-        name: int(each.trace.calls[-1])
-        for name, each in zip(names, placed, strict=True)
-        if not (each.trace.calls == 1).all()
-    }
     return profile, Extras(
         graph=graph,
         providers=frozenset(each.trace.provider for each in placed if each.trace.provider),
         arena_peak_bytes=trace.arena_peak_bytes,
         weights_bytes=weights_bytes(optimised.graph),
         planned_activation_bytes=planned_activation_bytes(graph, _open_inputs(optimised.graph)),
-        calls=calls,
     )
 
 

@@ -63,7 +63,7 @@ def test_every_node_of_a_real_model_becomes_a_kernel(
     assert len(profile.occurrences) == len(optimised.node) == len(extras.graph.nodes)
     assert len({o.name for o in profile.occurrences}) == len(profile.occurrences)
     assert extras.providers == {"CPUExecutionProvider"}
-    assert extras.calls == {}
+    assert all(o.calls == 1 for o in profile.occurrences)
     assert profile.node_cost_s is None
     assert all(o.durations_s.shape == (2,) for o in profile.occurrences)
     for occurrence in profile.occurrences:
@@ -370,7 +370,8 @@ def test_nodes_inside_control_flow_are_kernels_of_their_own(tmp_path: Path) -> N
     ]
     ops = {o.name: o.kernel.op for o in profile.occurrences}
     assert ops["choose/first"] == "Add"  # the taken branch, though the other has the name too
-    assert extras.calls == {"again/Identity_2": 3, "again/product": 3, "again/Tanh_1": 3}
+    calls = {o.name: o.calls for o in profile.occurrences if o.calls != 1}
+    assert calls == {"again/Identity_2": 3, "again/product": 3, "again/Tanh_1": 3}
     inner, outer = (o.kernel for o in profile.occurrences if o.name in ("again/product", "product"))
     assert inner.key == outer.key
     assert [n.name for n in extras.graph.nodes][-1] == "Tanh_6"
