@@ -565,3 +565,19 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_json_lines_cut_between_two_lines_are_noticed(table: Table, tmp_path: Path) -> None:
+    fill(table, 3)
+    file = tmp_path / "x.jsonl"
+    export(table, None, file)
+    lines = file.read_bytes().splitlines(keepends=True)
+    with Table.open(tmp_path / "copy.db") as copy:
+        for kept in range(1, len(lines)):
+            file.write_bytes(b"".join(lines[:kept]))
+            with pytest.raises(TableError, match="cut off"):
+                import_file(file, copy)
+        file.write_bytes(b"".join(lines[:-1] + lines))
+        with pytest.raises(TableError, match="a new header at line"):
+            import_file(file, copy)
+        assert copy.counts()["measurements"] == 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import BinaryIO
 
 from hwprof.errors import TableError
 from hwprof.lut.entries import Calibration
 from hwprof.measurement import Failure, Measurement
+from hwprof.version import __version__
 
 FORMAT_NAME = "hwprof-lut"
 
@@ -58,7 +58,7 @@ def header() -> dict[str, str | int]:
     return {
         "format": FORMAT_NAME,
         "schema_version": EXCHANGE_VERSION,
-        "hwprof_version": _hwprof_version(),
+        "hwprof_version": __version__,
     }
 
 
@@ -85,9 +85,6 @@ def bad_record(path: Path, where: str, why: object) -> TableError:
     return TableError(f"{path}, {where}: {why}: correct or remove it and import the file again")
 
 
-def _hwprof_version() -> str:
-    # Not `hwprof.__version__`: the front of the package knows every room, and this one none.
-    try:
-        return version("hwprof")
-    except PackageNotFoundError:  # run from a source tree that was never installed
-        return "unknown"
+def cut_off(path: Path, why: object) -> TableError:
+    """For a file of ours whose end is missing."""
+    return TableError(f"{path} is cut off ({why}): export or copy it again")

@@ -1,7 +1,9 @@
 """JSON lines: one record a line, in a fixed order with sorted keys, for diffs and for eyes.
 
 The first line is a header. A device has a line of its own before the first record that names its
-fingerprint. Every other line is a measurement with all its samples, a failure or a calibration.
+fingerprint. The last line says that it is the last, so that a file cut between two lines is noticed;
+lines before it may be filtered out by hand. Every other line is a measurement with all its samples,
+a failure or a calibration.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from hwprof.lut.exchange.base import (
     Record,
     bad_record,
     check_version,
+    cut_off,
     header,
     not_ours,
 )
@@ -39,7 +42,7 @@ class _Header:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """`record` names the one field among the last four that is filled; a header has none."""
+    """`record` names the one field among the last five that is filled; a header has none."""
 
     record: str = ""
     format: str = ""
@@ -49,13 +52,15 @@ class _Line:
     measurement: dict[str, Any] | None = None
     failure: dict[str, Any] | None = None
     calibration: dict[str, Any] | None = None
+    records: int | None = None
 
 
 def write(records: Iterable[Record], stream: BinaryIO) -> None:
     """Header, then one line per record, each device before its first use."""
     _put(stream, header())
     told: set[str] = set()
-    for record in records:
+    count = 0
+    for count, record in enumerate(records, 1):  # noqa: B007 - the count is written after the loop
         if isinstance(record, Failure):
             _put(stream, {"record": "failure", "failure": record})
             continue
@@ -68,6 +73,7 @@ def write(records: Iterable[Record], stream: BinaryIO) -> None:
         content = to_builtins(record)
         del content["device"]
         _put(stream, {"record": kind, "device_fingerprint": fingerprint, kind: content})
+    _put(stream, {"record": "end", "records": count})
 
 
 def read(path: Path) -> Iterator[Located]:
@@ -75,6 +81,7 @@ def read(path: Path) -> Iterator[Located]:
     with path.open("rb") as stream:
         _check_header(stream.readline(_HEADER_BYTES), path)
         devices: dict[str, dict[str, Any]] = {}
+        seen, ended = 0, False
         for number, line in enumerate(stream, 2):
             if not line.strip():
                 continue
@@ -85,13 +92,22 @@ def read(path: Path) -> Iterator[Located]:
                 if parts.format == FORMAT_NAME:
                     # Files that were joined by `cat` have a header each.
                     check_version(parts.schema_version, path)
+                    if seen and not ended:
+                        raise cut_off(path, f"a new header at {where}, but no end before it")
+                    seen, ended = 0, False
+                    continue
+                if parts.record == "end":
+                    ended = True
                     continue
                 kind = parts.record or "record"
                 record = _record(parts, devices)
             except ValueError as error:  # CodecError and what the dataclasses themselves refuse
                 raise bad_record(path, f"{where}, {kind}", error) from error
             if record is not None:
+                seen += 1
                 yield Located(where, record)
+        if not ended:
+            raise cut_off(path, f"its last line is missing after {seen} records")
 
 
 def _put(stream: BinaryIO, content: dict[str, Any]) -> None:
