@@ -1,1 +1,1 @@
-"""."""
+"""What can run a model, and where."""

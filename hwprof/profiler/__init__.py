@@ -1,1 +1,1 @@
-"""."""
+"""Measuring: plan, stopping rule, campaign, comparison."""

@@ -1,1 +1,1 @@
-"""."""
+"""Search spaces of neural architecture search."""

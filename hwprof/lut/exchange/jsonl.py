@@ -1,9 +1,9 @@
 """JSON lines: one record a line, in a fixed order with sorted keys, for diffs and for eyes.
 
 The first line is a header. A device has a line of its own before the first record that names its
-fingerprint. The last line says that it is the last, so that a file cut between two lines is noticed;
-lines before it may be filtered out by hand. Every other line is a measurement with all its samples,
-a failure or a calibration.
+fingerprint. The last line says that it is the last, so that a cut file is noticed; lines before it
+may be filtered out by hand. Every other line is a measurement with all its samples, a failure or a
+calibration.
 """
 
 from __future__ import annotations
