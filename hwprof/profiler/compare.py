@@ -131,5 +131,5 @@ def notes_on(a: Measurement, b: Measurement) -> tuple[str, ...]:
     if a.latency.basis is not b.latency.basis:
         notes.append(f"a is {a.latency.basis.value}, b is {b.latency.basis.value}")
     for label, side in (("a", a), ("b", b)):
-        notes += [f"{label} is {w.code.value}: {w.message}" for w in side.warnings]
+        notes += [f"{label}: {w.code.value}: {w.message}" for w in side.warnings]
     return tuple(notes)

@@ -38,6 +38,8 @@ def _contention(measurement: Measurement) -> list[MeasurementWarning]:
             f"only {latency.clean_share:.0%} of runs were uninterrupted, and CPU time cannot "
             f"replace wall time on {threads} threads"
         )
+    if provenance.affinity is not None and len(provenance.affinity) < threads:
+        found.append(f"{threads} threads shared {len(provenance.affinity)} processors")
     if provenance.steal_share is not None and provenance.steal_share > STEAL_SHARE:
         found.append(f"the hypervisor took {provenance.steal_share:.0%} of the processor")
     if not found:

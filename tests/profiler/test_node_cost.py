@@ -1,0 +1,59 @@
+"""The profiler's own cost, on a machine where it is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hwprof.codec import to_json
+from hwprof.devices.base import Model, ProfiledRun
+from hwprof.devices.host import snapshot
+from hwprof.devices.replay import ReplayDevice, ReplayRun, ReplayTarget
+from hwprof.errors import DeviceError
+from hwprof.graph import Kernel
+from hwprof.measurement import Energy
+from hwprof.profile import KernelOccurrence, Profile
+from hwprof.profiler.node_cost import KINDS, LENGTHS, PROFILED_RUNS, estimate_node_cost
+from hwprof.samples import Samples
+
+KERNEL_S = 2e-6
+FIXED_S = 5e-6
+
+
+class ChainTarget(ReplayTarget):
+    """Runs a chain in 5 us + 2 us per kernel; its profiler adds `cost_s` to each kernel."""
+
+    def __init__(self, cost_s: float, profiles: bool = True) -> None:
+        self.cost_s = cost_s
+        self.profiles = profiles
+        self.models: list[str] = []
+        super().__init__([ReplayDevice(Samples(np.ones(1)))], snapshot())
+
+    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> ReplayRun:
+        self.models.append(model.subject.name)
+        length = int(model.subject.name.split("-")[1])
+        wall = np.full(64, FIXED_S + KERNEL_S * length)
+        kernel = Kernel("", "Sin", {}, (), ())
+        durations = np.full(PROFILED_RUNS, KERNEL_S + self.cost_s)
+        occurrences = tuple(KernelOccurrence(f"n{i}", kernel, "", durations) for i in range(length))
+        profiled = ProfiledRun(Profile(occurrences, np.ones(PROFILED_RUNS)))
+        device = ReplayDevice(
+            Samples(wall, wall, np.zeros(64, dtype=np.int64)),
+            profiled=profiled if self.profiles else None,
+        )
+        return ReplayRun(device.open(model), snapshot(), Energy(reason="none"))
+
+
+@pytest.mark.parametrize("cost_s", [1.5e-6, 0.0, -0.4e-6])
+def test_the_estimate_is_the_cost_whatever_its_sign(cost_s: float) -> None:
+    target = ChainTarget(cost_s)
+    estimate = estimate_node_cost(target)
+    assert estimate.seconds == pytest.approx(cost_s, abs=1e-12)
+    assert sorted(target.models) == sorted(f"{k}-{n}" for k in KINDS for n in LENGTHS)
+    assert to_json(estimate)
+    assert f"{cost_s * 1e6:.2f} us" in estimate.source
+
+
+def test_a_device_without_profile_has_no_estimate() -> None:
+    with pytest.raises(DeviceError, match="--no-per-op"):
+        estimate_node_cost(ChainTarget(0.0, profiles=False))
