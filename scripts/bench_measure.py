@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from common import BURSTS, light_models, name, neighbour, parser, write
+from peers import BUDGET_S
 
 from hwprof.devices.worker.client import WorkerTarget
 from hwprof.profiler.bench import measure_on
@@ -32,7 +33,7 @@ def once(method: str, path: Path, cpu: int, target: WorkerTarget) -> tuple[float
     """One measurement: (latency in seconds, wall seconds that it took, process start included)."""
     start = time.perf_counter()
     if method == "hwprof":
-        plan = Plan(per_op=False, pin=str(cpu))
+        plan = Plan(per_op=False, pin=str(cpu), budget_s=BUDGET_S)
         latency = measure_on(load_model(path), target, plan).latency.headline_s
     else:
         done = subprocess.run(

@@ -14,6 +14,9 @@ import os
 import sys
 import time
 
+# As hwprof has in the same benchmark.
+BUDGET_S = 5.0
+
 
 def main() -> None:
     kind, path, cpu = sys.argv[1:4]
@@ -41,7 +44,7 @@ def main() -> None:
         return
     times: list[float] = []
     spent = 0.0
-    while spent < 10.0:
+    while spent < BUDGET_S:
         for _ in range(5):
             start = time.perf_counter()
             session.run(None, feed)

@@ -180,13 +180,17 @@ def declared_inputs(proto: onnx.ModelProto) -> list[tuple[str, str, list[int | s
         kind = value.type.tensor_type
         dims: list[int | str] | None = None
         if kind.HasField("shape"):
-            # Some exporters write 0 or -1 where they mean "open".
-            dims = [
-                d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else d.dim_param
-                for d in kind.shape.dim
-            ]
+            dims = [_dimension(d) for d in kind.shape.dim]
         declared.append((value.name, dtype_name(kind.elem_type), dims))
     return declared
+
+
+def _dimension(dim: onnx.TensorShapeProto.Dimension) -> int | str:
+    """A size, or the symbol that stands for one; "" where it has no name of its own."""
+    # Some exporters write 0, -1 or "?" where they mean "open".
+    if dim.HasField("dim_value") and dim.dim_value > 0:
+        return dim.dim_value
+    return "" if dim.dim_param == "?" else dim.dim_param
 
 
 def check_memory(proto: onnx.ModelProto, inputs: Sequence[TensorSpec], name: str) -> None:

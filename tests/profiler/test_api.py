@@ -70,6 +70,12 @@ def test_errors_are_hwprofs_own(tmp_path: Path) -> None:
         ),
         ("Opset 99 is under development. domain ai.onnx is till opset 26.", "opset 99"),
         ("No Op registered for Frob with domain_version of 17", "'Frob' in opset 17"),
+        (
+            "[ONNXRuntimeError] : 1 : FAIL : Non-zero status code returned while running If node. "
+            "Name:'outer' Status Message: Non-zero status code returned while running Add node. "
+            "Name:'sum' Status Message: /src/e.h:583 void Append(int, int) axis == 1 was false",
+            "node 'sum' (Add): axis == 1 was false",
+        ),
         ("", "RuntimeError"),
     ],
 )

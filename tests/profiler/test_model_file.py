@@ -181,3 +181,15 @@ def test_weights_listed_among_the_inputs_are_no_inputs(tmp_path: Path) -> None:
     path = tmp_path / "old.onnx"
     onnx.save(proto, str(path))
     assert [t.name for t in load_model(path).subject.inputs] == ["x"]
+
+
+def test_dimensions_without_a_name_of_their_own_are_not_one_symbol(tmp_path: Path) -> None:
+    proto = mlp_proto()
+    dims = proto.graph.input[0].type.tensor_type.shape.dim
+    dims[0].dim_param = "?"
+    dims[1].dim_param = "?"
+    path = tmp_path / "open.onnx"
+    onnx.save(proto, str(path))
+    assert load_model(path, shapes={"x": (4, 8)}).subject.inputs[0].shape == (4, 8)
+    with pytest.raises(OptionError, match="number 1 of input 'x'"):
+        load_model(path)

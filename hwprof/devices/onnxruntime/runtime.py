@@ -24,8 +24,11 @@ def import_runtime() -> ModuleType:
 # "[ONNXRuntimeError] : 1 : FAIL : Load model from FILE failed:/source/file.h:46 void f(int) text"
 NOISE = re.compile(
     r"^(\[ONNXRuntimeError\] : \d+ : \w+ : )?(Load model from .*? failed:)?"
-    r"(/\S+:\d+ .*?\)\s(?=[A-Z\[]))?"
+    r"(/\S+:\d+ .*?\)\s)?"
 )
+# "Non-zero status code returned while running Add node. Name:'sum' Status Message: text", nested
+# for nodes inside a branch or loop: the innermost one is the one that failed.
+FAILED_NODE = re.compile(r"while running (\w+) node\. Name:'([^']*)' Status Message: ")
 UNKNOWN_OP = re.compile(r"No Op registered for (\S+) with domain_version of (\d+)")
 NEWER_OPSET = re.compile(
     r"Opset (\d+) is under development.*domain (\S+) is till opset (\d+)", re.S
@@ -43,7 +46,13 @@ def short_reason(error: Exception) -> str:
     unknown = UNKNOWN_OP.search(text)
     if unknown is not None:
         return "it has no operator '{}' in opset {}".format(*unknown.groups())
-    return NOISE.sub("", text.splitlines()[0])[:400].rstrip(" .")
+    where, rest = "", ""
+    for failed in FAILED_NODE.finditer(text):
+        where = f"node '{failed[2]}' ({failed[1]}): "
+        rest = text[failed.end() :]
+    if where:
+        text = rest.strip() or "it gave no reason"
+    return (where + NOISE.sub("", text.splitlines()[0]))[:400].rstrip(" .")
 
 
 def out_of_memory(error: Exception) -> bool:
