@@ -8,6 +8,7 @@ import sys
 import click
 
 from hwprof.cli.compare import compare
+from hwprof.cli.complaint import complain
 from hwprof.cli.devices import devices, doctor
 from hwprof.cli.lut import lut
 from hwprof.cli.measure import measure
@@ -30,11 +31,6 @@ def cli() -> None:
 
 for command in (measure, lut, devices, doctor, compare):
     cli.add_command(command)
-
-
-def complain(message: str) -> None:
-    """One line on standard error."""
-    click.echo(f"error: {' '.join(message.split())}", err=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

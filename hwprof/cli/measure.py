@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hwprof.cli.complaint import complain
 from hwprof.cli.options import (
     json_option,
     lut_option,
@@ -88,7 +89,6 @@ def measure(
 
 def show(outcome: Outcome, as_json: bool) -> None:
     """Print one outcome as it arrives: failures always, results unless JSON is wanted."""
-    from hwprof.cli.app import complain
     from hwprof.cli.render import print_measurement
 
     if outcome.failure is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from hwprof.device_spec import DeviceSpec, Hardware
 from hwprof.devices.base import Availability, Device, Model, ProfiledRun, Session
 from hwprof.devices.host import HostState
-from hwprof.devices.target import Run, Target
+from hwprof.devices.target import LocalRun, Run, Target
 from hwprof.errors import DeviceError, MeasurementError
 from hwprof.measurement import Energy, Memory
 from hwprof.samples import Samples
@@ -111,37 +111,6 @@ class ReplayDevice(Device):
         )
 
 
-class ReplayRun(Run):
-    """A replayed session on a machine that nothing else happens on."""
-
-    def __init__(self, session: ReplaySession, state: HostState, energy: Energy) -> None:
-        self._session = session
-        self._state = state
-        self._energy = energy
-
-    @property
-    def setup_s(self) -> float:
-        return self._session.setup_s
-
-    def time(self, samples: int, loops: int = 1) -> Samples:
-        return self._session.time(samples, loops)
-
-    def memory(self) -> Memory:
-        return self._session.memory()
-
-    def profile(self, runs: int) -> ProfiledRun:
-        return self._session.profile(runs)
-
-    def energy(self) -> Energy:
-        return self._energy
-
-    def host_state(self) -> HostState:
-        return self._state
-
-    def close(self) -> None:
-        self._session.close()
-
-
 class ReplayTarget(Target):
     """A target that plays one recording per start, in turn."""
 
@@ -157,7 +126,7 @@ class ReplayTarget(Target):
     def spec(self) -> DeviceSpec:
         return self._devices[0].spec
 
-    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> ReplayRun:
+    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
         device = self._devices[len(self.started) % len(self._devices)]
         self.started.append((model, cpus))
-        return ReplayRun(device.open(model), self._state, self._energy)
+        return LocalRun(device.open(model), energy=lambda: self._energy, state=lambda: self._state)

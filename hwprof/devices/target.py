@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable
 
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import Device, Model, ProfiledRun, Session
@@ -21,25 +20,8 @@ from hwprof.measurement import Energy, Memory
 from hwprof.samples import Samples
 
 
-class Run(ABC):
-    """A model opened on a target; a context manager."""
-
-    @property
-    @abstractmethod
-    def setup_s(self) -> float:
-        """Seconds that opening the model took."""
-
-    @abstractmethod
-    def time(self, samples: int, loops: int = 1) -> Samples:
-        """As `Session.time`."""
-
-    @abstractmethod
-    def memory(self) -> Memory:
-        """As `Session.memory`."""
-
-    @abstractmethod
-    def profile(self, runs: int) -> ProfiledRun:
-        """As `Session.profile`."""
+class Run(Session):
+    """A session on a target: it also knows the machine around it."""
 
     @abstractmethod
     def energy(self) -> Energy:
@@ -48,21 +30,6 @@ class Run(ABC):
     @abstractmethod
     def host_state(self) -> HostState:
         """State of the machine the device runs on, now."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Free everything. Calling it again does nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class Target(ABC):
@@ -98,10 +65,18 @@ def pin(cpus: tuple[int, ...]) -> None:
 
 
 class LocalRun(Run):
-    """A session in this very process."""
+    """A session in this very process. The sensor and the state of the host can be stood in for."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(
+        self,
+        session: Session,
+        *,
+        energy: Callable[[], Energy] | None = None,
+        state: Callable[[], HostState] = snapshot,
+    ) -> None:
         self._session = session
+        self._energy = energy
+        self._state = state
 
     @property
     def setup_s(self) -> float:
@@ -117,10 +92,12 @@ class LocalRun(Run):
         return self._session.profile(runs)
 
     def energy(self) -> Energy:
+        if self._energy is not None:
+            return self._energy()
         return measure_energy(find_meter(), lambda runs: self._session.time(1, runs))
 
     def host_state(self) -> HostState:
-        return snapshot()
+        return self._state()
 
     def close(self) -> None:
         self._session.close()

@@ -8,7 +8,8 @@ import pytest
 from hwprof.codec import to_json
 from hwprof.devices.base import Model, ProfiledRun
 from hwprof.devices.host import snapshot
-from hwprof.devices.replay import ReplayDevice, ReplayRun, ReplayTarget
+from hwprof.devices.replay import ReplayDevice, ReplayTarget
+from hwprof.devices.target import LocalRun, Run
 from hwprof.errors import DeviceError
 from hwprof.graph import Kernel
 from hwprof.measurement import Energy
@@ -29,7 +30,7 @@ class ChainTarget(ReplayTarget):
         self.models: list[str] = []
         super().__init__([ReplayDevice(Samples(np.ones(1)))], snapshot())
 
-    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> ReplayRun:
+    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
         self.models.append(model.subject.name)
         length = int(model.subject.name.split("-")[1])
         wall = np.full(64, FIXED_S + KERNEL_S * length)
@@ -41,7 +42,7 @@ class ChainTarget(ReplayTarget):
             Samples(wall, wall, np.zeros(64, dtype=np.int64)),
             profiled=profiled if self.profiles else None,
         )
-        return ReplayRun(device.open(model), snapshot(), Energy(reason="none"))
+        return LocalRun(device.open(model), energy=lambda: Energy(reason="none"))
 
 
 @pytest.mark.parametrize("cost_s", [1.5e-6, 0.0, -0.4e-6])
