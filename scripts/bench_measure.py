@@ -26,6 +26,7 @@ from hwprof.profiler.model_file import load_model
 from hwprof.profiler.plan import Plan
 
 METHODS = ("hwprof", "loop", "torch")
+STATES = ("quiet", "loaded")
 PEERS = Path(__file__).parent / "peers.py"
 
 
@@ -62,11 +63,26 @@ def rounds(path: Path, cpu: int, restarts: int, target: WorkerTarget) -> dict[st
     }
 
 
+def against(rows: list[dict[str, Any]], state: str, peer: str) -> dict[str, float]:
+    """How much tighter than `peer` hwprof repeats, and how much more wall time it takes."""
+    pairs = [(row[state]["hwprof"], row[state][peer]) for row in rows]
+    tighter = [theirs["cv"] / ours["cv"] for ours, theirs in pairs]
+    walls = [ours["wall_s"] / theirs["wall_s"] for ours, theirs in pairs]
+    return {
+        "tighter": statistics.median(tighter),
+        "tighter_least": min(tighter),
+        "wall": statistics.median(walls),
+        "wall_total": sum(o["wall_s"] for o, _ in pairs) / sum(t["wall_s"] for _, t in pairs),
+        "wall_worst": max(walls),
+    }
+
+
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--restarts", type=int, default=10)
     # vgg19 takes 10 s a measurement: a quarter of an hour for one more row of the same story.
     options.set_defaults(models=[path for path in light_models() if name(path) != "vgg19"])
+    options.add_argument("--states", nargs="*", choices=STATES, default=list(STATES))
     arguments = options.parse_args()
     target = WorkerTarget("onnxruntime-cpu:threads=1")
     rows = []
@@ -75,33 +91,27 @@ def main() -> None:
     print(f"{'':16s}{'':10s}{head}{head}")
     for path in arguments.models:
         row: dict[str, Any] = {"model": name(path)}
-        row["quiet"] = rounds(path, arguments.cpu, arguments.restarts, target)
-        with neighbour(arguments.cpu, BURSTS.format(seed=len(rows))):
-            row["loaded"] = rounds(path, arguments.cpu, arguments.restarts, target)
+        if "quiet" in arguments.states:
+            row["quiet"] = rounds(path, arguments.cpu, arguments.restarts, target)
+        if "loaded" in arguments.states:
+            with neighbour(arguments.cpu, BURSTS.format(seed=len(rows))):
+                row["loaded"] = rounds(path, arguments.cpu, arguments.restarts, target)
         rows.append(row)
-        for state in ("quiet", "loaded"):
+        for state in arguments.states:
             cvs = "".join(f"{row[state][m]['cv']:9.1%}" for m in METHODS)
             walls = "".join(f"{row[state][m]['wall_s']:9.2f}" for m in METHODS)
             print(f"{row['model']:16s}{state:10s}{cvs}{walls}", flush=True)
-    summary: dict[str, Any] = {}
-    for peer in METHODS[1:]:
-        tighter = [r["loaded"][peer]["cv"] / r["loaded"]["hwprof"]["cv"] for r in rows]
-        dearer = [r["quiet"]["hwprof"]["wall_s"] / r["quiet"][peer]["wall_s"] for r in rows]
-        total = sum(r["quiet"]["hwprof"]["wall_s"] for r in rows) / sum(
-            r["quiet"][peer]["wall_s"] for r in rows
-        )
-        summary[peer] = {
-            "tighter_under_load": statistics.median(tighter),
-            "tighter_least": min(tighter),
-            "wall_ratio_quiet": statistics.median(dearer),
-            "wall_ratio_quiet_total": total,
-            "wall_ratio_quiet_worst": max(dearer),
-        }
-        print(
-            f"against {peer}: under load {statistics.median(tighter):.1f}x tighter in median "
-            f"(least {min(tighter):.1f}x); quiet wall time {statistics.median(dearer):.2f}x in "
-            f"median, {total:.2f}x in total, worst {max(dearer):.2f}x"
-        )
+    summary = {
+        state: {peer: against(rows, state, peer) for peer in METHODS[1:]}
+        for state in arguments.states
+    }
+    for state, peers in summary.items():
+        for peer, figures in peers.items():
+            print(
+                f"{state}, against {peer}: {figures['tighter']:.1f}x tighter in median (least "
+                f"{figures['tighter_least']:.1f}x); wall time {figures['wall']:.2f}x in median, "
+                f"{figures['wall_total']:.2f}x in total, worst {figures['wall_worst']:.2f}x"
+            )
     write(arguments.json, {"rows": rows, "summary": summary})
 
 

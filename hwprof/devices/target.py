@@ -13,8 +13,6 @@ from collections.abc import Callable
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import Device, Model, ProfiledRun, Session
 from hwprof.devices.host import HostState, snapshot
-from hwprof.devices.meters import find_meter
-from hwprof.devices.meters.window import measure_energy
 from hwprof.errors import OptionError
 from hwprof.measurement import Energy, Memory
 from hwprof.samples import Samples
@@ -94,6 +92,10 @@ class LocalRun(Run):
     def energy(self) -> Energy:
         if self._energy is not None:
             return self._energy()
+        # Imported here: looking for meters is slow to import, and a worker should start fast.
+        from hwprof.devices.meters import find_meter
+        from hwprof.devices.meters.window import measure_energy
+
         return measure_energy(find_meter(), lambda runs: self._session.time(1, runs))
 
     def host_state(self) -> HostState:

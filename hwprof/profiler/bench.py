@@ -23,9 +23,9 @@ from hwprof.samples import Samples
 from hwprof.version import __version__
 
 # The first run allocates, the second settles the memory plan, and a sleeping core needs some
-# milliseconds to clock up.
+# milliseconds to clock up; importing the runtime and opening the model have kept it awake.
 WARMUP_RUNS = 2
-WARMUP_S = 0.05
+WARMUP_S = 0.02
 # A sample shorter than this is mostly the clock: several runs are then timed together.
 MIN_SAMPLE_S = 200e-6
 # One call to the worker carries about this much work: long against the call, short to a person.
