@@ -29,7 +29,7 @@ WARMUP_S = 0.02
 # A sample shorter than this is mostly the clock: several runs are then timed together.
 MIN_SAMPLE_S = 200e-6
 # One call to the worker carries about this much work: long against the call, short to a person.
-BATCH_S = 0.1
+BATCH_S = 0.25
 MAX_BATCH = 256
 # Kernel durations are whole microseconds: many runs average the rounding out. Profiling about a
 # second is enough for 2 %; fewer than 12 runs leave too little of the faster half.
@@ -200,7 +200,8 @@ def steady_state(
     criterion = HotCriterion(plan, threads)
     stop = None
     while stop is None:
-        stop = criterion.add(run.time(batch_size(one_run_s * loops, BATCH_S), loops))
+        batch = batch_size(one_run_s * loops, BATCH_S)
+        stop = criterion.add(run.time(min(batch, criterion.wanted or batch), loops))
         tell("steady state", min(1.0, criterion.spent_s / criterion.budget_s))
     samples = criterion.samples
     basis = common_basis([samples], threads)

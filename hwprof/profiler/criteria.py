@@ -71,9 +71,16 @@ class HotCriterion:
             return StopReason.STABLE_NOISE
         return None
 
+    @property
+    def wanted(self) -> int:
+        """Samples that are needed at the very least before this can stop at the precision."""
+        return max(0, self._needs - sum(len(part) for part in self._parts))
+
     def _precise(self, latency: Latency) -> bool:
         width = latency.relative_half_width
-        return latency.n_used >= self._needs and width is not None and width <= self._target
+        # A percentile needs its samples trusted; for the rest the interval says what they are worth.
+        enough = latency.n_used if self._wants_percentile else latency.n
+        return enough >= self._needs and width is not None and width <= self._target
 
     def _hopeless(self, latency: Latency) -> bool:
         width = latency.relative_half_width
