@@ -20,3 +20,6 @@ say hwprof lut show
 say hwprof lut export -o "$work/demo.parquet"
 say hwprof lut import "$work/demo.parquet" --lut "$work/copy.db"
 say hwprof compare light_resnet50 light_squeezenet
+
+# A device that no predictor has seen: ten of its measurements give all 15,625 cells of a search space.
+say python scripts/demo_unseen_device.py

@@ -12,6 +12,7 @@ from hwprof.cli.complaint import complain
 from hwprof.cli.devices import devices, doctor
 from hwprof.cli.lut import lut
 from hwprof.cli.measure import measure
+from hwprof.cli.predict import adapt, predict, select
 from hwprof.errors import HwprofError, OptionError
 from hwprof.version import __version__
 
@@ -29,7 +30,7 @@ def cli() -> None:
     """
 
 
-for command in (measure, lut, devices, doctor, compare):
+for command in (measure, lut, devices, doctor, compare, select, adapt, predict):
     cli.add_command(command)
 
 

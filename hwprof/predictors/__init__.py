@@ -1,1 +1,1 @@
-"""Predictors of latency for what was not measured."""
+"""."""

@@ -78,7 +78,7 @@ class HotCriterion:
 
     def _precise(self, latency: Latency) -> bool:
         width = latency.relative_half_width
-        # A percentile needs its samples trusted; for the rest the interval says what they are worth.
+        # A percentile needs trusted samples; for the rest the interval says what they are worth.
         enough = latency.n_used if self._wants_percentile else latency.n
         return enough >= self._needs and width is not None and width <= self._target
 

@@ -1,0 +1,117 @@
+"""`hwprof select`, `hwprof adapt` and `hwprof predict`: a few measurements, every architecture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hwprof.cli.options import json_option
+
+if TYPE_CHECKING:
+    from hwprof.predictors.shipped import Answer
+
+SPACE = click.option("--space", required=True, help="Search space: nasbench201 or fbnet.")
+LEVEL = 0.9
+
+
+@click.command()
+@SPACE
+@click.option("-k", "--samples", type=int, default=10, show_default=True, help="How many.")
+@json_option
+def select(space: str, samples: int, as_json: bool) -> None:
+    """Print the architectures to measure on a new device, best first."""
+    from hwprof.predictors.shipped import to_measure
+
+    chosen = to_measure(space, samples)
+    if as_json:
+        from hwprof.cli.documents import print_json
+
+        print_json(chosen)
+        return
+    for arch in chosen:
+        click.echo(arch)
+
+
+@click.command()
+@SPACE
+@click.option(
+    "--measurements",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="CSV or JSON lines with arch and latency_s (or latency_ms), or a table of hwprof.",
+)
+@click.option("--device", help="In a table: part of the device's slug.  In a file: its name.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Predictor to write."
+)
+def adapt(space: str, measurements: Path, device: str | None, output: Path) -> None:
+    """Fit the shipped pool to a new device from a few measurements."""
+    from hwprof.predictors.shipped import adapt_shipped, read_measurements
+
+    known = read_measurements(measurements, space, device)
+    fitted = adapt_shipped(space, known, device)
+    fitted.save(output)
+    click.echo(f"fitted {len(known)} measurements of {space}; predictor in {output}")
+    for name, weight in fitted.resembles():
+        click.echo(f"  resembles {name:24s} {weight:+.2f}")
+
+
+@click.command()
+@click.option(
+    "--predictor",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File that 'hwprof adapt' wrote.",
+)
+@click.argument("archs", nargs=-1, metavar="[ARCH]...")
+@click.option("--all", "everything", is_flag=True, help="Every architecture of the pool.")
+@click.option("--top", type=click.IntRange(1), help="At most so many, the fastest first.")
+@click.option("--max-latency", metavar="15ms", help="Only those at most this slow.")
+@json_option
+def predict(
+    predictor: Path,
+    archs: tuple[str, ...],
+    everything: bool,
+    top: int | None,
+    max_latency: str | None,
+    as_json: bool,
+) -> None:
+    """Predict latencies with 90% intervals."""
+    from hwprof.errors import OptionError
+    from hwprof.predictors.shipped import load_adapted, parse_latency
+
+    if bool(archs) == everything:
+        raise OptionError("give architectures, or --all for every one of the pool, but not both")
+    limit_s = None if max_latency is None else parse_latency(max_latency)
+    answers = load_adapted(predictor).answer(archs or None, level=LEVEL)
+    if limit_s is not None:
+        answers = [a for a in answers if a.mean_s <= limit_s]
+        if not answers:
+            raise OptionError(f"no architecture is predicted at or below {max_latency}; raise it")
+    if top is not None or everything:
+        answers = sorted(answers, key=lambda a: a.mean_s)[:top]
+    _print(answers, as_json)
+
+
+def _print(answers: list[Answer], as_json: bool) -> None:
+    if as_json:
+        from hwprof.cli.documents import print_json
+
+        rows: list[dict[str, Any]] = [
+            {
+                "arch": a.arch,
+                "mean_s": a.mean_s,
+                "std_s": a.std_s,
+                "interval90_s": [a.low_s, a.high_s],
+            }
+            for a in answers
+        ]
+        print_json(rows)
+        return
+    from hwprof.cli.render import ms
+
+    for a in answers:
+        click.echo(f"{ms(a.mean_s):>9s} ms  [{ms(a.low_s)}, {ms(a.high_s)}]  {a.arch}")

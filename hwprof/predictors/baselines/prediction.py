@@ -1,0 +1,72 @@
+"""Predictions with intervals that come from residuals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from hwprof.errors import OptionError
+from hwprof.predictors.base import FloatArray, Prediction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudentPrediction(Prediction):
+    """Student's t around the mean, cut off at zero: a latency is never negative."""
+
+    mean: FloatArray
+    """Seconds, shape `[n]`."""
+    scale: FloatArray
+    """Seconds, shape `[n]`."""
+    degrees: float
+    """Degrees of freedom, above 2."""
+
+    @property
+    def mean_s(self) -> FloatArray:
+        """See `Prediction.mean_s`."""
+        return self.mean
+
+    @property
+    def std_s(self) -> FloatArray:
+        """See `Prediction.std_s`."""
+        return self.scale * float(np.sqrt(self.degrees / (self.degrees - 2)))
+
+    def quantile(self, q: float) -> FloatArray:
+        """See `Prediction.quantile`."""
+        if not 0 < q < 1:
+            raise OptionError(f"q must lie between 0 and 1, but is {q}; 0.5 is the median")
+        return np.maximum(self.mean + self.scale * float(stdtrit(self.degrees, q)), 0.0)
+
+
+# What is believed of the spread beforehand counts like so many residuals, shared among those seen:
+# it decides where there are none, and fades twice as fast as residuals come in.
+_PRIOR_RESIDUALS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Relative deviation of a latency from its prediction, and how well it is known."""
+
+    relative: float
+    degrees: float
+    level_s: float
+    """Below this latency, seconds, the deviation shrinks no further."""
+
+    @classmethod
+    def of(cls, prior: float, residuals: FloatArray, level_s: float) -> Spread:
+        """Scaled inverse chi-squared posterior (Gelman et al., Bayesian Data Analysis, 2.6).
+
+        `residuals` are relative errors on measurements left out of the fit, shape `[r]`.
+        """
+        believed = _PRIOR_RESIDUALS / max(len(residuals), 1)
+        degrees = believed + len(residuals)
+        total = believed * prior**2 + float((residuals**2).sum())
+        # With the prior alone the deviation would be infinite: one more degree bounds it.
+        return cls(float(np.sqrt(total / degrees)), degrees + 1, level_s)
+
+    def around(self, mean_s: FloatArray) -> StudentPrediction:
+        """The prediction whose mean is given, seconds, shape `[n]`."""
+        return StudentPrediction(
+            mean_s, self.relative * np.maximum(mean_s, self.level_s), self.degrees
+        )

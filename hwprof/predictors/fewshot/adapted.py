@@ -1,0 +1,232 @@
+"""A device after its measurements: weights on the prior features, and what is behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hwprof.errors import OptionError
+from hwprof.predictors.base import AdaptedPredictor, Measured
+from hwprof.predictors.fewshot.calibration import surprise
+from hwprof.predictors.fewshot.checks import check_measured, check_rows, check_units, combine, merge
+from hwprof.predictors.fewshot.embedding import DeviceEmbedding, embed
+from hwprof.predictors.fewshot.fitted import Fitted
+from hwprof.predictors.fewshot.mixture import LEAST, FewShotPrediction, Mixture, mixture
+from hwprof.predictors.fewshot.posterior import Evidence, Posterior, infer
+from hwprof.predictors.fewshot.rehearsal import gather
+from hwprof.predictors.pool import check_features
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# A device is a formula when the least noise of the grid has this much of the posterior, ...
+_CERTAIN = 0.5
+# ... and so many measurements say so. Formulas give equal latencies to many architectures.
+_CERTAIN_COUNT = 5
+# Ties are recovered by rounding to this share of the mean latency: far finer than any two
+# architectures that differ, far coarser than the error of the weights.
+_TIE = 1e-3
+# Architectures whose distribution is worked out at a time: bounds the memory.
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AdaptedFewShot(AdaptedPredictor):
+    """Predicts one device. Make it with `FewShotPredictor.adapt`."""
+
+    fitted: Fitted
+    measured: Measured
+    device: str | None
+    evidence: Evidence
+    posterior: Posterior
+    weights: FloatArray
+    """On the prior features, seconds, shape `[P]`."""
+    deterministic: bool
+    """Whether the measurements show no noise, so that ties are recovered."""
+    width: float
+    """Calibrated factor on the model's deviations."""
+    units_checked: bool
+
+    @classmethod
+    def infer(
+        cls, fitted: Fitted, measured: Measured, device: str | None, units_checked: bool
+    ) -> Self:
+        """Inference on checked measurements. Raises OptionError for latencies of another unit."""
+        rows, latency, variance = combine(measured)
+        phi = fitted.rows[rows]
+        if units_checked:
+            check_units(measured, fitted.rows[measured.indices, 0], fitted.scale_s, fitted.devices)
+        evidence = gather(phi, latency, fitted.prior.slices, variance)
+        posterior = infer(evidence, fitted.grid)
+        least = float(posterior.weight[posterior.noises == posterior.noises.min()].sum())
+        return cls._of(
+            fitted,
+            measured,
+            device,
+            evidence,
+            posterior,
+            deterministic=len(rows) >= _CERTAIN_COUNT and least > _CERTAIN,
+            width=fitted.calibration.factor(len(rows), surprise(posterior)),
+            units_checked=units_checked,
+        )
+
+    @classmethod
+    def unmeasured(cls, fitted: Fitted) -> Self:
+        """A device of which only the pool tells: typical speed, mean behaviour."""
+        speed = np.log(fitted.scale_s)
+        # The spread of the pool's speeds, and the uncertainty of their mean, on a linear scale.
+        spread = float(np.expm1(speed.var(ddof=1) * (1 + 1 / len(speed))))
+        none = np.zeros(0)
+        slices = fitted.prior.slices
+        evidence = Evidence(
+            np.zeros((0, fitted.rows.shape[1])),
+            none,
+            none,
+            float(np.exp(speed.mean())),
+            slices,
+            speed_variance=min(max(spread, 1e-4), 10.0),
+        )
+        posterior = infer(evidence, fitted.grid)
+        measured = Measured(np.zeros(0, dtype=np.int64), none)
+        width = fitted.calibration.factor(1, 1.0)
+        return cls._of(
+            fitted,
+            measured,
+            None,
+            evidence,
+            posterior,
+            deterministic=False,
+            width=width,
+            units_checked=True,
+        )
+
+    @classmethod
+    def _of(
+        cls,
+        fitted: Fitted,
+        measured: Measured,
+        device: str | None,
+        evidence: Evidence,
+        posterior: Posterior,
+        *,
+        deterministic: bool,
+        width: float,
+        units_checked: bool,
+    ) -> Self:
+        weights = posterior_weights(evidence, posterior)
+        return cls(
+            fitted,
+            measured,
+            device,
+            evidence,
+            posterior,
+            weights,
+            deterministic,
+            width,
+            units_checked,
+        )
+
+    def predict(self, architectures: ArrayLike) -> FewShotPrediction:
+        """Predict rows of the pool (integers `[n]`) or feature rows (floats `[n, d]`).
+
+        The deviation and the quantiles are of a measured latency, noise included. Raises
+        OptionError for rows that are not of the pool and features that do not fit.
+        """
+        array = np.asarray(architectures)
+        if array.ndim == 1:
+            array = check_rows(array, len(self.fitted.rows), "architectures")
+            mean = self.fitted.means(array, self.weights)
+        elif array.ndim == 2 and self.fitted.linear and len(array):
+            folded = self.fitted.folded(self.weights)
+            mean = check_features(array, len(folded) - 1) @ folded[:-1] + folded[-1]
+        else:
+            mean = self.fitted.phi(array) @ self.weights
+        return FewShotPrediction(self._settled(mean), self._least_s, lambda: self._mixture(array))
+
+    @property
+    def _least_s(self) -> float:
+        return LEAST * self.evidence.scale_s
+
+    def _settled(self, mean: FloatArray) -> FloatArray:
+        """Means made positive, and equal where a deterministic device would give a tie."""
+        if self.deterministic:
+            step = _TIE * self.evidence.scale_s
+            mean = np.round(mean / step) * step
+        settled: FloatArray = np.maximum(mean, self._least_s)
+        return settled
+
+    def _mixture(self, array: NDArray[np.generic]) -> Mixture:
+        parts = []
+        for start in range(0, max(len(array), 1), _CHUNK):
+            phi = self.fitted.phi(array[start : start + _CHUNK])
+            parts.append(mixture(self.evidence, self.posterior, phi).widened(self.width))
+        scale = self.evidence.scale_s
+        return Mixture(
+            parts[0].weight,
+            np.concatenate([part.mean for part in parts], axis=1) * scale,
+            np.concatenate([part.deviation for part in parts], axis=1) * scale,
+        )
+
+    def update(
+        self,
+        indices: ArrayLike,
+        latency_s: ArrayLike,
+        std_error_s: ArrayLike | None = None,
+    ) -> Self:
+        """A new predictor that has seen these measurements as well; known rows may repeat.
+
+        The order in which measurements arrive makes no difference. Raises OptionError as
+        `FewShotPredictor.adapt` does.
+        """
+        more = check_measured(indices, latency_s, std_error_s, len(self.fitted.rows))
+        return self.infer(self.fitted, merge(self.measured, more), self.device, self.units_checked)
+
+    @property
+    def outliers(self) -> IntArray:
+        """Rows whose measurement was taken for an outlier."""
+        return np.unique(self.measured.indices)[self.posterior.inflation > 1]
+
+    @property
+    def embedding(self) -> DeviceEmbedding:
+        """Where the device lies among the pool's devices, and how sure that is."""
+        if len(self.measured.indices) == 0:
+            raise OptionError("an unmeasured device has no embedding; adapt to measurements first")
+        return embed(self.fitted, self.evidence, self.posterior)
+
+    def save(self, path: str | Path) -> None:
+        """Write predictor and measurements. Raises TableError if the path cannot be written."""
+        from hwprof.predictors.fewshot.files import save_adapted
+
+        save_adapted(Path(path), self.fitted, self.measured, self.device, self.units_checked)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises TableError for a file that is missing, damaged, foreign or of a newer schema.
+        """
+        from hwprof.predictors.fewshot.files import load_adapted
+
+        return cls.infer(*load_adapted(Path(path)))
+
+
+def posterior_weights(evidence: Evidence, posterior: Posterior) -> FloatArray:
+    """Posterior mean as weights on the prior features, seconds, shape `[P]`.
+
+    The mean is linear in the prior features at every grid point, so that the average over the grid
+    is one vector.
+    """
+    mass = posterior.weight
+    weights = np.zeros(evidence.phi.shape[1])
+    if len(evidence.relative) == 0:
+        weights[0] = evidence.scale_s
+        return weights
+    weights[0] = evidence.speed_variance * (evidence.phi[:, 0] @ (posterior.alpha @ mass))
+    for component, columns in enumerate(evidence.slices):
+        solved = posterior.alpha @ (mass * posterior.amplitudes[:, component])
+        weights[columns] = evidence.phi[:, columns].T @ solved
+    return weights * evidence.scale_s

@@ -1,0 +1,262 @@
+"""A fitted or adapted predictor as one safetensors file: arrays, and a JSON header.
+
+Nothing in the file is executed. What follows from the rest (prior features of the pool's rows, the
+posterior of a device) is worked out again when the file is read.
+
+Schema history: 1, the first.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from hwprof.codec import CodecError, from_json, to_json
+from hwprof.errors import HwprofError, TableError
+from hwprof.predictors.base import Measured
+from hwprof.predictors.fewshot.calibration import Calibration
+from hwprof.predictors.fewshot.fitted import Fitted
+from hwprof.predictors.fewshot.posterior import Grid
+from hwprof.predictors.fewshot.prior import PriorFeatures, slices_of
+from hwprof.spaces.kernels import Basis, HammingBasis, Identity, RbfBasis
+
+SCHEMA = 1
+_KEY = "hwprof.fewshot"
+
+Tensors = dict[str, NDArray[np.generic]]
+
+
+class _Basis(msgspec.Struct, frozen=True):
+    kind: str
+    rho: float = 0.0
+    positions: int = 0
+
+
+class _Header(msgspec.Struct, frozen=True):
+    schema: int
+    kernels: str
+    devices: tuple[str, ...]
+    names: tuple[str, ...] | None
+    bases: tuple[_Basis, ...]
+    widths: tuple[int, ...]
+    """Prior features per transfer component."""
+    trust: float | None
+    """None for infinite, which JSON does not have."""
+    adapted: bool = False
+    device: str | None = None
+    units_checked: bool = True
+
+
+class _Version(msgspec.Struct, frozen=True):
+    schema: int
+
+
+def save_fitted(path: Path, fitted: Fitted) -> None:
+    """Write a predictor. Raises TableError if the path cannot be written."""
+    tensors, header = _pack(fitted)
+    _write(path, tensors, header)
+
+
+def save_adapted(
+    path: Path, fitted: Fitted, measured: Measured, device: str | None, units_checked: bool
+) -> None:
+    """Write a predictor with a device's measurements. Raises TableError as `save_fitted` does."""
+    tensors, header = _pack(fitted)
+    tensors["measured.indices"] = measured.indices
+    tensors["measured.latency_s"] = measured.latency_s
+    if measured.std_error_s is not None:
+        tensors["measured.std_error_s"] = measured.std_error_s
+    header = msgspec.structs.replace(
+        header, adapted=True, device=device, units_checked=units_checked
+    )
+    _write(path, tensors, header)
+
+
+def load_fitted(path: Path) -> Fitted:
+    """Read a predictor. Raises TableError for a file that is missing, damaged, foreign or newer."""
+    header, tensors = _read(path)
+    return _unpack(path, header, tensors)
+
+
+def load_adapted(path: Path) -> tuple[Fitted, Measured, str | None, bool]:
+    """Read a predictor with a device's measurements. Raises TableError as `load_fitted` does."""
+    header, tensors = _read(path)
+    if not header.adapted:
+        raise TableError(
+            f"'{path}' holds a predictor that was not adapted to a device; adapt it first, or "
+            "load it with FewShotPredictor.load"
+        )
+    fitted = _unpack(path, header, tensors)
+    try:
+        error = tensors.get("measured.std_error_s")
+        measured = Measured(
+            tensors["measured.indices"].astype(np.int64),
+            tensors["measured.latency_s"].astype(np.float64),
+            None if error is None else error.astype(np.float64),
+        )
+        sound = (
+            measured.indices.ndim == 1
+            and measured.indices.size > 0
+            and measured.latency_s.shape == measured.indices.shape
+            and int(measured.indices.min()) >= 0
+            and int(measured.indices.max()) < len(fitted.features)
+            and bool(np.all(np.isfinite(measured.latency_s) & (measured.latency_s > 0)))
+        )
+    except (KeyError, ValueError) as problem:
+        raise _damaged(path, str(problem)) from problem
+    if not sound:
+        raise _damaged(path, "its measurements do not fit its pool")
+    return fitted, measured, header.device, header.units_checked
+
+
+def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
+    prior, trust = fitted.prior, fitted.calibration.trust
+    tensors: Tensors = {
+        "features": _compact(fitted.features),
+        "scale_s": fitted.scale_s,
+        "constant": prior.constant,
+        "amplitudes": fitted.grid.amplitudes,
+        "noises": fitted.grid.noises,
+        "log_prior": fitted.grid.log_prior,
+        "calibration.counts": fitted.calibration.counts,
+        "calibration.factors": fitted.calibration.factors,
+    }
+    bases = []
+    for i, (basis, matrix) in enumerate(zip(prior.bases, prior.matrices, strict=True)):
+        tensors[f"matrix.{i}"] = matrix
+        if isinstance(basis, HammingBasis):
+            bases.append(_Basis("hamming", basis.rho, basis.positions))
+            tensors[f"landmarks.{i}"] = _compact(basis.landmarks)
+        elif isinstance(basis, RbfBasis):
+            bases.append(_Basis("rbf"))
+            tensors[f"landmarks.{i}"], tensors[f"scale.{i}"] = basis.landmarks, basis.scale
+        elif isinstance(basis, Identity):
+            bases.append(_Basis("identity"))
+        else:
+            raise TableError(
+                f"a predictor with the basis {type(basis).__name__} has no file form; "
+                "use the kernels of hwprof.spaces.kernels"
+            )
+    header = _Header(
+        schema=SCHEMA,
+        kernels=fitted.kernels,
+        devices=fitted.devices,
+        names=fitted.names,
+        bases=tuple(bases),
+        widths=tuple(s.stop - s.start for s in prior.slices[1:]),
+        trust=None if np.isinf(trust) else trust,
+    )
+    return tensors, header
+
+
+def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
+    try:
+        bases: list[Basis] = []
+        matrices = []
+        for i, basis in enumerate(header.bases):
+            matrices.append(_float(tensors, f"matrix.{i}"))
+            if basis.kind == "hamming":
+                landmarks = _float(tensors, f"landmarks.{i}")
+                bases.append(HammingBasis(landmarks, basis.rho, basis.positions))
+            elif basis.kind == "rbf":
+                landmarks, scale = _float(tensors, f"landmarks.{i}"), tensors[f"scale.{i}"]
+                bases.append(RbfBasis(landmarks, scale.astype(np.float64)))
+            elif basis.kind == "identity":
+                bases.append(Identity())
+            else:
+                raise ValueError(f"it has a basis of the unknown kind {basis.kind!r}")
+        slices = slices_of(len(header.devices), list(header.widths))
+        constant = _float(tensors, "constant")
+        if constant.shape != (slices[-1].stop,):
+            raise ValueError("its parts do not fit each other")
+        prior = PriorFeatures(tuple(bases), tuple(matrices), constant, slices)
+        features = _float(tensors, "features")
+        trust = np.inf if header.trust is None else header.trust
+        counts, factors = _float(tensors, "calibration.counts"), tensors["calibration.factors"]
+        grid = Grid(*(_float(tensors, name) for name in ("amplitudes", "noises", "log_prior")))
+        if grid.log_prior.shape != (len(grid.amplitudes) * len(grid.noises),):
+            raise ValueError("its grid does not fit its prior")
+        if grid.amplitudes.shape[1] != len(slices):
+            raise ValueError("its grid does not fit its components")
+        return Fitted(
+            features=features,
+            devices=header.devices,
+            names=header.names,
+            scale_s=_float(tensors, "scale_s"),
+            prior=prior,
+            rows=prior(features),
+            grid=grid,
+            calibration=Calibration(counts, factors.astype(np.float64), trust),
+            kernels=header.kernels,
+        )
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _float(tensors: Tensors, name: str) -> NDArray[np.float64]:
+    array = tensors[name].astype(np.float64)
+    # A scale may be infinite: it marks a feature that never varies.
+    if not np.isfinite(array).all():
+        raise ValueError(f"its {name} is not finite")
+    return array
+
+
+def _compact(array: NDArray[np.float64]) -> NDArray[np.generic]:
+    """The same values in the smallest type that holds them exactly."""
+    for kind in (np.uint8, np.float32):
+        with np.errstate(invalid="ignore", over="ignore"):
+            small = array.astype(kind)
+        if np.array_equal(small.astype(np.float64), array):
+            return small
+    return array
+
+
+def _write(path: Path, tensors: Tensors, header: _Header) -> None:
+    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    data = save(contiguous, metadata={_KEY: to_json(header).decode()})
+    # Beside the target and then renamed: a crash never leaves half a predictor under its name.
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        raise TableError(
+            f"'{path}' cannot be written ({error.strerror}); choose another place"
+        ) from error
+
+
+def _read(path: Path) -> tuple[_Header, Tensors]:
+    if not path.is_file():
+        raise TableError(f"there is no predictor file '{path}'; check the path")
+    try:
+        with safe_open(str(path), framework="numpy") as handle:
+            text = (handle.metadata() or {}).get(_KEY)
+            if text is None:
+                raise TableError(
+                    f"'{path}' is not a few-shot predictor of hwprof; give a file that save() wrote"
+                )
+            version = from_json(text, _Version).schema
+            if version > SCHEMA:
+                raise TableError(
+                    f"'{path}' has schema {version}, newer than this hwprof reads ({SCHEMA}); "
+                    "upgrade hwprof"
+                )
+            header = from_json(text, _Header)
+            return header, {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    except HwprofError:
+        raise
+    except CodecError as error:
+        raise _damaged(path, f"its header does not read: {error}") from error
+    except (SafetensorError, OSError, ValueError) as error:
+        raise TableError(
+            f"'{path}' is truncated or not a predictor file ({error}); save it again"
+        ) from error
+
+
+def _damaged(path: Path, why: str) -> TableError:
+    return TableError(f"'{path}' is a damaged predictor file ({why}); save it again")

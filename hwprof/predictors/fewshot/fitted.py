@@ -1,0 +1,89 @@
+"""All that a pool has taught: what the predictor, its adapted devices and the file share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hwprof.errors import OptionError
+from hwprof.predictors.fewshot.calibration import Calibration
+from hwprof.predictors.fewshot.checks import check_rows
+from hwprof.predictors.fewshot.posterior import Grid
+from hwprof.predictors.fewshot.prior import PriorFeatures
+from hwprof.predictors.pool import check_features
+from hwprof.spaces.kernels import Identity
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """Shapes: n architectures, d features, m devices, P prior features, g grid points."""
+
+    features: FloatArray
+    """Shape `[n, d]`."""
+    devices: tuple[str, ...]
+    names: tuple[str, ...] | None
+    scale_s: FloatArray
+    """Mean latency of each pool device, seconds, shape `[m]`."""
+    prior: PriorFeatures
+    rows: FloatArray
+    """Prior features of the pool's rows, shape `[n, P]`."""
+    grid: Grid
+    calibration: Calibration
+    kernels: str
+    """Name of the kernels it was fitted with."""
+    compact: NDArray[np.float32] = field(init=False)
+    """What means are made from: features of the rows if the model is linear in them and they are
+    narrower, else their prior features. Ranking a whole space is bound by memory: single precision
+    halves it, and is a thousand times finer than any clock."""
+
+    def __post_init__(self) -> None:
+        narrow = self.linear and self.features.shape[1] < self.rows.shape[1]
+        object.__setattr__(
+            self, "compact", (self.features if narrow else self.rows).astype(np.float32)
+        )
+
+    @property
+    def linear(self) -> bool:
+        """Whether predictions are linear in the features."""
+        return all(isinstance(basis, Identity) for basis in self.prior.bases)
+
+    def folded(self, weights: FloatArray) -> FloatArray:
+        """Weights on prior features `[P]` as weights on features and a constant, `[d + 1]`.
+
+        Only for a linear model.
+        """
+        (folded,), constant = self.prior.fold(weights)
+        return np.append(folded, constant)
+
+    def means(self, rows: NDArray[np.int64], weights: FloatArray) -> FloatArray:
+        """Weighted prior features of rows of the pool, shape `[n]`."""
+        whole = rows.size == len(self.compact) and bool((rows == np.arange(rows.size)).all())
+        table = self.compact if whole else self.compact[rows]
+        if table.shape[1] == len(weights):
+            product = table @ weights.astype(np.float32)
+            return product.astype(np.float64)
+        folded = self.folded(weights)
+        product = table @ folded[:-1].astype(np.float32)
+        means: FloatArray = product.astype(np.float64) + folded[-1]
+        return means
+
+    def phi(self, architectures: ArrayLike) -> FloatArray:
+        """Prior features of rows of the pool (integers `[n]`) or of feature rows (floats `[n, d]`).
+
+        Raises OptionError for rows that are not of the pool and features that do not fit.
+        """
+        array = np.asarray(architectures)
+        if array.ndim == 1:
+            return self.rows[check_rows(array, len(self.rows), "architectures")]
+        if array.ndim != 2:
+            raise OptionError(
+                f"architectures must be rows of the pool [n] or features [n, d], but has shape "
+                f"{array.shape}; pass one of the two"
+            )
+        if len(array) == 0:
+            return np.zeros((0, self.rows.shape[1]))
+        return self.prior(check_features(array, self.features.shape[1]))

@@ -1,0 +1,120 @@
+"""Predictions as mixtures of normals, one per hyper-parameter setting that the data left likely."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from hwprof.errors import OptionError
+from hwprof.predictors.base import Prediction
+from hwprof.predictors.fewshot.posterior import MEAN_FLOOR, Evidence, Posterior
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Settings kept: with a dozen the deviation changes by less than a percent.
+SETTINGS = 12
+# Least latency predicted, relative to the device's mean: nothing runs in no time.
+LEAST = 1e-3
+# Halvings of the bracket around a quantile: 10 deviations to 1e-8 of one.
+_HALVINGS = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixture:
+    """Normals per architecture, t settings by n architectures."""
+
+    weight: FloatArray
+    """Shape `[t]`, sums to one."""
+    mean: FloatArray
+    """Shape `[t, n]`."""
+    deviation: FloatArray
+    """Shape `[t, n]`."""
+
+    def moments(self) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation of the mixture, each `[n]`."""
+        mean = self.weight @ self.mean
+        variance = self.weight @ (self.deviation**2 + (self.mean - mean) ** 2)
+        return mean, np.sqrt(variance)
+
+    def widened(self, factor: float) -> Mixture:
+        """The same centre, `factor` times as wide."""
+        centre = self.weight @ self.mean
+        return Mixture(self.weight, centre + factor * (self.mean - centre), factor * self.deviation)
+
+    def quantile(self, q: float) -> FloatArray:
+        """The q-quantile of the mixture, shape `[n]`, by bisection."""
+        each = self.mean + ndtri(q) * self.deviation
+        low, high = each.min(axis=0), each.max(axis=0)
+        for _ in range(_HALVINGS if len(self.weight) > 1 else 0):
+            middle = 0.5 * (low + high)
+            above = self.weight @ ndtr((middle - self.mean) / self.deviation) > q
+            high = np.where(above, middle, high)
+            low = np.where(above, low, middle)
+        found: FloatArray = 0.5 * (low + high)
+        return found
+
+
+def mixture(evidence: Evidence, posterior: Posterior, phi: FloatArray) -> Mixture:
+    """Relative latencies of the architectures whose prior features are `phi`, `[n, P]`.
+
+    The noise of one measurement is part of the deviation: intervals are for measured latencies.
+    """
+    top = leading(posterior)
+    weight = posterior.weight[top]
+    with_measured = [phi[:, s] @ evidence.phi[:, s].T for s in evidence.slices]
+    own = np.stack([(phi[:, s] ** 2).sum(axis=1) for s in evidence.slices])
+    speed = np.outer(phi[:, 0], evidence.phi[:, 0])
+    mean, deviation = np.zeros((len(top), len(phi))), np.zeros((len(top), len(phi)))
+    for i, g in enumerate(top):
+        amplitudes = posterior.amplitudes[g]
+        cross = evidence.speed_variance * speed
+        for amplitude, product in zip(amplitudes, with_measured, strict=True):
+            cross += amplitude * product
+        explained = ((cross @ posterior.lower_inverse[:, :, g].T) ** 2).sum(axis=1)
+        variance = evidence.speed_variance * phi[:, 0] ** 2 + amplitudes @ own - explained
+        noise = posterior.noises[g] * np.maximum(phi[:, 0], MEAN_FLOOR)
+        mean[i] = cross @ posterior.alpha[:, g]
+        deviation[i] = np.sqrt(np.maximum(variance, 0) + noise**2)
+    return Mixture(weight / weight.sum(), mean, deviation)
+
+
+def leading(posterior: Posterior) -> IntArray:
+    """Grid points with the most weight, heaviest first."""
+    return np.argsort(-posterior.log_weight, kind="stable")[:SETTINGS].astype(np.int64)
+
+
+class FewShotPrediction(Prediction):
+    """Mean at once, the distribution when first asked for: most callers only rank."""
+
+    __slots__ = ("_least_s", "_make", "_mean_s", "_mixture")
+
+    def __init__(self, mean_s: FloatArray, least_s: float, make: Callable[[], Mixture]) -> None:
+        """`make` gives the mixture in seconds."""
+        self._mean_s, self._least_s, self._make = mean_s, least_s, make
+        self._mixture: Mixture | None = None
+
+    def _get(self) -> Mixture:
+        if self._mixture is None:
+            self._mixture = self._make()
+        return self._mixture
+
+    @property
+    def mean_s(self) -> FloatArray:
+        """See `Prediction.mean_s`."""
+        return self._mean_s
+
+    @property
+    def std_s(self) -> FloatArray:
+        """See `Prediction.std_s`."""
+        return self._get().moments()[1]
+
+    def quantile(self, q: float) -> FloatArray:
+        """See `Prediction.quantile`."""
+        if not 0 < q < 1:
+            raise OptionError(f"q must lie between 0 and 1, but is {q}; pass 0.9 for 90 %")
+        return np.maximum(self._get().quantile(q), self._least_s)

@@ -1,0 +1,166 @@
+"""The hierarchical Bayesian few-shot predictor: a pool of known devices makes the prior.
+
+HELP (Lee et al., NeurIPS 2021) set the task: predict every architecture of a space on a new device
+from about ten measurements. Here a device is a draw from a Gaussian process whose covariance is
+that of the pool's devices plus kernels on the architecture, averaged over hyper-parameters by
+evidence. Shapes: n architectures, d features, m devices, k measurements, P prior features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hwprof.errors import OptionError
+from hwprof.predictors.base import Predictor
+from hwprof.predictors.fewshot.adapted import AdaptedFewShot
+from hwprof.predictors.fewshot.calibration import Calibration, learn_calibration
+from hwprof.predictors.fewshot.checks import (
+    check_distinct,
+    check_measured,
+    check_rows,
+)
+from hwprof.predictors.fewshot.defaults import PLAIN
+from hwprof.predictors.fewshot.fitted import Fitted
+from hwprof.predictors.fewshot.mixture import FewShotPrediction
+from hwprof.predictors.fewshot.posterior import Grid
+from hwprof.predictors.fewshot.prior import build
+from hwprof.predictors.fewshot.rehearsal import grid_shares, learned_prior, rehearsals
+from hwprof.predictors.fewshot.selection import design
+from hwprof.predictors.fewshot.smoothing import smooth
+from hwprof.predictors.pool import DevicePool
+from hwprof.spaces.kernels import Kernels
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FewShotPredictor(Predictor):
+    """Fitted on a pool; adapts to a device by k >= 1 measurements in milliseconds."""
+
+    fitted: Fitted
+
+    @classmethod
+    def fit(cls, pool: DevicePool, *, kernels: object | None = None, seed: int = 0) -> Self:
+        """Fit on a pool.
+
+        `kernels` are what a space knows (`hwprof.spaces.get(name).kernels()`); None takes kernels
+        for plain features. Raises OptionError for kernels that are not `Kernels`.
+        """
+        if kernels is None:
+            kernels = PLAIN
+        if not isinstance(kernels, Kernels):
+            raise OptionError(
+                f"kernels must be Kernels, but is {type(kernels).__name__}; pass "
+                "hwprof.spaces.get(name).kernels(), or None for plain features"
+            )
+        rng = np.random.default_rng(seed)
+        smoothed = smooth(pool, kernels, rng)
+        cost = smoothed.rows.mean(axis=1)
+        maps = tuple(component.fit(pool.features, cost, rng) for component in kernels.transfer)
+        prior = build(smoothed, maps)
+        rows = prior(pool.features)
+        widths = [feature_map.matrix.shape[1] for feature_map in maps]
+        deviations = rows[:, prior.slices[0].stop :]
+        amplitudes, noises = kernels.amplitudes, np.array(kernels.noises)
+        flat = np.zeros(len(amplitudes) * len(noises))
+        grid = Grid(amplitudes, noises, flat)
+        found = list(rehearsals(pool, smoothed.rows, deviations, widths))
+        shares = grid_shares(found, grid, rng)
+        calibration = learn_calibration(found, grid, shares, rng)
+        grid = Grid(amplitudes, noises, learned_prior(shares))
+        return cls(
+            Fitted(
+                features=pool.features,
+                devices=pool.devices,
+                names=pool.names,
+                scale_s=smoothed.scale_s,
+                prior=prior,
+                rows=rows,
+                grid=grid,
+                calibration=calibration,
+                kernels=kernels.name,
+            )
+        )
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Names of the pool's devices."""
+        return self.fitted.devices
+
+    @property
+    def calibration(self) -> Calibration:
+        """How much wider than the model says its intervals are made."""
+        return self.fitted.calibration
+
+    def select(
+        self,
+        k: int,
+        candidates: Sequence[int] | None = None,
+        exclude: Sequence[int] | None = None,
+    ) -> IntArray:
+        """The k rows of the pool to measure on a new device, shape `[k]`, best first.
+
+        Raises OptionError for k below 1 or above the number of candidates, and for rows that are
+        not of the pool or given twice.
+        """
+        count = len(self.fitted.rows)
+        rows = np.arange(count) if candidates is None else check_rows(candidates, count)
+        check_distinct(rows, "candidates", "name each row once")
+        if exclude is not None:
+            rows = np.setdiff1d(rows, check_rows(exclude, count, "exclude"))
+        if k < 1 or k > len(rows):
+            raise OptionError(
+                f"k must lie between 1 and the {len(rows)} candidates, but is {k}; ask for fewer "
+                "measurements or give more candidates"
+            )
+        fitted = self.fitted
+        return design(fitted.rows, fitted.prior.slices, fitted.grid, np.sort(rows), k)
+
+    def adapt(
+        self,
+        indices: ArrayLike,
+        latency_s: ArrayLike,
+        device: str | None = None,
+        std_error_s: ArrayLike | None = None,
+        *,
+        check_units: bool = True,
+    ) -> AdaptedFewShot:
+        """A predictor for the device on which rows `indices` `[k]` took `latency_s` seconds.
+
+        `std_error_s` are the standard errors of the latencies, zero where unknown; with them, rows
+        may repeat. Raises OptionError for values that are not latencies, rows that are not of the
+        pool or repeat, and latencies that seem to be in another unit.
+        """
+        measured = check_measured(indices, latency_s, std_error_s, len(self.fitted.rows))
+        return AdaptedFewShot.infer(self.fitted, measured, device, check_units)
+
+    def before_measuring(self, architectures: ArrayLike) -> FewShotPrediction:
+        """What to expect of a new device of which nothing was measured.
+
+        The pool's mean behaviour at the pool's typical speed; its speed is as uncertain as the
+        pool's devices differ. Raises OptionError as `AdaptedFewShot.predict` does.
+        """
+        return AdaptedFewShot.unmeasured(self.fitted).predict(architectures)
+
+    def save(self, path: str | Path) -> None:
+        """Write the predictor as safetensors. Raises TableError if the path cannot be written."""
+        from hwprof.predictors.fewshot.files import save_fitted
+
+        save_fitted(Path(path), self.fitted)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote; an adapted predictor's file gives the predictor it came from.
+
+        Raises TableError for a file that is missing, damaged, foreign or of a newer schema.
+        """
+        from hwprof.predictors.fewshot.files import load_fitted
+
+        return cls(load_fitted(Path(path)))

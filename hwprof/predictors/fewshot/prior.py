@@ -1,0 +1,94 @@
+"""The prior of a new device as explicit features of an architecture.
+
+A new device is `speed * (m0 + sum over devices d of z_d C_d + deviations)`: `m0` is the mean of the
+pool's devices, `C_d` how device d differs from it. With z ~ N(0, c I) the device part has the
+pool's own covariance. Shapes: n architectures, m devices, P = 1 + m + mapped features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwprof.predictors.fewshot.smoothing import Smoothed
+from hwprof.spaces.kernels import Basis, FeatureMap, Identity
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PriorFeatures:
+    """`sum over bases of basis(X) @ matrix + constant`: mean, devices, then the components."""
+
+    bases: tuple[Basis, ...]
+    matrices: tuple[FloatArray, ...]
+    """Per basis, shape `[q, P]`."""
+    constant: FloatArray
+    """Shape `[P]`."""
+    slices: tuple[slice, ...]
+    """Columns of the device covariance, then of each component."""
+
+    def __call__(self, features: FloatArray) -> FloatArray:
+        """Prior features, `[n, d] -> [n, P]`."""
+        total = np.tile(self.constant, (len(features), 1))
+        for basis, matrix in zip(self.bases, self.matrices, strict=True):
+            total += basis(features) @ matrix
+        return total
+
+    def fold(self, weights: FloatArray) -> tuple[tuple[FloatArray, ...], float]:
+        """Weights on the prior features `[P]` as weights per basis function, and a constant."""
+        folded = tuple(matrix @ weights for matrix in self.matrices)
+        return folded, float(self.constant @ weights)
+
+
+def device_columns(relative: FloatArray) -> FloatArray:
+    """Mean and deviations of relative latencies, `[n, m] -> [n, 1 + m]`."""
+    return relative @ _devices_matrix(relative.shape[1])
+
+
+def _devices_matrix(devices: int) -> FloatArray:
+    """From devices to mean and deviations, shape `[m, 1 + m]`."""
+    mean = np.full((devices, 1), 1 / devices)
+    deviation = (np.eye(devices) - 1 / devices) / np.sqrt(devices - 1)
+    return np.concatenate([mean, deviation], axis=1)
+
+
+def slices_of(devices: int, widths: list[int]) -> tuple[slice, ...]:
+    """Columns of the device covariance and of each component."""
+    ends = np.cumsum([1, devices, *widths])
+    return tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
+
+
+def build(smoothed: Smoothed, transfer: tuple[FeatureMap, ...]) -> PriorFeatures:
+    """Prior features from the smoothed devices and the maps in which a new one may deviate."""
+    to_columns = _devices_matrix(len(smoothed.constant))
+    widths = [feature_map.matrix.shape[1] for feature_map in transfer]
+    slices = slices_of(len(smoothed.constant), widths)
+    width = slices[-1].stop
+    constant = np.zeros(width)
+    head = slice(0, slices[0].stop)
+    constant[head] = smoothed.constant @ to_columns
+    found: list[tuple[Basis, FloatArray]] = []
+
+    def add(feature_map: FeatureMap, columns: slice, last: FloatArray | None) -> None:
+        part = feature_map.matrix if last is None else feature_map.matrix @ last
+        offset = feature_map.offset if last is None else feature_map.offset @ last
+        constant[columns] -= offset
+        for basis, matrix in found:
+            shared = isinstance(basis, Identity) and isinstance(feature_map.basis, Identity)
+            if shared or basis is feature_map.basis:
+                matrix[:, columns] += part
+                return
+        matrix = np.zeros((len(part), width))
+        matrix[:, columns] = part
+        found.append((feature_map.basis, matrix))
+
+    for feature_map, weight in zip(smoothed.maps, smoothed.weights, strict=True):
+        add(feature_map, head, weight @ to_columns)
+    for feature_map, columns in zip(transfer, slices[1:], strict=True):
+        add(feature_map, columns, None)
+    bases, matrices = zip(*found, strict=True)
+    return PriorFeatures(bases, matrices, constant, slices)

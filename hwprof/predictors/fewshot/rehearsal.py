@@ -1,0 +1,118 @@
+"""What the pool teaches about new devices: each device in turn is treated as one.
+
+The devices most like it are left out with it, so that a sibling does not make the task look easy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwprof.predictors.fewshot.posterior import Evidence, Grid, infer, normalised
+from hwprof.predictors.fewshot.prior import device_columns, slices_of
+from hwprof.predictors.pool import DevicePool
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Measurements per rehearsal: the range in which the prior matters.
+_COUNTS = (5, 10, 20)
+_REPEATS = 3
+# Devices correlated more than this in what sets them apart count as siblings.
+_SIBLING = 0.5
+# Share of the prior that stays uniform: the pool's few devices have not seen everything.
+_UNIFORM = 0.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rehearsal:
+    """One device played as new."""
+
+    device: int
+    others: IntArray
+    phi: FloatArray
+    """Prior features without the device and its siblings, shape `[n, P']`."""
+    slices: tuple[slice, ...]
+    rows: IntArray
+    """Rows that were measured on it."""
+    latency_s: FloatArray
+    """Of these rows."""
+
+    def evidence(self, chosen: IntArray) -> Evidence:
+        """Some of its measurements, given as places in `rows`."""
+        return gather(self.phi[self.rows[chosen]], self.latency_s[chosen], self.slices)
+
+
+def gather(
+    phi: FloatArray,
+    latency_s: FloatArray,
+    slices: tuple[slice, ...],
+    variance_s2: FloatArray | None = None,
+) -> Evidence:
+    """Evidence from latencies in seconds `[k]` and their known variances, seconds squared `[k]`."""
+    mean = phi[:, 0]
+    scale = float((mean @ latency_s) / (mean @ mean))
+    extra = np.zeros(len(mean)) if variance_s2 is None else variance_s2 / scale**2
+    return Evidence(phi, latency_s / scale, extra, scale, slices)
+
+
+def rehearsals(
+    pool: DevicePool, relative: FloatArray, deviations: FloatArray, widths: list[int]
+) -> Iterator[Rehearsal]:
+    """Every device of the pool as new; `deviations` are the mapped features of all rows."""
+    for device in range(relative.shape[1]):
+        others = without_siblings(relative, device)
+        if len(others) < 2:
+            continue
+        phi = np.concatenate([device_columns(relative[:, others]), deviations], axis=1)
+        rows = np.flatnonzero(pool.measured[:, device])
+        yield Rehearsal(
+            device,
+            others,
+            phi,
+            slices_of(len(others), widths),
+            rows,
+            pool.latency_s[rows, device],
+        )
+
+
+def without_siblings(relative: FloatArray, device: int) -> IntArray:
+    """Devices that remain when one is left out with its siblings; at least two where possible."""
+    centred = relative - relative.mean(axis=1, keepdims=True)
+    length = np.sqrt((centred**2).sum(axis=0)) + 1e-300
+    likeness = centred.T @ centred[:, device] / (length * length[device])
+    likeness[device] = np.inf
+    order = np.argsort(likeness, kind="stable")
+    kept = int(max((likeness < _SIBLING).sum(), min(2, len(order) - 1)))
+    return np.sort(order[:kept])
+
+
+def grid_shares(found: list[Rehearsal], grid: Grid, rng: np.random.Generator) -> FloatArray:
+    """Mean posterior over the grid per rehearsal, shape `[r, g]`; zeros where too little is known.
+
+    Averaged over random measurements of several counts.
+    """
+    shares = np.zeros((len(found), len(grid.log_prior)))
+    for mine, rehearsal in zip(shares, found, strict=True):
+        for count in _COUNTS:
+            if len(rehearsal.rows) < count:
+                continue
+            for _ in range(_REPEATS):
+                chosen = rng.choice(len(rehearsal.rows), count, replace=False)
+                posterior = infer(rehearsal.evidence(chosen), grid, outliers=False)
+                mine += normalised(posterior.log_weight)
+        if mine.any():
+            mine /= mine.sum()
+    return shares
+
+
+def learned_prior(shares: FloatArray) -> FloatArray:
+    """Log prior over the grid `[g]` from the shares of some devices, each counting once."""
+    total, points = shares.sum(axis=0), shares.shape[1]
+    if not total.any():
+        return np.full(points, -np.log(points))
+    log_prior: FloatArray = np.log((1 - _UNIFORM) * total / total.sum() + _UNIFORM / points)
+    return log_prior

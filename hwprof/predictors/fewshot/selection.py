@@ -1,0 +1,71 @@
+"""Which architectures to measure: greedy A-optimal design.
+
+Each step takes the candidate that lowers the mean posterior variance over the pool the most
+(Chaloner & Verdinelli, Bayesian experimental design: a review, 1995).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwprof.predictors.fewshot.posterior import MEAN_FLOOR, SPEED_VARIANCE, Grid, normalised
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Rows that stand for the whole pool: the mean variance over them is known to a few percent.
+_TARGETS = 2000
+# The first few measurements can only settle what the typical device does: they are chosen for
+# geometric mean amplitudes. Later ones also guard against devices that deviate more: arithmetic
+# means. Three was chosen on validation devices.
+_TYPICAL = 3
+
+
+def design(
+    phi: FloatArray, slices: tuple[slice, ...], grid: Grid, candidates: IntArray, k: int
+) -> IntArray:
+    """The k best of the candidates, best first, shape `[k]`."""
+    weight = normalised(grid.log_prior)
+    amplitudes, noises = grid.points()
+    typical = np.exp(weight @ np.log(amplitudes)), float(np.exp(weight @ np.log(noises)))
+    cautious = weight @ amplitudes, float(weight @ noises)
+    chosen = _greedy(phi, slices, *typical, candidates, min(k, _TYPICAL), [])
+    if k > _TYPICAL:
+        chosen = _greedy(phi, slices, *cautious, candidates, k, chosen)
+    return candidates[np.array(chosen, dtype=np.int64)]
+
+
+def _greedy(
+    phi: FloatArray,
+    slices: tuple[slice, ...],
+    amplitudes: FloatArray,
+    noise: float,
+    candidates: IntArray,
+    k: int,
+    given: list[int],
+) -> list[int]:
+    """Places of the k best candidates, the given ones first."""
+    root = np.zeros(phi.shape[1])
+    root[0] = np.sqrt(SPEED_VARIANCE)
+    for columns, amplitude in zip(slices, amplitudes, strict=True):
+        root[columns] = np.sqrt(amplitude)
+    targets = phi[:: max(1, len(phi) // _TARGETS)] * root
+    wanted = targets.T @ targets
+    options = phi[candidates] * root
+    # Half way between noise in proportion to the latency and a clock's constant error: with the
+    # former alone, fast architectures would always look the most telling.
+    noise_variance = noise**2 * np.maximum(phi[candidates, 0], MEAN_FLOOR) + 1e-12
+    known = options.copy()
+    chosen: list[int] = []
+    for step in range(k):
+        variance = (known * options).sum(axis=1) + noise_variance
+        if step < len(given):
+            best = given[step]
+        else:
+            gain = ((known @ wanted) * known).sum(axis=1) / variance
+            gain[chosen] = -np.inf
+            best = int(np.argmax(gain))
+        chosen.append(best)
+        known = known - np.outer(options @ known[best], known[best]) / variance[best]
+    return chosen

@@ -1,0 +1,139 @@
+"""Each pool device's latency as a smooth function of the architecture.
+
+A Gaussian process per device on its own measured rows, in explicit features; kernel weights and
+noise by marginal likelihood (Rasmussen & Williams, Gaussian Processes for Machine Learning, 5.4.1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwprof.predictors.pool import BoolArray, DevicePool
+from hwprof.spaces.kernels import FeatureMap, Kernels
+
+FloatArray = NDArray[np.float64]
+
+# Noise variance relative to the signal's: from a formula's rounding to a coarse clock.
+_NOISES = 10.0 ** np.arange(-6, 1.01, 0.5)
+# Rows beyond these add seconds and no accuracy: the noise is averaged out long before.
+_ROWS = 4000
+# Devices never measured together each need a decomposition of their own: fewer rows must do.
+_ROWS_SEPARATE = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Smoothed:
+    """Every device's latency, divided by its mean over all rows of the pool."""
+
+    maps: tuple[FeatureMap, ...]
+    weights: tuple[FloatArray, ...]
+    """Per map, shape `[p, m]`."""
+    constant: FloatArray
+    """Shape `[m]`."""
+    scale_s: FloatArray
+    """Mean latency of each device over all rows, seconds, shape `[m]`."""
+    rows: FloatArray
+    """Relative latencies of the pool's rows, shape `[n, m]`; column mean 1."""
+
+
+def smooth(pool: DevicePool, kernels: Kernels, rng: np.random.Generator) -> Smoothed:
+    """Smooth all devices of a pool."""
+    flat = np.ones(pool.rows)
+    maps = tuple(component.fit(pool.features, flat, rng) for component in kernels.smoothing)
+    mapped = [feature_map(pool.features[pool.measured.any(axis=1)]) for feature_map in maps]
+    place = np.cumsum(pool.measured.any(axis=1)) - 1
+    devices = len(pool.devices)
+    weights = [np.zeros((block.shape[1], devices)) for block in mapped]
+    constant = np.zeros(devices)
+    groups = _same_rows(pool.measured)
+    cap = _ROWS if len(groups) <= 3 else _ROWS_SEPARATE
+    for mask, columns in groups:
+        rows = np.flatnonzero(mask)
+        if rows.size > cap:
+            rows = np.sort(rng.choice(rows, cap, replace=False))
+        blocks = [block[place[rows]] for block in mapped]
+        found, level = _solve(blocks, pool.latency_s[np.ix_(rows, np.array(columns))], kernels)
+        constant[columns] = level
+        for total, part in zip(weights, found, strict=True):
+            total[:, columns] = part
+    return _normalised(pool, maps, weights, constant)
+
+
+def _normalised(
+    pool: DevicePool, maps: tuple[FeatureMap, ...], weights: list[FloatArray], constant: FloatArray
+) -> Smoothed:
+    rows = np.tile(constant, (pool.rows, 1))
+    for feature_map, weight in zip(maps, weights, strict=True):
+        # Folding first: the mapped features of all rows would be the largest array of all.
+        rows += feature_map.basis(pool.features) @ (feature_map.matrix @ weight)
+        rows -= feature_map.offset @ weight
+    # A mean over rows that were never measured may come out anywhere: keep it positive.
+    scale = np.maximum(rows.mean(axis=0), 0.1 * np.nanmean(pool.latency_s, axis=0))
+    return Smoothed(
+        maps, tuple(weight / scale for weight in weights), constant / scale, scale, rows / scale
+    )
+
+
+def _same_rows(measured: BoolArray) -> list[tuple[BoolArray, list[int]]]:
+    """Columns grouped by their mask: devices measured on the same rows share a decomposition."""
+    groups: dict[bytes, tuple[BoolArray, list[int]]] = {}
+    for j, column in enumerate(measured.T):
+        groups.setdefault(column.tobytes(), (column, []))[1].append(j)
+    return list(groups.values())
+
+
+def _solve(
+    blocks: list[FloatArray], latency_s: FloatArray, kernels: Kernels
+) -> tuple[list[FloatArray], FloatArray]:
+    """Weights per block `[p, g]` and constants `[g]` for g devices measured on the same rows."""
+    devices = latency_s.shape[1]
+    level = latency_s.mean(axis=0)
+    y = latency_s - level
+    means = [block.mean(axis=0) for block in blocks]
+    centred = np.concatenate(
+        [block - mean for block, mean in zip(blocks, means, strict=True)], axis=1
+    )
+    widths = [block.shape[1] for block in blocks]
+    best = np.full(devices, -np.inf)
+    solution = np.zeros((centred.shape[1], devices))
+    # Only columns that some candidate uses, and only as many products as there are candidates.
+    for candidate in kernels.smoothing_weights:
+        deviation = np.sqrt(np.repeat(candidate, widths))
+        used = deviation > 0
+        phi = centred[:, used] * deviation[used]
+        score, coefficients = _ridge(phi, y)
+        better = score > best
+        best[better] = score[better]
+        solution[:, better] = 0
+        solution[np.ix_(used, better)] = (deviation[used, None] * coefficients)[:, better]
+    parts = np.split(solution, np.cumsum(widths)[:-1])
+    for mean, part in zip(means, parts, strict=True):
+        level = level - mean @ part
+    return parts, level
+
+
+def _ridge(phi: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Best log evidence over the noise `[g]`, and its coefficients `[p, g]`."""
+    n, p = phi.shape
+    primal = n > p
+    values, vectors = np.linalg.eigh(phi.T @ phi if primal else phi @ phi.T)
+    kept = values > 1e-10 * max(values[-1], 1e-300)
+    values, vectors = values[kept], vectors[:, kept]
+    root = np.sqrt(values)[:, None]
+    projected = vectors.T @ (phi.T @ y) / root if primal else vectors.T @ y
+    energy = (y**2).sum(axis=0)
+    rest = np.maximum(energy - (projected**2).sum(axis=0), 0)
+    total = values[:, None] + _NOISES
+    misfit = ((projected**2)[:, None] / total[:, :, None]).sum(axis=0)
+    misfit += rest / _NOISES[:, None]
+    log_det = np.log(total).sum(axis=0) + (n - values.size) * np.log(_NOISES)
+    # A device without any variation has no amplitude: its floor keeps the logarithm finite.
+    amplitude = np.maximum(misfit / n, 1e-20 * np.maximum(energy / n, 1e-300))
+    score = -0.5 * n * np.log(amplitude) - 0.5 * log_det[:, None]
+    chosen = score.argmax(axis=0)
+    shrunk = projected / (values[:, None] + _NOISES[chosen])
+    coefficients = vectors @ (shrunk * root) if primal else phi.T @ (vectors @ shrunk)
+    return score.max(axis=0), coefficients

@@ -1,0 +1,141 @@
+"""FBNet (Wu et al., CVPR 2019): 22 layers, each one of eight mobile blocks or a skip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwprof.spaces.base import Choices, Space
+from hwprof.spaces.kernels import Blocks, Kernels, Linear
+
+FloatArray = NDArray[np.float64]
+
+# The macro-architecture of the paper's table 1, on the 32x32 input of the latency measurements.
+_CHANNELS = (16, 24, 32, 64, 112, 184, 352)
+_LAYERS = (1, 4, 4, 4, 4, 4, 1)
+_STRIDES = (1, 1, 2, 2, 1, 2, 1)
+_STEM, _SIDE = 16, 32
+
+# Traffic against arithmetic of the rooflines, 1 where the mean block spends as long on both: from a
+# device short of arithmetic to one short of bandwidth.
+_BALANCES = (0.25, 1.0, 4.0)
+
+# Per block: kernel side, expansion, groups.
+_SHAPES = {
+    "k3_e1": (3, 1, 1),
+    "k3_e1_g2": (3, 1, 2),
+    "k3_e3": (3, 3, 1),
+    "k3_e6": (3, 6, 1),
+    "k5_e1": (5, 1, 1),
+    "k5_e1_g2": (5, 1, 2),
+    "k5_e3": (5, 3, 1),
+    "k5_e6": (5, 6, 1),
+}
+
+
+class FbNet(Space):
+    """Architectures as 22 block names separated by spaces."""
+
+    name = "fbnet"
+    operations = (*_SHAPES, "skip")
+    positions = sum(_LAYERS)
+
+    def parse(self, text: str) -> Choices:
+        """See `Space.parse`."""
+        return self.check(text.split())
+
+    def format(self, choices: Sequence[str]) -> str:
+        """See `Space.format`."""
+        return " ".join(self.check(choices))
+
+    def kernels(self) -> Kernels:
+        """Physics of the blocks summed up, block kernels of two lengths, and the raw one-hot."""
+        descriptors, physics = block_tables()
+        free, choices = self.operations.index("skip"), len(self.operations)
+        return Kernels(
+            name=self.name,
+            smoothing=(Linear(),),
+            smoothing_weights=((1,),),
+            transfer=(
+                Linear(physics / physics.mean(axis=0)),
+                Blocks(descriptors, free, choices, length=1.0),
+                Blocks(descriptors, free, choices, length=2.5),
+                Linear(),
+            ),
+            transfer_weights=(
+                (1e-5, 0.01),
+                (0.003, 0.01, 0.03, 0.1, 0.3),
+                (1e-4, 0.03, 0.3),
+                (1e-6, 3e-4),
+            ),
+            device_weights=(0.1, 1.0),
+            noises=(1e-4, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.15, 0.25),
+        )
+
+
+def block_tables() -> tuple[FloatArray, FloatArray]:
+    """Descriptors `[198, 7]` and physics `[198, 14]` of each block at each position.
+
+    Descriptors: present, 5x5 kernel, groups, log2 of expansion, channels and side, stride; each
+    scaled so that 1 is a big difference. Physics: pointwise multiply-adds, depthwise ones with a
+    3x3 and a 5x5 kernel, activation traffic, weights, blocks, grouped blocks, the square root of
+    the pointwise multiply-adds, and six rooflines (Williams et al., 2009): the greater of
+    arithmetic and traffic at three balances, by block and by layer.
+    """
+    descriptors, physics, layers = [], [], []
+    for channels, wide, stride, side in _positions():
+        place = [np.log2(channels) / 1.5, np.log2(side), stride - 1]
+        for kernel, expansion, groups in _SHAPES.values():
+            inner, out = channels * expansion, side // stride
+            pointwise = (channels * inner * side**2 + inner * wide * out**2) / groups
+            depthwise = inner * kernel**2 * out**2
+            traffic = (channels + 2 * inner) * side**2 + (2 * inner + wide) * out**2
+            weights = (channels * inner + inner * wide) / groups + inner * kernel**2
+            five, grouped = float(kernel == 5), float(groups == 2)
+            # Kernel and groups weigh less than the rest: a device that is slow at a block is slow
+            # at its 5x5 and grouped kin. The factors were chosen on validation devices.
+            descriptors.append([1.0, 0.3 * five, 0.5 * grouped, np.log2(expansion) / 1.3, *place])
+            depth = [depthwise * (1 - five), depthwise * five]
+            physics.append([pointwise, *depth, traffic, weights, 1.0, grouped, np.sqrt(pointwise)])
+            layers.append(
+                [
+                    [
+                        channels * inner * side**2 / groups,
+                        depthwise,
+                        inner * wide * out**2 / groups,
+                    ],
+                    [
+                        (channels + inner) * side**2 + channels * inner / groups,
+                        inner * (side**2 + out**2 + kernel**2),
+                        (inner + wide) * out**2 + inner * wide / groups,
+                    ],
+                ]
+            )
+        # A skip is as far from the blocks as a fourfold reduction of the expansion would be.
+        descriptors.append([0.0, 0.0, 0.0, -2 / 1.3, *place])
+        physics.append([0.0] * 8)
+        layers.append([[0.0] * 3] * 2)
+    table, by_layer = np.array(physics), np.array(layers)
+    by_block = np.stack([table[:, :3].sum(axis=1), table[:, 3]])[:, :, None]
+    rooflines = [_rooflines(*by_block), _rooflines(by_layer[:, 0], by_layer[:, 1])]
+    return np.array(descriptors), np.concatenate([table, *rooflines], axis=1)
+
+
+def _rooflines(arithmetic: FloatArray, traffic: FloatArray) -> FloatArray:
+    """Rooflines of parts `[198, parts]` summed up, at three balances, shape `[198, 3]`."""
+    compute = arithmetic / arithmetic.sum(axis=1).mean()
+    memory = traffic / traffic.sum(axis=1).mean()
+    return np.stack([np.maximum(compute, r * memory).sum(axis=1) for r in _BALANCES], axis=1)
+
+
+def _positions() -> list[tuple[int, int, int, int]]:
+    """Input channels, output channels, stride and input side of the 22 positions."""
+    found, channels, side = [], _STEM, _SIDE
+    for wide, layers, first in zip(_CHANNELS, _LAYERS, _STRIDES, strict=True):
+        for layer in range(layers):
+            stride = first if layer == 0 else 1
+            found.append((channels, wide, stride, side))
+            channels, side = wide, side // stride
+    return found

@@ -1,0 +1,48 @@
+"""`hwprof select`, `adapt` and `predict` from the first to the last step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hwprof.predictors import pools
+from tests.cli.conftest import Result
+
+Cli = Callable[..., Result]
+
+
+def test_from_selection_to_a_constrained_list(hwprof: Cli, tmp_path: Path) -> None:
+    chosen = hwprof("select", "--space", "fbnet", "-k", "8", "--json").json
+    assert len(set(chosen)) == 8
+    pool = pools.load("fbnet")
+    assert pool.names is not None
+    truth = dict(zip(pool.names, pool.latency_s[:, pool.devices.index("gold_6226")], strict=True))
+    measured = tmp_path / "m.csv"
+    rows = [f"{arch},{truth[arch] * 1e3}" for arch in chosen]
+    measured.write_text("\n".join(["arch,latency_ms", *rows]))
+    done = hwprof("adapt", "--space", "fbnet", "--measurements", measured, "-o", "my.device")
+    assert done.code == 0, done.err
+    assert "resembles" in done.out
+    (one,) = hwprof("predict", "--predictor", "my.device", chosen[0], "--json").json
+    low, high = one["interval90_s"]
+    assert low <= one["mean_s"] <= high
+    listed = hwprof("predict", "--predictor", "my.device", "--all", "--top", "5")
+    assert listed.code == 0, listed.err
+    assert len(listed.out.splitlines()) == 5
+    limit = f"{sorted(truth.values())[500] * 1e3}ms"
+    some = hwprof(
+        *("predict", "--predictor", "my.device", "--all", "--max-latency", limit, "--json")
+    ).json
+    assert 0 < len(some) < 5000
+    latencies = [row["mean_s"] for row in some]
+    assert latencies == sorted(latencies)
+
+
+def test_what_can_go_wrong(hwprof: Cli, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.csv"
+    empty.write_text("arch,latency_s\n")
+    assert "no pool ships" in hwprof("select", "--space", "darts").error
+    nothing = hwprof("adapt", "--space", "fbnet", "--measurements", empty, "-o", "x.device")
+    assert "hwprof select" in nothing.error
+    assert "x.device" in hwprof("predict", "--predictor", "x.device", "--all").error
+    assert "not both" in hwprof("predict", "--predictor", "x.device").error
