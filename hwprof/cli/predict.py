@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,9 +23,7 @@ LEVEL = 0.9
 @json_option
 def select(space: str, samples: int, as_json: bool) -> None:
     """Print the architectures to measure on a new device, best first."""
-    from hwprof.predictors.shipped import to_measure
-
-    chosen = to_measure(space, samples)
+    chosen = _shipped().to_measure(space, samples)
     if as_json:
         from hwprof.cli.documents import print_json
 
@@ -49,10 +48,9 @@ def select(space: str, samples: int, as_json: bool) -> None:
 )
 def adapt(space: str, measurements: Path, device: str | None, output: Path) -> None:
     """Fit the shipped pool to a new device from a few measurements."""
-    from hwprof.predictors.shipped import adapt_shipped, read_measurements
-
-    known = read_measurements(measurements, space, device)
-    fitted = adapt_shipped(space, known, device)
+    shipped = _shipped()
+    known = shipped.read_measurements(measurements, space, device)
+    fitted = shipped.adapt_shipped(space, known, device)
     fitted.save(output)
     click.echo(f"fitted {len(known)} measurements of {space}; predictor in {output}")
     for name, weight in fitted.resembles():
@@ -81,12 +79,12 @@ def predict(
 ) -> None:
     """Predict latencies with 90% intervals."""
     from hwprof.errors import OptionError
-    from hwprof.predictors.shipped import load_adapted, parse_latency
 
+    shipped = _shipped()
     if bool(archs) == everything:
         raise OptionError("give architectures, or --all for every one of the pool, but not both")
-    limit_s = None if max_latency is None else parse_latency(max_latency)
-    answers = load_adapted(predictor).answer(archs or None, level=LEVEL)
+    limit_s = None if max_latency is None else shipped.parse_latency(max_latency)
+    answers = shipped.load_adapted(predictor).answer(archs or None, level=LEVEL)
     if limit_s is not None:
         answers = [a for a in answers if a.mean_s <= limit_s]
         if not answers:
@@ -94,6 +92,20 @@ def predict(
     if top is not None or everything:
         answers = sorted(answers, key=lambda a: a.mean_s)[:top]
     _print(answers, as_json)
+
+
+def _shipped() -> ModuleType:
+    """The predictors, which need an extra. Raises OptionError that names it."""
+    from hwprof.errors import OptionError
+
+    try:
+        from hwprof.predictors import shipped
+    except ImportError as error:
+        raise OptionError(
+            f"prediction needs {error.name}, which is not installed; "
+            "install it with pip install 'hwprof[predict]'"
+        ) from error
+    return shipped
 
 
 def _print(answers: list[Answer], as_json: bool) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from hwprof.predictors import pools
 from tests.cli.conftest import Result
@@ -46,3 +49,12 @@ def test_what_can_go_wrong(hwprof: Cli, tmp_path: Path) -> None:
     assert "hwprof select" in nothing.error
     assert "x.device" in hwprof("predict", "--predictor", "x.device", "--all").error
     assert "not both" in hwprof("predict", "--predictor", "x.device").error
+
+
+def test_a_missing_extra_is_named(hwprof: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("hwprof.predictors")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.setitem(sys.modules, "scipy.special", None)
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    assert "hwprof[predict]" in hwprof("select", "--space", "fbnet").error
