@@ -1,1 +1,1 @@
-"""."""
+"""Predictors: what an architecture will cost on a device, from few measurements or none."""

@@ -44,7 +44,8 @@ class Calibration:
     def factor(self, count: int, surprise: float) -> float:
         """Width factor after `count` measurements whose mean squared standard error is given."""
         general = float(np.interp(np.log(max(count, 1)), np.log(self.counts), self.factors))
-        return general * _own(count, surprise, self.trust)
+        # Never surer than the model itself: a device may look easy where it was measured.
+        return max(1.0, general * _own(count, surprise, self.trust))
 
 
 NONE = Calibration(np.array([1.0]), np.array([1.0]), np.inf)
@@ -115,14 +116,14 @@ def _try(
     trials = []
     z = ndtri(0.5 + LEVEL / 2)
     for count in _COUNTS:
-        if len(rehearsal.rows) < 2 * count:
+        if len(rehearsal.latency_s) < 2 * count:
             continue
         for _ in range(_REPEATS):
-            order = rng.permutation(len(rehearsal.rows))
+            order = rng.permutation(len(rehearsal.latency_s))
             tested = order[count : count + _TESTED]
             evidence: Evidence = rehearsal.evidence(order[:count])
             posterior = infer(evidence, mine)
-            phi = rehearsal.phi[rehearsal.rows[tested]]
+            phi = rehearsal.phi[tested]
             mean, deviation = mixture(evidence, posterior, phi).moments()
             error = np.abs(rehearsal.latency_s[tested] / evidence.scale_s - mean)
             trials.append(_Trial(index, count, surprise(posterior), error / (z * deviation)))
@@ -136,8 +137,7 @@ def _factor(trials: list[_Trial], trust: float) -> float:
     values = np.concatenate(ratios)
     order = np.argsort(values, kind="stable")
     place = np.searchsorted(np.cumsum(weights[order]), LEVEL * weights.sum())
-    # Never surer than the model itself: a few rehearsals of alike devices may seem to allow it.
-    return max(1.0, float(values[order[min(place, len(order) - 1)]]))
+    return float(values[order[min(place, len(order) - 1)]])
 
 
 def _unevenness(trials: list[_Trial], calibration: Calibration) -> float:

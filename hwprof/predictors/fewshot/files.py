@@ -172,10 +172,13 @@ def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
                 raise ValueError(f"it has a basis of the unknown kind {basis.kind!r}")
         slices = slices_of(len(header.devices), list(header.widths))
         constant = _float(tensors, "constant")
-        if constant.shape != (slices[-1].stop,):
+        stored = sum(name.startswith("matrix.") for name in tensors)
+        if constant.shape != (slices[-1].stop,) or stored != len(matrices):
             raise ValueError("its parts do not fit each other")
         prior = PriorFeatures(tuple(bases), tuple(matrices), constant, slices)
         features = _float(tensors, "features")
+        if header.names is not None and len(header.names) != len(features):
+            raise ValueError("its names do not fit its architectures")
         trust = np.inf if header.trust is None else header.trust
         counts, factors = _float(tensors, "calibration.counts"), tensors["calibration.factors"]
         grid = Grid(*(_float(tensors, name) for name in ("amplitudes", "noises", "log_prior")))

@@ -71,7 +71,7 @@ class FewShotPredictor(Predictor):
         amplitudes, noises = kernels.amplitudes, np.array(kernels.noises)
         flat = np.zeros(len(amplitudes) * len(noises))
         grid = Grid(amplitudes, noises, flat)
-        found = list(rehearsals(pool, smoothed.rows, deviations, widths))
+        found = list(rehearsals(pool, smoothed.rows, deviations, widths, rng))
         shares = grid_shares(found, grid, rng)
         calibration = learn_calibration(found, grid, shares, rng)
         grid = Grid(amplitudes, noises, learned_prior(shares))

@@ -21,6 +21,8 @@ IntArray = NDArray[np.int64]
 # Measurements per rehearsal: the range in which the prior matters.
 _COUNTS = (5, 10, 20)
 _REPEATS = 3
+# Devices rehearsed and rows of each: more would cost seconds and memory, and tell little.
+_DEVICES, _ROWS = 20, 1000
 # Devices correlated more than this in what sets them apart count as siblings.
 _SIBLING = 0.5
 # Share of the prior that stays uniform: the pool's few devices have not seen everything.
@@ -34,16 +36,14 @@ class Rehearsal:
     device: int
     others: IntArray
     phi: FloatArray
-    """Prior features without the device and its siblings, shape `[n, P']`."""
+    """Prior features, without the device and its siblings, of rows measured on it, `[r, P']`."""
     slices: tuple[slice, ...]
-    rows: IntArray
-    """Rows that were measured on it."""
     latency_s: FloatArray
-    """Of these rows."""
+    """Of these rows, shape `[r]`."""
 
     def evidence(self, chosen: IntArray) -> Evidence:
-        """Some of its measurements, given as places in `rows`."""
-        return gather(self.phi[self.rows[chosen]], self.latency_s[chosen], self.slices)
+        """Some of its measurements, by their places."""
+        return gather(self.phi[chosen], self.latency_s[chosen], self.slices)
 
 
 def gather(
@@ -60,21 +60,29 @@ def gather(
 
 
 def rehearsals(
-    pool: DevicePool, relative: FloatArray, deviations: FloatArray, widths: list[int]
+    pool: DevicePool,
+    relative: FloatArray,
+    deviations: FloatArray,
+    widths: list[int],
+    rng: np.random.Generator,
 ) -> Iterator[Rehearsal]:
     """Every device of the pool as new; `deviations` are the mapped features of all rows."""
-    for device in range(relative.shape[1]):
-        others = without_siblings(relative, device)
+    devices = np.arange(relative.shape[1])
+    if len(devices) > _DEVICES:
+        devices = np.sort(rng.choice(devices, _DEVICES, replace=False))
+    for device in devices:
+        others = without_siblings(relative, int(device))
         if len(others) < 2:
             continue
-        phi = np.concatenate([device_columns(relative[:, others]), deviations], axis=1)
         rows = np.flatnonzero(pool.measured[:, device])
+        if len(rows) > _ROWS:
+            rows = np.sort(rng.choice(rows, _ROWS, replace=False))
+        columns = device_columns(relative[np.ix_(rows, others)])
         yield Rehearsal(
-            device,
+            int(device),
             others,
-            phi,
+            np.concatenate([columns, deviations[rows]], axis=1),
             slices_of(len(others), widths),
-            rows,
             pool.latency_s[rows, device],
         )
 
@@ -98,10 +106,10 @@ def grid_shares(found: list[Rehearsal], grid: Grid, rng: np.random.Generator) ->
     shares = np.zeros((len(found), len(grid.log_prior)))
     for mine, rehearsal in zip(shares, found, strict=True):
         for count in _COUNTS:
-            if len(rehearsal.rows) < count:
+            if len(rehearsal.latency_s) < count:
                 continue
             for _ in range(_REPEATS):
-                chosen = rng.choice(len(rehearsal.rows), count, replace=False)
+                chosen = rng.choice(len(rehearsal.latency_s), count, replace=False)
                 posterior = infer(rehearsal.evidence(chosen), grid, outliers=False)
                 mine += normalised(posterior.log_weight)
         if mine.any():
