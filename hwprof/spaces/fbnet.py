@@ -51,7 +51,7 @@ class FbNet(Space):
         return " ".join(self.check(choices))
 
     def kernels(self) -> Kernels:
-        """Physics of the blocks summed up, block kernels of two lengths, and the raw one-hot."""
+        """Physics of the blocks summed up, and block kernels of two lengths."""
         descriptors, physics = block_tables()
         free, choices = self.operations.index("skip"), len(self.operations)
         return Kernels(
@@ -62,15 +62,13 @@ class FbNet(Space):
                 Linear(physics / physics.mean(axis=0)),
                 Blocks(descriptors, free, choices, length=1.0),
                 Blocks(descriptors, free, choices, length=2.5),
-                Linear(),
             ),
             transfer_weights=(
                 (1e-5, 0.01),
-                (0.003, 0.01, 0.03, 0.1, 0.3),
+                (0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
                 (1e-4, 0.03, 0.3),
-                (1e-6, 3e-4),
             ),
-            device_weights=(0.1, 1.0),
+            device_weights=(0.03, 0.2, 1.0),
             noises=(1e-4, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.15, 0.25),
         )
 

@@ -8,10 +8,12 @@ import numpy as np
 
 from hwprof.errors import OptionError
 from hwprof.spaces.base import Choices, Space
+from hwprof.spaces.cells import Live
 from hwprof.spaces.kernels import Hamming, Kernels, Linear
 
 # Where each of the six edges starts, grouped by the node where it ends.
 _SOURCES = ((0,), (0, 1), (0, 1, 2))
+_EDGES = tuple((source, node + 1) for node, sources in enumerate(_SOURCES) for source in sources)
 
 
 class NasBench201(Space):
@@ -41,15 +43,20 @@ class NasBench201(Space):
         )
 
     def kernels(self) -> Kernels:
-        """Counts of the operations, and the Hamming kernel 0.7^d where a device is smoothed.
+        """Counts of the operations; where a device is smoothed, also of those that are used (some
+        runtimes drop the others), and the Hamming kernel 0.7^d.
 
         The count of `none` is left out: it follows from the others.
         """
         counts = Linear(np.tile(np.eye(len(self.operations)), (self.positions, 1))[:, 1:])
         return Kernels(
             name=self.name,
-            smoothing=(counts, Hamming(self.positions)),
-            smoothing_weights=((1, 0), (1, 0.03), (1, 0.1), (1, 0.3), (1, 1)),
+            smoothing=(counts, Live(_EDGES), Hamming(self.positions)),
+            smoothing_weights=(
+                *((1, 0, hamming) for hamming in (0, 0.03, 0.1, 0.3, 1)),
+                *((1, 0.1, hamming) for hamming in (0, 0.03, 0.3)),
+                *((1, 1, hamming) for hamming in (0, 0.03, 0.3, 1)),
+            ),
             transfer=(counts,),
             transfer_weights=((1e-4, 0.003, 0.03, 0.3),),
             device_weights=(0.1, 0.5, 1.0, 2.0),

@@ -43,7 +43,8 @@ def test_a_predictor_comes_back_equal(plain, tmp_path):
         again = FewShotPredictor.load(tmp_path / "pool.hwp")
         assert again.devices == predictor.devices
         assert again.fitted.names == predictor.fitted.names
-        assert again.calibration.trust == predictor.calibration.trust
+        assert np.array_equal(again.calibration.factors, predictor.calibration.factors)
+        assert np.array_equal(again.fitted.prior.shares, predictor.fitted.prior.shares)
         rows = predictor.select(6)
         assert np.array_equal(again.select(6), rows)
         everything = np.arange(len(y))

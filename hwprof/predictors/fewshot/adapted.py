@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
 from hwprof.predictors.base import AdaptedPredictor, Measured
-from hwprof.predictors.fewshot.calibration import surprise
 from hwprof.predictors.fewshot.checks import check_measured, check_rows, check_units, combine, merge
 from hwprof.predictors.fewshot.embedding import DeviceEmbedding, embed
 from hwprof.predictors.fewshot.fitted import Fitted
@@ -70,7 +69,7 @@ class AdaptedFewShot(AdaptedPredictor):
             evidence,
             posterior,
             deterministic=len(rows) >= _CERTAIN_COUNT and least > _CERTAIN,
-            width=fitted.calibration.factor(len(rows), surprise(posterior)),
+            width=fitted.calibration.factor(len(rows)),
             units_checked=units_checked,
         )
 
@@ -92,7 +91,7 @@ class AdaptedFewShot(AdaptedPredictor):
         )
         posterior = infer(evidence, fitted.grid)
         measured = Measured(np.zeros(0, dtype=np.int64), none)
-        width = fitted.calibration.factor(1, 1.0)
+        width = fitted.calibration.factor(1)
         return cls._of(
             fitted,
             measured,

@@ -21,7 +21,8 @@ _ROWS = 150
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeviceEmbedding:
-    """Coordinates `w`: the device is `mean of the pool + sum of w_d (device d - mean)`.
+    """Coordinates `w`: the device is `mean of the pool + sum of w_d (device d - mean)`, the mean
+    counting siblings less.
 
     A device of the pool lies at 1 on its own axis and 0 on the others.
     """
@@ -49,7 +50,7 @@ def embed(fitted: Fitted, evidence: Evidence, posterior: Posterior) -> DeviceEmb
     """Moments by the mixture over the grid, probabilities by seeded draws from it."""
     columns = evidence.slices[0]
     devices = len(fitted.devices)
-    own = np.sqrt(devices - 1)  # a pool device's distance from the mean on its own axis
+    own = fitted.prior.reach
     top = leading(posterior)
     weight = posterior.weight[top] / posterior.weight[top].sum()
     measured = evidence.phi[:, columns]
@@ -59,13 +60,13 @@ def embed(fitted: Fitted, evidence: Evidence, posterior: Posterior) -> DeviceEmb
         speed = evidence.speed_variance * (evidence.phi[:, 0] @ posterior.alpha[:, g])
         white = posterior.lower_inverse[:, :, g] @ measured
         # Latencies were divided by a first guess of the speed; coordinates are relative to it.
-        level = max(abs(speed), 0.1) * own
+        level = max(abs(float(speed)), 0.1) * own
         means.append(amplitude * (measured.T @ posterior.alpha[:, g]) / level)
         spread = amplitude * np.eye(devices) - amplitude**2 * white.T @ white
-        covariances.append(spread / level**2)
+        covariances.append(spread / np.outer(level, level))
     mean = weight @ np.array(means)
     covariance = sum(
-        w * (c + np.outer(m - mean, m - mean))
+        float(w) * (c + np.outer(m - mean, m - mean))
         for w, m, c in zip(weight, means, covariances, strict=True)
     )
     similarity, nearest = _likeness(fitted, evidence, posterior, top, weight)
@@ -94,7 +95,7 @@ def _likeness(
     phi = fitted.rows[np.linspace(0, len(fitted.rows) - 1, _ROWS).astype(np.int64)]
     columns = evidence.slices[0]
     mean = phi[:, :1]
-    pool = mean + np.sqrt(len(fitted.devices) - 1) * phi[:, columns]
+    pool = mean + fitted.prior.reach * phi[:, columns]
     pool = pool / pool.mean(axis=0)
     mean = mean[:, 0] / mean.mean()
     rng = np.random.default_rng(0)

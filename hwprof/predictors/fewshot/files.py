@@ -23,10 +23,13 @@ from hwprof.predictors.fewshot.calibration import Calibration
 from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import PriorFeatures, slices_of
+from hwprof.spaces.cells import LiveBasis
 from hwprof.spaces.kernels import Basis, HammingBasis, Identity, RbfBasis
 
 SCHEMA = 1
 _KEY = "hwprof.fewshot"
+# More nodes than any cell has: a damaged file must not ask for gigabytes.
+_NODES = 1000
 
 Tensors = dict[str, NDArray[np.generic]]
 
@@ -45,8 +48,6 @@ class _Header(msgspec.Struct, frozen=True):
     bases: tuple[_Basis, ...]
     widths: tuple[int, ...]
     """Prior features per transfer component."""
-    trust: float | None
-    """None for infinite, which JSON does not have."""
     adapted: bool = False
     device: str | None = None
     units_checked: bool = True
@@ -115,11 +116,12 @@ def load_adapted(path: Path) -> tuple[Fitted, Measured, str | None, bool]:
 
 
 def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
-    prior, trust = fitted.prior, fitted.calibration.trust
+    prior = fitted.prior
     tensors: Tensors = {
         "features": _compact(fitted.features),
         "scale_s": fitted.scale_s,
         "constant": prior.constant,
+        "shares": prior.shares,
         "amplitudes": fitted.grid.amplitudes,
         "noises": fitted.grid.noises,
         "log_prior": fitted.grid.log_prior,
@@ -135,6 +137,9 @@ def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
         elif isinstance(basis, RbfBasis):
             bases.append(_Basis("rbf"))
             tensors[f"landmarks.{i}"], tensors[f"scale.{i}"] = basis.landmarks, basis.scale
+        elif isinstance(basis, LiveBasis):
+            bases.append(_Basis("live"))
+            tensors[f"edges.{i}"] = basis.edges
         elif isinstance(basis, Identity):
             bases.append(_Basis("identity"))
         else:
@@ -149,7 +154,6 @@ def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
         names=fitted.names,
         bases=tuple(bases),
         widths=tuple(s.stop - s.start for s in prior.slices[1:]),
-        trust=None if np.isinf(trust) else trust,
     )
     return tensors, header
 
@@ -166,6 +170,8 @@ def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
             elif basis.kind == "rbf":
                 landmarks, scale = _float(tensors, f"landmarks.{i}"), tensors[f"scale.{i}"]
                 bases.append(RbfBasis(landmarks, scale.astype(np.float64)))
+            elif basis.kind == "live":
+                bases.append(_live(tensors[f"edges.{i}"]))
             elif basis.kind == "identity":
                 bases.append(Identity())
             else:
@@ -175,11 +181,13 @@ def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
         stored = sum(name.startswith("matrix.") for name in tensors)
         if constant.shape != (slices[-1].stop,) or stored != len(matrices):
             raise ValueError("its parts do not fit each other")
-        prior = PriorFeatures(tuple(bases), tuple(matrices), constant, slices)
+        shares = _float(tensors, "shares")
+        if shares.shape != (len(header.devices),) or not (shares > 0).all():
+            raise ValueError("its shares do not fit its devices")
+        prior = PriorFeatures(tuple(bases), tuple(matrices), constant, slices, shares)
         features = _float(tensors, "features")
         if header.names is not None and len(header.names) != len(features):
             raise ValueError("its names do not fit its architectures")
-        trust = np.inf if header.trust is None else header.trust
         counts, factors = _float(tensors, "calibration.counts"), tensors["calibration.factors"]
         grid = Grid(*(_float(tensors, name) for name in ("amplitudes", "noises", "log_prior")))
         if grid.log_prior.shape != (len(grid.amplitudes) * len(grid.noises),):
@@ -194,11 +202,18 @@ def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
             prior=prior,
             rows=prior(features),
             grid=grid,
-            calibration=Calibration(counts, factors.astype(np.float64), trust),
+            calibration=Calibration(counts, factors.astype(np.float64)),
             kernels=header.kernels,
         )
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise _damaged(path, str(error)) from error
+
+
+def _live(edges: NDArray[np.generic]) -> LiveBasis:
+    nodes = edges.astype(np.int64)
+    if nodes.ndim != 2 or nodes.shape[1] != 2 or nodes.min() < 0 or (nodes >= _NODES).any():
+        raise ValueError("its edges are not those of a cell")
+    return LiveBasis(nodes)
 
 
 def _float(tensors: Tensors, name: str) -> NDArray[np.float64]:

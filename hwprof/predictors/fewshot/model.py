@@ -72,7 +72,7 @@ class FewShotPredictor(Predictor):
         flat = np.zeros(len(amplitudes) * len(noises))
         grid = Grid(amplitudes, noises, flat)
         found = list(rehearsals(pool, smoothed.rows, deviations, widths, rng))
-        shares = grid_shares(found, grid, rng)
+        shares = grid_shares([alone for alone, _ in found], grid, rng)
         calibration = learn_calibration(found, grid, shares, rng)
         grid = Grid(amplitudes, noises, learned_prior(shares))
         return cls(

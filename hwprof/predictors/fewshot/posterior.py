@@ -104,15 +104,6 @@ class Posterior:
         """Posterior probability of each grid point, shape `[g]`."""
         return normalised(self.log_weight)
 
-    def leave_one_out(self) -> tuple[FloatArray, FloatArray]:
-        """Error of predicting each measurement from the others, and its deviation, each `[k, g]`.
-
-        Sundararajan & Keerthi, Predictive approaches for choosing hyperparameters in Gaussian
-        processes, 2001.
-        """
-        precision = (self.lower_inverse**2).sum(axis=0)
-        return self.alpha / precision, 1 / np.sqrt(precision)
-
 
 def normalised(log_weight: FloatArray) -> FloatArray:
     """Exponentials that sum to one."""

@@ -2,7 +2,8 @@
 
 A new device is `speed * (m0 + sum over devices d of z_d C_d + deviations)`: `m0` is the mean of the
 pool's devices, `C_d` how device d differs from it. With z ~ N(0, c I) the device part has the
-pool's own covariance. Shapes: n architectures, m devices, P = 1 + m + mapped features.
+pool's own covariance. The mean counts siblings less: three batch sizes of one GPU are not three
+opinions. Shapes: n architectures, m devices, P = 1 + m + mapped features.
 """
 
 from __future__ import annotations
@@ -30,6 +31,13 @@ class PriorFeatures:
     """Shape `[P]`."""
     slices: tuple[slice, ...]
     """Columns of the device covariance, then of each component."""
+    shares: FloatArray
+    """Weight of each pool device in the mean, shape `[m]`, sums to one."""
+
+    @property
+    def reach(self) -> FloatArray:
+        """Coordinate of each pool device on its own axis, where it lies exactly, shape `[m]`."""
+        return _reach(self.shares)
 
     def __call__(self, features: FloatArray) -> FloatArray:
         """Prior features, `[n, d] -> [n, P]`."""
@@ -46,14 +54,33 @@ class PriorFeatures:
 
 def device_columns(relative: FloatArray) -> FloatArray:
     """Mean and deviations of relative latencies, `[n, m] -> [n, 1 + m]`."""
-    return relative @ _devices_matrix(relative.shape[1])
+    return relative @ _devices_matrix(device_shares(relative))
 
 
-def _devices_matrix(devices: int) -> FloatArray:
+def device_shares(relative: FloatArray) -> FloatArray:
+    """Weight of each device in the mean of a pool `[n, m]`, shape `[m]`, sums to one.
+
+    One over how many devices it counts as, correlations as fractions of a device.
+    """
+    centred = relative - relative.mean(axis=0)
+    length = np.sqrt((centred**2).sum(axis=0)) + 1e-300
+    likeness = np.maximum(centred.T @ centred / np.outer(length, length), 0)
+    np.fill_diagonal(likeness, 1)
+    weight = 1 / likeness.sum(axis=1)
+    shares: FloatArray = weight / weight.sum()
+    return shares
+
+
+def _reach(shares: FloatArray) -> FloatArray:
+    devices = len(shares)
+    reach: FloatArray = 1 / np.sqrt(shares * devices / (devices - 1))
+    return reach
+
+
+def _devices_matrix(shares: FloatArray) -> FloatArray:
     """From devices to mean and deviations, shape `[m, 1 + m]`."""
-    mean = np.full((devices, 1), 1 / devices)
-    deviation = (np.eye(devices) - 1 / devices) / np.sqrt(devices - 1)
-    return np.concatenate([mean, deviation], axis=1)
+    deviation = (np.eye(len(shares)) - shares[:, None]) / _reach(shares)
+    return np.concatenate([shares[:, None], deviation], axis=1)
 
 
 def slices_of(devices: int, widths: list[int]) -> tuple[slice, ...]:
@@ -64,7 +91,8 @@ def slices_of(devices: int, widths: list[int]) -> tuple[slice, ...]:
 
 def build(smoothed: Smoothed, transfer: tuple[FeatureMap, ...]) -> PriorFeatures:
     """Prior features from the smoothed devices and the maps in which a new one may deviate."""
-    to_columns = _devices_matrix(len(smoothed.constant))
+    shares = device_shares(smoothed.rows)
+    to_columns = _devices_matrix(shares)
     widths = [feature_map.matrix.shape[1] for feature_map in transfer]
     slices = slices_of(len(smoothed.constant), widths)
     width = slices[-1].stop
@@ -91,4 +119,4 @@ def build(smoothed: Smoothed, transfer: tuple[FeatureMap, ...]) -> PriorFeatures
     for feature_map, columns in zip(transfer, slices[1:], strict=True):
         add(feature_map, columns, None)
     bases, matrices = zip(*found, strict=True)
-    return PriorFeatures(bases, matrices, constant, slices)
+    return PriorFeatures(bases, matrices, constant, slices, shares)

@@ -1,6 +1,7 @@
 """What the pool teaches about new devices: each device in turn is treated as one.
 
 The devices most like it are left out with it, so that a sibling does not make the task look easy.
+Intervals are learned from both cases: some new devices have a sibling in the pool.
 """
 
 from __future__ import annotations
@@ -33,10 +34,8 @@ _UNIFORM = 0.2
 class Rehearsal:
     """One device played as new."""
 
-    device: int
-    others: IntArray
     phi: FloatArray
-    """Prior features, without the device and its siblings, of rows measured on it, `[r, P']`."""
+    """Prior features, from a pool without the device, of rows measured on it, `[r, P']`."""
     slices: tuple[slice, ...]
     latency_s: FloatArray
     """Of these rows, shape `[r]`."""
@@ -65,8 +64,11 @@ def rehearsals(
     deviations: FloatArray,
     widths: list[int],
     rng: np.random.Generator,
-) -> Iterator[Rehearsal]:
-    """Every device of the pool as new; `deviations` are the mapped features of all rows."""
+) -> Iterator[tuple[Rehearsal, Rehearsal]]:
+    """Every device of the pool as new: to a pool without its siblings, and to one with them.
+
+    `deviations` are the mapped features of all rows.
+    """
     devices = np.arange(relative.shape[1])
     if len(devices) > _DEVICES:
         devices = np.sort(rng.choice(devices, _DEVICES, replace=False))
@@ -77,14 +79,17 @@ def rehearsals(
         rows = np.flatnonzero(pool.measured[:, device])
         if len(rows) > _ROWS:
             rows = np.sort(rng.choice(rows, _ROWS, replace=False))
-        columns = device_columns(relative[np.ix_(rows, others)])
-        yield Rehearsal(
-            int(device),
-            others,
-            np.concatenate([columns, deviations[rows]], axis=1),
-            slices_of(len(others), widths),
-            pool.latency_s[rows, device],
-        )
+        pair = []
+        for kept in (others, np.setdiff1d(np.arange(relative.shape[1]), device)):
+            columns = device_columns(relative[np.ix_(rows, kept)])
+            pair.append(
+                Rehearsal(
+                    np.concatenate([columns, deviations[rows]], axis=1),
+                    slices_of(len(kept), widths),
+                    pool.latency_s[rows, device],
+                )
+            )
+        yield pair[0], pair[1]
 
 
 def without_siblings(relative: FloatArray, device: int) -> IntArray:
