@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.ready-bench
 
-.PHONY: help setup test lint demo bench clean
+.PHONY: help setup test lint demo bench bench-help clean
 
 help:
 	@echo "make demo   measure real models into a table, show, export and compare them"
 	@echo "make test   lint, types, import rules and every test"
 	@echo "make lint   ruff, mypy and import-linter alone"
-	@echo "make bench  every figure that the README quotes (about 15 minutes, wants a quiet machine)"
+	@echo "make bench  every figure that the README quotes (half an hour, wants a quiet machine)"
+	@echo "make bench-help  HELP's figures, which docs/prediction.md quotes (half an hour more)"
 
 setup: $(READY)
 
@@ -45,6 +46,11 @@ bench: $(BENCH_READY)
 	$(BIN)/python scripts/bench_additivity.py
 	$(BIN)/python scripts/bench_measure.py
 	$(BIN)/python scripts/bench_headline.py
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_prediction.py
+
+bench-help: $(BENCH_READY)
+	for space in fbnet nasbench201; do OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_help.py \
+		--space $$space --json docs/benchmarks/help-$$space.json; done
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -6,7 +6,9 @@ STRICT: every architecture past the pool, none removed. Random samples are drawn
 rows, another draw per seed; designed ones are what the predictor selects among a random half of
 them (at most 1,500), another half per seed. Nothing of a test device but its k samples is used.
 
-    python scripts/bench_fewshot.py --data ../shared/data/help --space nasbench201 --samples 10
+The published measurements ship with hwprof; --data reads them from Parquet files instead.
+
+    python scripts/bench_fewshot.py --space nasbench201 --samples 10 --sampler designed
 """
 
 from __future__ import annotations
@@ -16,12 +18,23 @@ import inspect
 import json
 import statistics
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as parquet
+from fewshot_data import (
+    HARD,
+    POOLED,
+    TASK_POOLED,
+    TASKS,
+    TEST,
+    Data,
+    folds,
+    load,
+    middle,
+    train_devices,
+    validation_devices,
+)
 from scipy.stats import kendalltau, spearmanr
 
 from hwprof import spaces
@@ -29,80 +42,9 @@ from hwprof.predictors import registry
 from hwprof.predictors.base import Predictor
 from hwprof.predictors.pool import DevicePool
 
-BATCH = {"nasbench201": 256, "fbnet": 64}
-POOLED = {"nasbench201": 900, "fbnet": 4000}
-QUERIED = 1000
-CPUS_PHONES = ["silver_4114", "silver_4210r", "samsung_a50", "pixel3", "essential_ph_1"]
-TEST = {
-    "nasbench201": ["titan_rtx_256", "gold_6226", "fpga", "pixel2", "raspi4", "eyeriss"],
-    "fbnet": ["fpga", "raspi4", "eyeriss"],
-}
 LEVEL = 0.9
 # Rows of the strict set on which intervals are worked out: 1 % of standard error is enough.
 INTERVAL_ROWS = 1000
-# Architectures of the pool that the FBNet tasks allow per train device.
-TASK_POOLED = 800
-
-GPUS = [f"{name}_{b}" for name in ("1080ti", "2080ti", "titan_rtx", "titanx", "titanxp")
-        for b in (1, 32, 64)]  # fmt: skip
-TASKS = {
-    "F1": (
-        ["2080ti_1", "essential_ph_1", "silver_4114", "titan_rtx_1", "titan_rtx_32"],
-        ["eyeriss", "fpga", "raspi4", "samsung_a50", "samsung_s7"],
-    ),
-    "F2": (
-        ["essential_ph_1", "gold_6226", "gold_6240", "pixel3", "raspi4"],
-        ["1080ti_1", "1080ti_32", "2080ti_32", "titan_rtx_1", "titanxp_1"],
-    ),
-    "F3": (
-        ["essential_ph_1", "pixel2", "pixel3", "raspi4", "samsung_s7"],
-        ["1080ti_1", "1080ti_32", "2080ti_1", "titan_rtx_1", "titan_rtx_32"],
-    ),
-    "index 4": (
-        ["1080ti_64", "2080ti_1", "eyeriss", "gold_6226", "gold_6240", "raspi4", "samsung_s7",
-         "silver_4210r", "titan_rtx_1", "titan_rtx_32"],
-        ["1080ti_1", "pixel2", "essential_ph_1"],
-    ),
-    "index 5": (GPUS, ["gold_6226", "essential_ph_1", "samsung_s7", "pixel2"]),
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Data:
-    """One space's table: features, seconds `[n, devices]`, and how many rows make the pool."""
-
-    space: str
-    features: np.ndarray
-    latency_s: np.ndarray
-    devices: list[str]
-    names: list[str]
-
-    def of(self, device: str) -> np.ndarray:
-        return self.latency_s[:, self.devices.index(device)]
-
-    def pool(self, devices: list[str], rows: np.ndarray) -> DevicePool:
-        columns = [self.devices.index(device) for device in devices]
-        latency = np.full((len(self.features), len(devices)), np.nan)
-        latency[rows] = self.latency_s[np.ix_(rows, columns)]
-        return DevicePool(self.features, latency, devices, self.names)
-
-
-def load(folder: Path, space: str) -> Data:
-    table = parquet.read_table(folder / f"{space}.parquet")
-    devices = [name for name in table.column_names if name != "arch"]
-    latency = np.stack([table[name].to_numpy() for name in devices], axis=1)
-    archs = table["arch"].to_pylist()
-    features = spaces.get(space).encode(archs)
-    return Data(space, features, latency.astype(np.float64) * 1e-3, devices, archs)
-
-
-def train_devices(space: str) -> list[str]:
-    gpus = [f"1080ti_{batch}" for batch in (1, 32, BATCH[space])]
-    return [*gpus, *CPUS_PHONES, "samsung_s7"]
-
-
-def validation_devices(space: str) -> list[str]:
-    return [*(f"titanx_{batch}" for batch in (1, 32, BATCH[space])), "gold_6240"]
 
 
 def fit(name: str, pool: DevicePool, space: str) -> Predictor:
@@ -122,12 +64,6 @@ def score(prediction: np.ndarray, truth: np.ndarray) -> dict[str, float]:
         "mean_ape": float(np.mean(error)),
         "within_10": float(np.mean(error <= 0.1)),
     }
-
-
-def middle(space: str, truth: np.ndarray) -> np.ndarray:
-    """Rows that the official protocol queries: the middle 80 % by the target's own latency."""
-    rows = POOLED[space] + np.arange(QUERIED)
-    return rows[np.argsort(truth[rows], kind="stable")[QUERIED // 10 : -QUERIED // 10]]
 
 
 def one(
@@ -235,7 +171,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of the Parquet tables")
+    parser.add_argument("--data", type=Path, help="folder of the Parquet tables")
     parser.add_argument("--space", choices=sorted(POOLED), default="nasbench201")
     parser.add_argument("--samples", type=int, default=10)
     parser.add_argument("--sampler", choices=["random", "designed"], default="random")
@@ -243,33 +179,44 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--with-validation", action="store_true",
                         help="let the four validation devices join the pool")  # fmt: skip
-    parser.add_argument("--on-validation", action="store_true",
-                        help="test on the validation devices, as every choice did")  # fmt: skip
-    parser.add_argument("--tasks", action="store_true", help="NASFLAT's device splits of FBNet")
+    parser.add_argument("--splits", choices=["test", "folds", "tasks", "hard"], default="test",
+                        help="folds: what choices were made on; tasks: NASFLAT's device splits of "
+                        "fbnet; hard: unlike devices of nasbench201")  # fmt: skip
+    parser.add_argument("--tasks", dest="splits", action="store_const", const="tasks",
+                        help="the same as --splits tasks")  # fmt: skip
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     options = parser.parse_args()
     data = load(options.data, options.space)
-    train, test = train_devices(options.space), TEST[options.space]
-    if options.on_validation:
-        test = validation_devices(options.space)
-    if options.with_validation:
-        train = train + validation_devices(options.space)
     title = f"{options.space} k={options.samples} {options.sampler} {options.predictor}"
-    if options.tasks:
-        if options.space != "fbnet":
+    document = run(data, options)
+    for name, found in document["splits"].items():
+        show(title if name == "test" else f"{name}: {title}", found)
+    if len(document["splits"]) == 1:
+        document |= document["splits"].pop("test", {})
+    if options.json is not None:
+        settings = {k: str(v) for k, v in vars(options).items() if k not in ("data", "json")}
+        options.json.write_text(json.dumps(document | {"options": settings}, indent=1) + "\n")
+
+
+def run(data: Data, options: argparse.Namespace) -> dict[str, Any]:
+    """Every figure of the chosen splits, by split, and their means where there are several."""
+    space = data.space
+    train, rows = train_devices(space), np.arange(POOLED[space])
+    if options.with_validation:
+        train = train + validation_devices(space)
+    splits = {"test": (train, TEST[space])}
+    if options.splits == "folds":
+        splits = folds(space)
+    elif options.splits == "tasks":
+        if space != "fbnet":
             raise SystemExit("the tasks are splits of fbnet: pass --space fbnet")
         rows = np.arange(TASK_POOLED)
-        tasks = {"FD": (train, test), **TASKS}
-        document = {name: evaluate(data, options, *task, rows) for name, task in tasks.items()}
-        for name, found in document.items():
-            show(f"{name}: {title}", found)
-    else:
-        rows = np.arange(POOLED[options.space])
-        document = evaluate(data, options, train, test, rows)
-        show(title, document)
-    if options.json is not None:
-        settings = {key: str(value) for key, value in vars(options).items()}
-        options.json.write_text(json.dumps(document | {"options": settings}, indent=1) + "\n")
+        splits = {"FD": (train, TEST[space]), **TASKS}
+    elif options.splits == "hard":
+        if space != "nasbench201":
+            raise SystemExit("the hard splits are of nasbench201: pass --space nasbench201")
+        splits = HARD
+    return {"splits": {n: evaluate(data, options, *pair, rows) for n, pair in splits.items()}}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ architectures and the latency range are taken from the middle 80 % of the target
 bench_fewshot.py. `counted` is the same predictor when every measurement counts: the same number of
 random architectures, without references and without a range.
 
-    python scripts/bench_help.py --data ../shared/data/help --space nasbench201 --seeds 3
+    python scripts/bench_help.py --space nasbench201 --seeds 3
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_fewshot import (
+from bench_fewshot import score, summary
+from fewshot_data import (
     POOLED,
     TEST,
     Data,
     load,
     middle,
-    score,
-    summary,
     train_devices,
     validation_devices,
 )
@@ -87,7 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of the Parquet tables")
+    parser.add_argument("--data", type=Path, help="folder of the Parquet tables")
     parser.add_argument("--space", choices=sorted(POOLED), default="nasbench201")
     parser.add_argument("--samples", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3, help="meta-trainings")
@@ -125,7 +124,7 @@ def main() -> None:
                 f"{own['strict_spearman']['mean']:.3f}   coverage {own['coverage']['mean']:.2f}"
             )
     if options.json is not None:
-        settings = {key: str(value) for key, value in vars(options).items()}
+        settings = {k: str(v) for k, v in vars(options).items() if k not in ("data", "json")}
         options.json.write_text(
             json.dumps(document | {"reports": reports, "options": settings}, indent=1) + "\n"
         )

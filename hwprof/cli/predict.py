@@ -46,15 +46,20 @@ def select(space: str, samples: int, as_json: bool) -> None:
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="Predictor to write."
 )
-def adapt(space: str, measurements: Path, device: str | None, output: Path) -> None:
+@click.option(
+    "--any-speed", is_flag=True, help="Accept latencies far beyond those of the pool's devices."
+)
+def adapt(
+    space: str, measurements: Path, device: str | None, output: Path, any_speed: bool
+) -> None:
     """Fit the shipped pool to a new device from a few measurements."""
     shipped = _shipped()
     known = shipped.read_measurements(measurements, space, device)
-    fitted = shipped.adapt_shipped(space, known, device)
+    fitted = shipped.adapt_shipped(space, known, device, check_units=not any_speed)
     fitted.save(output)
     click.echo(f"fitted {len(known)} measurements of {space}; predictor in {output}")
-    for name, weight in fitted.resembles():
-        click.echo(f"  resembles {name:24s} {weight:+.2f}")
+    for name, probability in fitted.resembles():
+        click.echo(f"  most like {name:24s} with probability {probability:.2f}")
 
 
 @click.command()

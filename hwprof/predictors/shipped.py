@@ -69,6 +69,8 @@ def thinned(pool: DevicePool, rows: int) -> DevicePool:
 
 def to_measure(space: str, k: int) -> list[str]:
     """The k architectures to measure on a new device, best first. Raises OptionError."""
+    if k < 1:
+        raise OptionError(f"k must be at least 1, but is {k}; 10 are usual")
     predictor = fit_shipped(space)
     names = predictor.fitted.names or ()
     return [names[row] for row in predictor.select(k)]
@@ -102,7 +104,13 @@ def read_measurements(path: Path, space: str, device: str | None = None) -> list
     return found
 
 
-def adapt_shipped(space: str, known: Sequence[ArchLatency], device: str | None = None) -> Shipped:
+def adapt_shipped(
+    space: str,
+    known: Sequence[ArchLatency],
+    device: str | None = None,
+    *,
+    check_units: bool = True,
+) -> Shipped:
     """Adapt the shipped pool to a device; repeated architectures count with their median.
 
     Raises OptionError for architectures outside the pool and latencies that cannot be right.
@@ -124,7 +132,7 @@ def adapt_shipped(space: str, known: Sequence[ArchLatency], device: str | None =
         [m.std_error_s for m in group if m.std_error_s is not None] for group in by_row.values()
     ]
     std_error_s = [statistics.median(group) if group else 0.0 for group in errors]
-    adapted = predictor.adapt(list(by_row), latency_s, device, std_error_s)
+    adapted = predictor.adapt(list(by_row), latency_s, device, std_error_s, check_units=check_units)
     return Shipped(adapted)
 
 
@@ -243,6 +251,11 @@ def _from_rows(path: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Ite
                 f"{where} needs arch and latency_s (or latency_ms, latency_us); add the missing one"
             )
         value = _number(row[f"latency_{unit}"], where) * _UNITS[unit]
+        if not 0 < value < float("inf"):
+            raise OptionError(
+                f"{where} has the latency '{row[f'latency_{unit}']}'; a latency is positive and "
+                "finite, so measure it again or leave it out"
+            )
         error = row.get("std_error_s")
         yield ArchLatency(arch, value, None if error in (None, "") else _number(error, where))
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from hwprof.predictors import pools
 from tests.cli.conftest import Result
 
@@ -24,7 +26,7 @@ def test_from_selection_to_a_constrained_list(hwprof: Cli, tmp_path: Path) -> No
     measured.write_text("\n".join(["arch,latency_ms", *rows]))
     done = hwprof("adapt", "--space", "fbnet", "--measurements", measured, "-o", "my.device")
     assert done.code == 0, done.err
-    assert "resembles" in done.out
+    assert "most like" in done.out
     (one,) = hwprof("predict", "--predictor", "my.device", chosen[0], "--json").json
     low, high = one["interval90_s"]
     assert low <= one["mean_s"] <= high
@@ -48,6 +50,27 @@ def test_what_can_go_wrong(hwprof: Cli, tmp_path: Path) -> None:
     assert "hwprof select" in nothing.error
     assert "x.device" in hwprof("predict", "--predictor", "x.device", "--all").error
     assert "not both" in hwprof("predict", "--predictor", "x.device").error
+
+
+def test_a_latency_of_another_unit_needs_a_word(hwprof: Cli, tmp_path: Path) -> None:
+    archs = hwprof("select", "--space", "nasbench201", "-k", "3").out.split()
+    slow = tmp_path / "slow.csv"
+    slow.write_text("arch,latency_s\n" + "".join(f"{a},{9 + i}\n" for i, a in enumerate(archs)))
+    wanted = ("adapt", "--space", "nasbench201", "--measurements", slow, "-o", tmp_path / "x")
+    refused = hwprof(*wanted)
+    assert refused.code == 2
+    assert "--any-speed" in refused.error
+    assert hwprof(*wanted, "--any-speed").code == 0
+
+
+@pytest.mark.parametrize("latency", ["nan", "0", "-3", "inf", "abc"])
+def test_a_line_without_a_latency_is_named(hwprof: Cli, tmp_path: Path, latency: str) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text(f"arch,latency_ms\n|none~0|,{latency}\n")
+    done = hwprof("adapt", "--space", "nasbench201", "--measurements", bad, "-o", tmp_path / "x")
+    assert done.code != 0
+    assert "line 2" in done.error
+    assert latency in done.error
 
 
 def test_a_missing_extra_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -74,20 +75,29 @@ class AdaptedFewShot(AdaptedPredictor):
         )
 
     @classmethod
-    def unmeasured(cls, fitted: Fitted) -> Self:
-        """A device of which only the pool tells: typical speed, mean behaviour."""
+    def unmeasured(cls, fitted: Fitted, like: Sequence[str] | None) -> Self:
+        """A device of which only the pool tells: the mean of the devices `like` it, or of all.
+
+        Raises OptionError for a device that the pool lacks.
+        """
+        kin = _places(fitted.devices, like)
         speed = np.log(fitted.scale_s)
         # The spread of the pool's speeds, and the uncertainty of their mean, on a linear scale.
-        spread = float(np.expm1(speed.var(ddof=1) * (1 + 1 / len(speed))))
+        spread = float(np.expm1(speed.var(ddof=1) * (1 + 1 / len(kin))))
+        expected = np.zeros(fitted.rows.shape[1])
+        expected[0] = 1
+        if like is not None:
+            columns = fitted.prior.slices[0].start + kin
+            expected[columns] = fitted.prior.reach[kin] / len(kin)
         none = np.zeros(0)
-        slices = fitted.prior.slices
         evidence = Evidence(
             np.zeros((0, fitted.rows.shape[1])),
             none,
             none,
-            float(np.exp(speed.mean())),
-            slices,
+            float(np.exp(speed[kin].mean())),
+            fitted.prior.slices,
             speed_variance=min(max(spread, 1e-4), 10.0),
+            expected=expected,
         )
         posterior = infer(evidence, fitted.grid)
         measured = Measured(np.zeros(0, dtype=np.int64), none)
@@ -213,6 +223,18 @@ class AdaptedFewShot(AdaptedPredictor):
         return cls.infer(*load_adapted(Path(path)))
 
 
+def _places(devices: tuple[str, ...], names: Sequence[str] | None) -> IntArray:
+    """Where these devices stand in the pool; all of them for None."""
+    if names is None:
+        return np.arange(len(devices))
+    if isinstance(names, str) or len(names) == 0:
+        raise OptionError("like must be a list of devices of the pool; name at least one")
+    for name in names:
+        if name not in devices:
+            raise OptionError(f"the pool has no device {name!r}; choose among {', '.join(devices)}")
+    return np.array(sorted({devices.index(name) for name in names}), dtype=np.int64)
+
+
 def posterior_weights(evidence: Evidence, posterior: Posterior) -> FloatArray:
     """Posterior mean as weights on the prior features, seconds, shape `[P]`.
 
@@ -221,9 +243,8 @@ def posterior_weights(evidence: Evidence, posterior: Posterior) -> FloatArray:
     """
     mass = posterior.weight
     weights = np.zeros(evidence.phi.shape[1])
-    if len(evidence.relative) == 0:
-        weights[0] = evidence.scale_s
-        return weights
+    if evidence.expected is not None:
+        return evidence.expected * evidence.scale_s
     weights[0] = evidence.speed_variance * (evidence.phi[:, 0] @ (posterior.alpha @ mass))
     for component, columns in enumerate(evidence.slices):
         solved = posterior.alpha @ (mass * posterior.amplitudes[:, component])

@@ -22,8 +22,9 @@ FloatArray = NDArray[np.float64]
 # The interval that is calibrated; others follow the mixture's shape.
 LEVEL = 0.9
 _COUNTS = (3, 5, 10, 20)
-# Draws per device, pool and count. With few, the factors wander by a tenth from seed to seed.
-_REPEATS = 8
+# Draws per pool and count, shared out among the devices. With half of them, the factors wander by a
+# tenth from seed to seed.
+_DRAWS, _LEAST_DRAWS = 72, 3
 # Rows on which a rehearsal's coverage is counted.
 _TESTED = 150
 
@@ -65,8 +66,12 @@ def learn_calibration(
     `shares` are the devices' grid posteriors `[r, g]`: each device is rehearsed under the prior
     that the other devices give.
     """
+    draws = max(_DRAWS // max(len(found), 1), _LEAST_DRAWS)
     trials = [
-        t for i, pair in enumerate(found) for r in pair for t in _try(i, r, grid, shares, rng)
+        trial
+        for i, pair in enumerate(found)
+        for rehearsal in pair
+        for trial in _try(rehearsal, _prior_without(i, grid, shares), draws, rng)
     ]
     if not trials:
         return NONE
@@ -75,24 +80,21 @@ def learn_calibration(
     return Calibration(np.array(counts, float), factors)
 
 
-def _try(
-    index: int,
-    rehearsal: Rehearsal,
-    grid: Grid,
-    shares: FloatArray,
-    rng: np.random.Generator,
-) -> list[_Trial]:
-    mine = replace(grid, log_prior=learned_prior(np.delete(shares, index, axis=0)))
+def _prior_without(device: int, grid: Grid, shares: FloatArray) -> Grid:
+    return replace(grid, log_prior=learned_prior(np.delete(shares, device, axis=0)))
+
+
+def _try(rehearsal: Rehearsal, grid: Grid, draws: int, rng: np.random.Generator) -> list[_Trial]:
     trials = []
     z = ndtri(0.5 + LEVEL / 2)
     for count in _COUNTS:
         if len(rehearsal.latency_s) < 2 * count:
             continue
-        for _ in range(_REPEATS):
+        for _ in range(draws):
             order = rng.permutation(len(rehearsal.latency_s))
             tested = order[count : count + _TESTED]
             evidence: Evidence = rehearsal.evidence(order[:count])
-            posterior = infer(evidence, mine)
+            posterior = infer(evidence, grid)
             mean, deviation = mixture(evidence, posterior, rehearsal.phi[tested]).moments()
             error = np.abs(rehearsal.latency_s[tested] / evidence.scale_s - mean)
             trials.append(_Trial(count, error / (z * deviation)))

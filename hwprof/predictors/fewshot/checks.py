@@ -18,6 +18,10 @@ UNIT_FACTOR = 32.0
 UNIT_CELL = 300.0
 
 
+# How to insist, in Python and at the prompt.
+_ANYWAY = "check_units=False (hwprof adapt --any-speed)"
+
+
 def check_rows(rows: ArrayLike, count: int, what: str = "indices") -> IntArray:
     """Rows of the pool as integers `[k]`. Raises OptionError unless each lies in 0..count-1."""
     array = np.asarray(rows)
@@ -90,20 +94,23 @@ def check_units(
         raise OptionError(
             f"latency_s is {scale / pool_scale_s[slow]:.0f} times that of the slowest device of "
             f"the pool ({names[slow]}, {pool_scale_s[slow]:.3g} s): these look like milliseconds "
-            "given as seconds; divide by 1000, or pass check_units=False if the device is so slow"
+            "given as seconds; divide by 1000, or "
+            f"say {_ANYWAY} if the device is so slow"
         )
     if scale * UNIT_FACTOR < pool_scale_s[fast]:
         raise OptionError(
             f"latency_s is {pool_scale_s[fast] / scale:.0f} times below that of the fastest device "
             f"of the pool ({names[fast]}, {pool_scale_s[fast]:.3g} s): a wrong unit; multiply by "
-            "1000, or pass check_units=False if the device is so fast"
+            "1000, or "
+            f"say {_ANYWAY} if the device is so fast"
         )
     wrong = np.flatnonzero(ratio > UNIT_CELL * scale)
     if wrong.size:
         rows = ", ".join(map(str, measured.indices[wrong][:4]))
         raise OptionError(
             f"latency_s of row {rows} is over {UNIT_CELL:.0f} times what the other measurements "
-            "let expect: another unit than the rest; pass all in seconds, or check_units=False"
+            "let expect: another unit than the rest; pass all in seconds, or "
+            f"say {_ANYWAY}"
         )
 
 

@@ -79,6 +79,8 @@ def mixture(evidence: Evidence, posterior: Posterior, phi: FloatArray) -> Mixtur
         variance = evidence.speed_variance * phi[:, 0] ** 2 + amplitudes @ own - explained
         noise = posterior.noises[g] * np.maximum(phi[:, 0], MEAN_FLOOR)
         mean[i] = cross @ posterior.alpha[:, g]
+        if evidence.expected is not None:
+            mean[i] += phi @ evidence.expected
         deviation[i] = np.sqrt(np.maximum(variance, 0) + noise**2)
     return Mixture(weight / weight.sum(), mean, deviation)
 

@@ -141,13 +141,16 @@ class FewShotPredictor(Predictor):
         measured = check_measured(indices, latency_s, std_error_s, len(self.fitted.rows))
         return AdaptedFewShot.infer(self.fitted, measured, device, check_units)
 
-    def before_measuring(self, architectures: ArrayLike) -> FewShotPrediction:
+    def before_measuring(
+        self, architectures: ArrayLike, like: Sequence[str] | None = None
+    ) -> FewShotPrediction:
         """What to expect of a new device of which nothing was measured.
 
-        The pool's mean behaviour at the pool's typical speed; its speed is as uncertain as the
-        pool's devices differ. Raises OptionError as `AdaptedFewShot.predict` does.
+        The mean of the pool's devices, or of those `like` the new one (its family, its kind), at
+        their typical speed; the speed is as uncertain as the pool's devices differ. Raises
+        OptionError as `AdaptedFewShot.predict` does, and for a device that the pool lacks.
         """
-        return AdaptedFewShot.unmeasured(self.fitted).predict(architectures)
+        return AdaptedFewShot.unmeasured(self.fitted, like).predict(architectures)
 
     def save(self, path: str | Path) -> None:
         """Write the predictor as safetensors. Raises TableError if the path cannot be written."""

@@ -65,6 +65,9 @@ class Evidence:
     """Columns of phi of each component."""
     speed_variance: float = SPEED_VARIANCE
     """Prior variance of the speed relative to `scale_s`, squared."""
+    expected: FloatArray | None = None
+    """Prior mean of the weights on phi, shape `[P]`, for a device without measurements. None is
+    zero: measurements decide, under a speed that is left open."""
 
     @property
     def mean(self) -> FloatArray:

@@ -63,8 +63,8 @@ def device_shares(relative: FloatArray) -> FloatArray:
     One over how many devices it counts as, correlations as fractions of a device.
     """
     centred = relative - relative.mean(axis=0)
-    length = np.sqrt((centred**2).sum(axis=0)) + 1e-300
-    likeness = np.maximum(centred.T @ centred / np.outer(length, length), 0)
+    unit = centred / np.maximum(np.sqrt((centred**2).sum(axis=0)), 1e-150)
+    likeness = np.maximum(unit.T @ unit, 0)
     np.fill_diagonal(likeness, 1)
     weight = 1 / likeness.sum(axis=1)
     shares: FloatArray = weight / weight.sum()
