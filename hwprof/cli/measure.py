@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from hwprof.cli.options import (
     lut_option,
     measuring_options,
     plan_of,
+    predicting,
     shapes_of,
     table_path,
     target_of,
@@ -23,9 +25,18 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument(
-    "models", nargs=-1, required=True, metavar="MODEL...", type=click.Path(path_type=Path)
+@click.argument("models", nargs=-1, metavar="[MODEL]...", type=click.Path(path_type=Path))
+@click.option("--space", help="Measure architectures of this search space instead of files.")
+@click.option("--arch", "archs", multiple=True, metavar="TEXT", help="One of them (repeatable).")
+@click.option(
+    "--select",
+    "selected",
+    type=click.IntRange(1),
+    metavar="K",
+    help="Those that 'hwprof select' prints: what a prediction needs most.",
 )
+@click.option("--sample", "sampled", type=click.IntRange(1), metavar="K", help="K random ones.")
+@click.option("--resolution", type=click.IntRange(1), help="Side of the image, or tokens.")
 @measuring_options
 @click.option("--per-op/--no-per-op", default=True, help="Also measure every kernel.")
 @click.option(
@@ -36,6 +47,11 @@ if TYPE_CHECKING:
 @json_option
 def measure(
     models: tuple[Path, ...],
+    space: str | None,
+    archs: tuple[str, ...],
+    selected: int | None,
+    sampled: int | None,
+    resolution: int | None,
     lut_path: Path | None,
     as_json: bool,
     resume: bool,
@@ -43,12 +59,15 @@ def measure(
 ) -> int:
     """Measure latency, per-op costs and memory of ONNX models into a table.
 
-    Each model runs in a fresh process; each result is saved at once.
+    Each model runs in a fresh process; each result is saved at once. With --space, architectures
+    are built with random weights and measured.
     """
+    from hwprof import spaces
     from hwprof.cli.progress import Bar
-    from hwprof.errors import TableError
+    from hwprof.errors import OptionError, TableError
     from hwprof.lut import Table
-    from hwprof.profiler.campaign import jobs_for, run_campaign
+    from hwprof.profiler.architectures import architecture_jobs
+    from hwprof.profiler.campaign import Job, jobs_for, run_campaign
 
     plan = plan_of(
         precision=options["precision"],
@@ -59,12 +78,22 @@ def measure(
         percentile=options["percentile"],
     )
     target = target_of(options["device"], options["threads"])
-    jobs = jobs_for(models, target, shapes_of(options["shapes"]), options["batch"])
+    jobs: Iterable[Job]
+    chosen = _architectures(models, space, archs, selected, sampled, resolution)
+    if space is None:
+        jobs = jobs_for(models, target, shapes_of(options["shapes"]), options["batch"])
+    else:
+        if options["shapes"]:
+            raise OptionError("--shape is for files; --resolution sets the input of --space")
+        batch = options["batch"] or 1
+        jobs = architecture_jobs(
+            spaces.get(space), chosen, target, batch=batch, resolution=resolution
+        )
     outcomes: list[Outcome] = []
     path = table_path(lut_path)
     unsaved: TableError | None = None
     try:
-        with Table.open(path) as table, Bar(len(jobs)) as bar:
+        with Table.open(path) as table, Bar(len(chosen or models)) as bar:
             for outcome in run_campaign(jobs, plan, table, resume=resume, listen=bar.tell):
                 outcomes.append(outcome)
                 unsaved = outcome.unsaved
@@ -85,6 +114,46 @@ def measure(
     if not as_json and any(o.measurement for o in outcomes):
         click.echo(f"\nSaved in {path}; see 'hwprof lut show --lut {path}'.")
     return 1 if any(o.failure for o in outcomes) else 0
+
+
+def _architectures(
+    models: tuple[Path, ...],
+    space: str | None,
+    archs: tuple[str, ...],
+    selected: int | None,
+    sampled: int | None,
+    resolution: int | None,
+) -> list[str]:
+    """Texts of the architectures asked for; none where files were named.
+
+    Raises OptionError for options that do not go together.
+    """
+    from hwprof.errors import OptionError
+
+    ways = [bool(archs), selected is not None, sampled is not None]
+    if space is None:
+        if any(ways) or resolution is not None:
+            raise OptionError(
+                "--arch, --select, --sample and --resolution are for architectures; name their "
+                "search space with --space"
+            )
+        if not models:
+            raise OptionError("name the models to measure, or a search space with --space")
+        return []
+    if models:
+        raise OptionError("measure either files or architectures of --space, one at a time")
+    if sum(ways) != 1:
+        raise OptionError("with --space, say which architectures: --arch, --select or --sample")
+    if selected is not None:
+        return predicting().to_measure(space, selected)
+    from hwprof import spaces
+
+    known = spaces.get(space)
+    if sampled is not None:
+        import numpy as np
+
+        return known.texts(known.sample(sampled, np.random.default_rng(0)))
+    return known.texts(known.indices(list(archs)))
 
 
 def show(outcome: Outcome, as_json: bool) -> None:

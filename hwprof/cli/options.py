@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -125,3 +126,17 @@ def plan_of(
         pin=pin,
         percentile=None if percentile is None else round(percentile / 100, 6),
     )
+
+
+def predicting() -> ModuleType:
+    """The predictors, which need an extra. Raises OptionError that names it."""
+    from hwprof.errors import OptionError
+
+    try:
+        from hwprof.predictors import shipped
+    except ImportError as error:
+        raise OptionError(
+            f"prediction needs {error.name}, which is not installed; "
+            "install it with pip install 'hwprof[predict]'"
+        ) from error
+    return shipped

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwprof.cli.options import json_option
+from hwprof.cli.options import json_option, predicting
 
 if TYPE_CHECKING:
     from hwprof.predictors.shipped import Answer
@@ -23,7 +22,7 @@ LEVEL = 0.9
 @json_option
 def select(space: str, samples: int, as_json: bool) -> None:
     """Print the architectures to measure on a new device, best first."""
-    chosen = _shipped().to_measure(space, samples)
+    chosen = predicting().to_measure(space, samples)
     if as_json:
         from hwprof.cli.documents import print_json
 
@@ -53,7 +52,7 @@ def adapt(
     space: str, measurements: Path, device: str | None, output: Path, any_speed: bool
 ) -> None:
     """Fit the shipped pool to a new device from a few measurements."""
-    shipped = _shipped()
+    shipped = predicting()
     known = shipped.read_measurements(measurements, space, device)
     fitted = shipped.adapt_shipped(space, known, device, check_units=not any_speed)
     fitted.save(output)
@@ -85,7 +84,7 @@ def predict(
     """Predict latencies with 90% intervals."""
     from hwprof.errors import OptionError
 
-    shipped = _shipped()
+    shipped = predicting()
     if bool(archs) == everything:
         raise OptionError("give architectures, or --all for every one of the pool, but not both")
     limit_s = None if max_latency is None else shipped.parse_latency(max_latency)
@@ -97,20 +96,6 @@ def predict(
     if top is not None or everything:
         answers = sorted(answers, key=lambda a: a.mean_s)[:top]
     _print(answers, as_json)
-
-
-def _shipped() -> ModuleType:
-    """The predictors, which need an extra. Raises OptionError that names it."""
-    from hwprof.errors import OptionError
-
-    try:
-        from hwprof.predictors import shipped
-    except ImportError as error:
-        raise OptionError(
-            f"prediction needs {error.name}, which is not installed; "
-            "install it with pip install 'hwprof[predict]'"
-        ) from error
-    return shipped
 
 
 def _print(answers: list[Answer], as_json: bool) -> None:

@@ -31,13 +31,15 @@ def measure(
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
     batch: int | None = None,
+    name: str | None = None,
     table: Table | None = None,
     listen: Listener = _ignore,
 ) -> Measurement:
     """Measure one model in fresh worker processes.
 
     `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own.
-    `shapes` and `batch` decide open input dimensions. With `table` the result is saved there.
+    `shapes` and `batch` decide open input dimensions. `name` is what the model is called, else its
+    file's or its graph's name. With `table` the result is saved there.
     Raises HwprofError with one sentence on what is wrong: OptionError, ModelError, DeviceError,
     MeasurementError or TableError.
     """
@@ -45,16 +47,17 @@ def measure(
     plan = plan or Plan()
     costs = NodeCosts(table)
     if isinstance(model, (str, Path)):
-        loaded = load_model(model, shapes=shapes, batch=batch)
+        loaded = load_model(model, shapes=shapes, batch=batch, name=name)
         measurement = measure_on(loaded, target, plan, node_cost=costs.of(target), listen=listen)
     else:
         import onnx
 
         with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
-            name = "".join(c if c.isalnum() or c in "-_." else "_" for c in model.graph.name)
-            path = Path(folder, f"{name or 'model'}.onnx")
+            # The file's name matters to nobody: the graph's may hold what no file name can.
+            path = Path(folder, "model.onnx")
             onnx.save(model, str(path))
-            loaded = load_model(path, shapes=shapes, batch=batch)
+            called = name or model.graph.name or "model"
+            loaded = load_model(path, shapes=shapes, batch=batch, name=called)
             measurement = measure_on(
                 loaded, target, plan, node_cost=costs.of(target), listen=listen
             )

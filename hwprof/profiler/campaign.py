@@ -25,6 +25,8 @@ class Job:
     target: Target
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     batch: int | None = None
+    name: str | None = None
+    """What the model is called; None takes its file's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def _one(
     resume: bool,
     listen: Callable[[Job, Progress], object] | None,
 ) -> Outcome:
-    model = load_model(job.model, shapes=job.shapes, batch=job.batch)
+    model = load_model(job.model, shapes=job.shapes, batch=job.batch, name=job.name)
     if resume:
         kept = table.find(model.subject.key, job.target.spec.fingerprint, plan.facts())
         if kept is not None:
@@ -134,9 +136,8 @@ def _failed(job: Job, error: HwprofError, run_id: str) -> Outcome:
         device = job.target.spec.slug
     except DeviceError:
         device = "unknown"
+    name = job.name or printable(str(job.model))
     return Outcome(
         job,
-        failure=Failure(
-            uuid.uuid4().hex, run_id, utc_now(), printable(str(job.model)), device, str(error)
-        ),
+        failure=Failure(uuid.uuid4().hex, run_id, utc_now(), name, device, str(error)),
     )

@@ -26,11 +26,13 @@ def load_model(
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
     batch: int | None = None,
+    name: str | None = None,
 ) -> Model:
     """Read an ONNX file, without its weights, and decide its input shapes.
 
     `shapes` gives dimensions by input name; `batch` sets the first dimension of every input that
-    leaves it open. Raises ModelError (the file) or OptionError (the shapes) in one sentence.
+    leaves it open; `name` is what the model is called, its file's name by
+    default. Raises ModelError (the file) or OptionError (the shapes) in one sentence.
     """
     path = Path(path)
     proto = read_proto(path)
@@ -39,7 +41,7 @@ def load_model(
     check_memory(proto, inputs, path.name)
     firsts = {t.shape[0] for t in inputs if t.shape}
     subject = Subject(
-        name=printable(path.stem),
+        name=printable(path.stem) if name is None else name,
         sha256=content_hash([path, *external]),
         inputs=inputs,
         batch=firsts.pop() if len(firsts) == 1 else None,

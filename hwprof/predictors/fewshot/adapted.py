@@ -153,7 +153,13 @@ class AdaptedFewShot(AdaptedPredictor):
             folded = self.fitted.folded(self.weights)
             mean = check_features(array, len(folded) - 1) @ folded[:-1] + folded[-1]
         else:
-            mean = self.fitted.phi(array) @ self.weights
+            rows = self.fitted.known_rows(array) if array.ndim == 2 and len(array) else None
+            if rows is not None:
+                # Known architectures are a look-up away; others are mapped first.
+                array = rows
+                mean = self.fitted.means(rows, self.weights)
+            else:
+                mean = self.fitted.phi(array) @ self.weights
         return FewShotPrediction(self._settled(mean), self._least_s, lambda: self._mixture(array))
 
     @property

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from hwprof.errors import OptionError
 from hwprof.predictors.fewshot.calibration import Calibration
 from hwprof.predictors.fewshot.checks import check_rows
+from hwprof.predictors.fewshot.lookup import RowLookup
 from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import PriorFeatures
 from hwprof.predictors.pool import check_features
@@ -39,12 +40,15 @@ class Fitted:
     """What means are made from: features of the rows if the model is linear in them and they are
     narrower, else their prior features. Ranking a whole space is bound by memory: single precision
     halves it, and is a thousand times finer than any clock."""
+    lookup: RowLookup | None = field(init=False)
+    """Finds the pool's row of a feature row, where that is quicker than to map its features."""
 
     def __post_init__(self) -> None:
         narrow = self.linear and self.features.shape[1] < self.rows.shape[1]
         object.__setattr__(
             self, "compact", (self.features if narrow else self.rows).astype(np.float32)
         )
+        object.__setattr__(self, "lookup", None if self.linear else RowLookup.of(self.features))
 
     @property
     def linear(self) -> bool:
@@ -86,4 +90,22 @@ class Fitted:
             )
         if len(array) == 0:
             return np.zeros((0, self.rows.shape[1]))
-        return self.prior(check_features(array, self.features.shape[1]))
+        features = check_features(array, self.features.shape[1])
+        if self.lookup is None:
+            return self.prior(features)
+        rows = self.lookup(features)
+        missing = rows < 0
+        phi = self.rows[rows]
+        if missing.any():
+            phi[missing] = self.prior(features[missing])
+        return phi
+
+    def known_rows(self, features: ArrayLike) -> NDArray[np.int64] | None:
+        """Rows of the pool that these feature rows `[n, d]` are, `[n]`; None if one is not known.
+
+        Raises OptionError for features that do not fit.
+        """
+        if self.lookup is None:
+            return None
+        rows = self.lookup(check_features(features, self.features.shape[1]))
+        return None if (rows < 0).any() else rows

@@ -1,0 +1,55 @@
+"""Finds which row of a pool a feature row is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Integer features up to here, times weights below 2^32, add up exactly in double precision.
+_LARGEST = 255
+_WEIGHTS = 2**32
+_WIDEST = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowLookup:
+    """Of rows of small integers, such as one-hot choices and counts.
+
+    A row's key is a sum with random integer weights, the same in whatever order it is added up.
+    What the key finds is compared in full.
+    """
+
+    features: FloatArray
+    """Rows of the pool in the order of their keys, shape `[n, d]`."""
+    rows: IntArray
+    """Where they stand in the pool, shape `[n]`."""
+    keys: FloatArray
+    """Increasing, shape `[n]`."""
+    weights: FloatArray
+    """Shape `[d]`."""
+
+    @classmethod
+    def of(cls, features: FloatArray) -> Self | None:
+        """For the rows of a pool `[n, d]`; None where they are not small integers."""
+        small = (features >= 0).all() and (features <= _LARGEST).all()
+        if features.shape[1] > _WIDEST or not small or (features != np.rint(features)).any():
+            return None
+        rng = np.random.default_rng(0)
+        weights = rng.integers(1, _WEIGHTS, features.shape[1]).astype(np.float64)
+        keys = features @ weights
+        order = np.argsort(keys, kind="stable")
+        return cls(features[order], order, keys[order], weights)
+
+    def __call__(self, features: FloatArray) -> IntArray:
+        """Row of the pool of each feature row, `[n, d] -> [n]`; -1 where there is none."""
+        place = np.searchsorted(self.keys, features @ self.weights)
+        place = np.minimum(place, len(self.keys) - 1)
+        same = (self.features[place] == features).all(axis=1)
+        found: IntArray = np.where(same, self.rows[place], -1)
+        return found

@@ -1,0 +1,39 @@
+"""Architectures of a search space as jobs: built one at a time, just before they are measured."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hwprof.devices.target import Target
+from hwprof.profiler.campaign import Job
+from hwprof.spaces import Space
+
+
+def architecture_jobs(
+    space: Space,
+    archs: Sequence[str],
+    target: Target,
+    *,
+    batch: int = 1,
+    resolution: int | None = None,
+) -> Iterator[Job]:
+    """A job per architecture, in order; its measurement is called by the architecture's text.
+
+    A model's file is removed when the next one is asked for: a campaign of thousands never fills
+    the disk. Raises OptionError, before anything is built, for a text that
+    is not an architecture of the space.
+    """
+    texts = space.texts(space.indices(list(archs)))
+
+    def build() -> Iterator[Job]:
+        import onnx
+
+        with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
+            path = Path(folder, f"{space.name}.onnx")
+            for text in texts:
+                onnx.save(space.build(text, batch, resolution), str(path))
+                yield Job(path, target, name=text)
+
+    return build()
