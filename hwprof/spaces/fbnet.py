@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from hwprof.spaces.base import Choices, Space
+from hwprof.spaces.base import Choices, Costs, Indices
+from hwprof.spaces.building import Network, Tensor, check_image
+from hwprof.spaces.fixed import FixedChoices, everywhere
 from hwprof.spaces.kernels import Blocks, Kernels, Linear
+
+if TYPE_CHECKING:
+    import onnx
 
 FloatArray = NDArray[np.float64]
 
@@ -17,6 +23,8 @@ _CHANNELS = (16, 24, 32, 64, 112, 184, 352)
 _LAYERS = (1, 4, 4, 4, 4, 4, 1)
 _STRIDES = (1, 1, 2, 2, 1, 2, 1)
 _STEM, _SIDE = 16, 32
+# Behind them, the width of HW-NAS-Bench's last convolution and the classes of CIFAR-100.
+_HEAD, _CLASSES = 1504, 100
 
 # Traffic against arithmetic of the rooflines, 1 where the mean block spends as long on both: from a
 # device short of arithmetic to one short of bandwidth.
@@ -35,12 +43,29 @@ _SHAPES = {
 }
 
 
-class FbNet(Space):
-    """Architectures as 22 block names separated by spaces."""
+_OPERATIONS = (*_SHAPES, "skip")
+
+
+class FbNet(FixedChoices):
+    """Architectures as 22 block names separated by spaces.
+
+    `build` and `costs` are the CIFAR-100 network of HW-NAS-Bench (Li et al., ICLR 2021), whose
+    latencies ship. Channels, layers and blocks are FBNet's. The benchmark's are the strides for
+    images of 32 x 32, the head of 1504 channels, a shuffle of the channels after the first grouped
+    product only, and a skip that becomes a product with stride, normalisation and ReLU where the
+    shape changes.
+    """
 
     name = "fbnet"
-    operations = (*_SHAPES, "skip")
-    positions = sum(_LAYERS)
+    operations = _OPERATIONS
+    positions = everywhere(
+        _OPERATIONS,
+        (
+            f"stage{stage}.layer{layer + 1}"
+            for stage, layers in enumerate(_LAYERS, 1)
+            for layer in range(layers)
+        ),
+    )
 
     def parse(self, text: str) -> Choices:
         """See `Space.parse`."""
@@ -49,6 +74,32 @@ class FbNet(Space):
     def format(self, choices: Sequence[str]) -> str:
         """See `Space.format`."""
         return " ".join(self.check(choices))
+
+    def rows(self, texts: Sequence[str]) -> Indices:
+        """See `Space.rows`."""
+        index = {operation: i for i, operation in enumerate(self.operations)}
+        found = []
+        for text in texts:
+            row = [index.get(block, -1) for block in text.split()]
+            if len(row) != len(self.positions) or -1 in row:
+                self.parse(text)  # says what is wrong
+            found.append(row)
+        return np.array(found, dtype=np.int64)
+
+    def costs(self, arch: str | ArrayLike) -> Costs:
+        """See `Space.costs`."""
+        network = Network()
+        _write(network, self.choices(arch), 1, _SIDE)
+        return network.costs
+
+    def build(
+        self, arch: str | ArrayLike, batch: int = 1, resolution: int | None = None
+    ) -> onnx.ModelProto:
+        """See `Space.build`."""
+        side = _SIDE if resolution is None else resolution
+        check_image(self.name, batch, side, least=1)
+        network = Network()
+        return network.model(self.name, _write(network, self.choices(arch), batch, side))
 
     def kernels(self) -> Kernels:
         """Physics of the blocks summed up, and block kernels of two lengths."""
@@ -137,3 +188,30 @@ def _positions() -> list[tuple[int, int, int, int]]:
             found.append((channels, wide, stride, side))
             channels, side = wide, side // stride
     return found
+
+
+def _write(net: Network, choices: Choices, batch: int, side: int) -> Tensor:
+    """The network; its logits `[b, 100]`."""
+    x = net.conv_norm("stem", net.image(batch, side), _STEM, 3, activation="Relu")
+    for layer, (choice, place) in enumerate(zip(choices, _positions(), strict=True), 1):
+        _, wide, stride, _ = place
+        x = _block(net, f"layer{layer}", x, choice, wide, stride)
+    x = net.conv_norm("head", x, _HEAD, activation="Relu")
+    return net.linear("classifier", net.global_pool("head", x), _CLASSES)
+
+
+def _block(net: Network, scope: str, x: Tensor, choice: str, wide: int, stride: int) -> Tensor:
+    kept = stride == 1 and x.shape[1] == wide
+    if choice == "skip":
+        if kept:
+            return x
+        return net.conv_norm(scope, x, wide, stride=stride, activation="Relu")
+    kernel, expansion, groups = _SHAPES[choice]
+    inner = x.shape[1] * expansion
+    y = net.conv_norm(f"{scope}.expand", x, inner, groups=groups, activation="Relu")
+    if groups > 1:
+        y = net.shuffle(scope, y, groups)
+    depthwise = f"{scope}.depthwise"
+    y = net.conv_norm(depthwise, y, inner, kernel, stride, groups=inner, activation="Relu")
+    y = net.conv_norm(f"{scope}.project", y, wide, groups=groups)
+    return net.add(scope, x, y) if kept else y

@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from hwprof.errors import OptionError
-from hwprof.spaces.base import Choices, Space
+from hwprof.spaces.base import Choices, Costs, Indices
+from hwprof.spaces.building import Network, Tensor, check_image
 from hwprof.spaces.cells import Live
+from hwprof.spaces.fixed import FixedChoices, everywhere
 from hwprof.spaces.kernels import Hamming, Kernels, Linear
+
+if TYPE_CHECKING:
+    import onnx
 
 # Where each of the six edges starts, grouped by the node where it ends.
 _SOURCES = ((0,), (0, 1), (0, 1, 2))
 _EDGES = tuple((source, node + 1) for node, sources in enumerate(_SOURCES) for source in sources)
+_OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+
+# The macro-architecture on CIFAR-10: five cells per stage, a residual block before the wider ones.
+_STAGES, _CELLS, _SIDE, _CLASSES = (16, 32, 64), 5, 32, 10
 
 
-class NasBench201(Space):
-    """Cells as `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`; 5^6 = 15,625 of them."""
+class NasBench201(FixedChoices):
+    """Cells as `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`; 5^6 = 15,625 of them.
+
+    `build` and `costs` are the network of the benchmark on CIFAR-10: fifteen cells of 16, 32 and
+    64 channels on images of 32 x 32, every operation executed as the published code does, so none
+    is a product with zero. Parameters equal the published ones; the published FLOPs are
+    multiply-accumulates, with ten more for the bias of the classifier.
+    """
 
     name = "nasbench201"
-    operations = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-    positions = 6
+    operations = _OPERATIONS
+    positions = everywhere(_OPERATIONS, (f"edge{source}-{node}" for source, node in _EDGES))
+    _powers = len(_OPERATIONS) ** np.arange(len(_EDGES))[::-1]
 
     def parse(self, text: str) -> Choices:
         """See `Space.parse`."""
@@ -42,16 +62,46 @@ class NasBench201(Space):
             "|" + "".join(f"{next(remaining)}~{source}|" for source in node) for node in _SOURCES
         )
 
+    def rows(self, texts: Sequence[str]) -> Indices:
+        """See `Space.rows`."""
+        known = _catalogue()
+        numbers = [known.get(text, -1) for text in texts]
+        if -1 in numbers:
+            for i, number in enumerate(numbers):
+                if number < 0:
+                    numbers[i] = known[self.format(self.parse(texts[i]))]
+        return np.array(numbers, dtype=np.int64)[:, None] // self._powers % len(_OPERATIONS)
+
+    def texts(self, rows: ArrayLike) -> list[str]:
+        """See `Space.texts`."""
+        known = list(_catalogue())
+        return [known[number] for number in (self.indices(rows) @ self._powers).tolist()]
+
+    def costs(self, arch: str | ArrayLike) -> Costs:
+        """See `Space.costs`."""
+        network = Network()
+        _write(network, self.choices(arch), 1, _SIDE)
+        return network.costs
+
+    def build(
+        self, arch: str | ArrayLike, batch: int = 1, resolution: int | None = None
+    ) -> onnx.ModelProto:
+        """See `Space.build`; the resolution is a multiple of 4, for sides are halved twice."""
+        side = _SIDE if resolution is None else resolution
+        check_image(self.name, batch, side, least=4, step=4)
+        network = Network()
+        return network.model(self.name, _write(network, self.choices(arch), batch, side))
+
     def kernels(self) -> Kernels:
         """Counts of the operations; where a device is smoothed, also of those that are used (some
         runtimes drop the others), and the Hamming kernel 0.7^d.
 
         The count of `none` is left out: it follows from the others.
         """
-        counts = Linear(np.tile(np.eye(len(self.operations)), (self.positions, 1))[:, 1:])
+        counts = Linear(np.tile(np.eye(len(self.operations)), (len(self.positions), 1))[:, 1:])
         return Kernels(
             name=self.name,
-            smoothing=(counts, Live(_EDGES), Hamming(self.positions)),
+            smoothing=(counts, Live(_EDGES), Hamming(len(self.positions))),
             smoothing_weights=(
                 *((1, 0, hamming) for hamming in (0, 0.03, 0.1, 0.3, 1)),
                 *((1, 0.1, hamming) for hamming in (0, 0.03, 0.3)),
@@ -62,3 +112,64 @@ class NasBench201(Space):
             device_weights=(0.1, 0.5, 1.0, 2.0),
             noises=(1e-5, 0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.22),
         )
+
+
+@cache
+def _catalogue() -> dict[str, int]:
+    """The number of each cell by its text, in the order of the rows."""
+    nodes = [
+        [
+            "|" + "".join(f"{op}~{source}|" for op, source in zip(chosen, node, strict=True))
+            for chosen in product(_OPERATIONS, repeat=len(node))
+        ]
+        for node in _SOURCES
+    ]
+    return {"+".join(cell): number for number, cell in enumerate(product(*nodes))}
+
+
+def _write(net: Network, choices: Choices, batch: int, side: int) -> Tensor:
+    """The network of one cell; its logits `[b, 10]`."""
+    x = net.conv_norm("stem", net.image(batch, side), _STAGES[0], 3)
+    for stage, channels in enumerate(_STAGES, 1):
+        if stage > 1:
+            x = _reduction(net, f"reduction{stage}", x, channels)
+        for cell in range(1, _CELLS + 1):
+            x = _cell(net, f"stage{stage}.cell{cell}", x, choices)
+    x = net.activate("Relu", "last", net.batch_norm("last", x))
+    return net.linear("classifier", net.global_pool("last", x), _CLASSES)
+
+
+def _cell(net: Network, scope: str, x: Tensor, choices: Choices) -> Tensor:
+    nodes = [x]
+    remaining = iter(choices)
+    for node, sources in enumerate(_SOURCES, 1):
+        parts = [
+            _operation(net, f"{scope}.edge{source}-{node}", nodes[source], next(remaining))
+            for source in sources
+        ]
+        total = parts[0]
+        for part in parts[1:]:
+            total = net.add(f"{scope}.node{node}", total, part)
+        nodes.append(total)
+    return nodes[-1]
+
+
+def _operation(net: Network, scope: str, x: Tensor, operation: str) -> Tensor:
+    if operation == "none":
+        return net.multiply(scope, x, net.constant("zero", [0.0]))
+    if operation == "skip_connect":
+        return x
+    if operation == "avg_pool_3x3":
+        return net.pool("AveragePool", scope, x, kernel=3, stride=1, padding=1)
+    side = 1 if operation == "nor_conv_1x1" else 3
+    return net.conv_norm(scope, net.activate("Relu", scope, x), x.shape[1], side)
+
+
+def _reduction(net: Network, scope: str, x: Tensor, channels: int) -> Tensor:
+    """A residual block of half the side; the shortcut is a mean of 2 x 2 and a product."""
+    first = f"{scope}.conv1"
+    y = net.conv_norm(first, net.activate("Relu", first, x), channels, 3, stride=2)
+    second = f"{scope}.conv2"
+    y = net.conv_norm(second, net.activate("Relu", second, y), channels, 3)
+    short = net.pool("AveragePool", f"{scope}.shortcut", x, kernel=2, stride=2)
+    return net.add(scope, net.conv(f"{scope}.shortcut", short, channels), y)

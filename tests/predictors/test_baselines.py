@@ -103,7 +103,7 @@ def test_multiply_adds_are_the_proxy_of_known_spaces(name):
         "nasbench201": ("avg_pool_3x3", "nor_conv_3x3"),
         "fbnet": ("k3_e1_g2", "k5_e6"),
     }[name]
-    archs = [space.format([op] * space.positions) for op in space.operations]
+    archs = [space.format([op] * len(space.positions)) for op in space.operations]
     x = space.encode(archs * 3)
     pool = DevicePool(x, latencies(np.asarray(x, dtype=float), 2), ["a", "b"])
     proxy = ProxyPredictor.fit(pool, kernels=space.kernels())

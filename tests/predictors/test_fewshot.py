@@ -320,7 +320,7 @@ def test_devices_that_are_all_alike():
 def test_kernels_of_the_spaces(name):
     space = spaces.get(name)
     rng = np.random.default_rng(1)
-    shape = (300, space.positions)
+    shape = (300, len(space.positions))
     chosen = np.array(space.operations)[rng.integers(0, len(space.operations), shape)]
     features = space.encode([space.format(row) for row in chosen]).astype(float)
     latency = (1.0 + features @ costs(features, rng, 6)) * 1e-3

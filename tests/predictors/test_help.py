@@ -114,7 +114,7 @@ def test_a_batch_of_devices_equals_one_at_a_time(name):
     space = spaces.get(name) if name else None
     x = one_hot(7)
     if space is not None:
-        ops = np.random.default_rng(0).choice(space.operations, (7, space.positions))
+        ops = np.random.default_rng(0).choice(space.operations, (7, len(space.positions)))
         x = space.encode([space.format(row) for row in ops]).astype(float)
     encoder = choose_encoder(name, x)
     network = Network(encoder, 6, 3, 0.5)

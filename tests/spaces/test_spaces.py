@@ -11,12 +11,13 @@ from hwprof.spaces.fbnet import block_tables
 
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|none~2|"
 NET = " ".join(["k3_e1", "k5_e6", "skip", "k3_e1_g2"] * 5 + ["k5_e3", "skip"])
+FIXED = ("fbnet", "nasbench201")
 
 
 def test_names_and_get():
-    assert spaces.names() == ("fbnet", "nasbench201")
+    assert {"fbnet", "nasbench201"} < set(spaces.names())
     assert spaces.get("fbnet").name == "fbnet"
-    with pytest.raises(OptionError, match="choose among fbnet, nasbench201"):
+    with pytest.raises(OptionError, match=r"choose among fbnet, .*nasbench201"):
         spaces.get("darts")
 
 
@@ -24,16 +25,16 @@ def test_names_and_get():
 def test_format_is_the_inverse_of_parse(name, text):
     space = spaces.get(name)
     choices = space.parse(text)
-    assert len(choices) == space.positions
+    assert len(choices) == len(space.positions)
     assert space.format(choices) == text
     assert space.parse(f"  {text}\n") == choices
 
 
 @given(st.data())
 def test_every_choice_has_a_string(data):
-    space = spaces.get(data.draw(st.sampled_from(spaces.names())))
-    one = st.sampled_from(space.operations)
-    choices = tuple(data.draw(st.lists(one, min_size=space.positions, max_size=space.positions)))
+    space = spaces.get(data.draw(st.sampled_from(FIXED)))
+    one, count = st.sampled_from(space.operations), len(space.positions)
+    choices = tuple(data.draw(st.lists(one, min_size=count, max_size=count)))
     assert space.parse(space.format(choices)) == choices
 
 

@@ -73,9 +73,8 @@ def _weights(pool: DevicePool, kernels: object | None, proxy: int | ArrayLike | 
     if proxy is None:
         name = None if kernels is None else check_kernels(kernels).name
         if name == "nasbench201":
-            space = spaces.get(name)
-            work = [_CELL_WORK.get(operation, 0.0) for operation in space.operations]
-            proxy = np.tile(work, space.positions)
+            choices = [choice for p in spaces.get(name).positions for choice in p.choices]
+            proxy = [_CELL_WORK.get(choice, 0.0) for choice in choices]
         elif name == "fbnet":
             # Pointwise multiply-adds, depthwise ones with a 3x3 and with a 5x5 kernel.
             proxy = block_tables()[1][:, :3].sum(axis=1)

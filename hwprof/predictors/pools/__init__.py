@@ -53,11 +53,10 @@ def load(space: str) -> DevicePool:
         chosen = file.get_tensor("operations")
         latency_ms = file.get_tensor("latency_ms")
     known = spaces.get(space)
-    operations = np.array(known.operations)
-    archs = [known.format(row) for row in operations[chosen]]
+    archs = known.texts(chosen)
     # The published figures are 32-bit milliseconds, kept as they are; here they become seconds.
     latency_s = latency_ms.astype(np.float64) * 1e-3
-    return DevicePool(known.encode(archs), latency_s, json.loads(header["devices"]), archs)
+    return DevicePool(known.encode(chosen), latency_s, json.loads(header["devices"]), archs)
 
 
 def source(space: str) -> str:

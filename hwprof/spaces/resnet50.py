@@ -1,0 +1,260 @@
+"""ResNet-50 of Once-for-All (Cai et al., ICLR 2020): depths, widths and bottlenecks of a ResNet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from typing import TYPE_CHECKING
+
+from numpy.typing import ArrayLike
+
+from hwprof.spaces.base import Choices, Costs, Indices, Space
+from hwprof.spaces.building import Network, Tensor, check_image, divisible, total
+from hwprof.spaces.fields import Field, Fields
+from hwprof.spaces.kernels import Kernels, Linear, Rbf
+from hwprof.spaces.products import Term, products
+
+if TYPE_CHECKING:
+    import onnx
+
+RESOLUTIONS: Choices = tuple(str(side) for side in range(128, 225, 4))
+"""Sides of the image that the supernetwork was trained for."""
+
+_STAGES = (1, 2, 3, 4)
+_WIDTHS, _STRIDES, _STEM = (256, 512, 1024, 2048), (1, 2, 2, 2), 64
+# Blocks of the shallowest network, and how many a stage may have on top.
+_BASE, _MORE = (2, 2, 4, 2), 2
+_MULTIPLIERS, _RATIOS = ("0.65", "0.8", "1"), ("0.2", "0.25", "0.35")
+_CLASSES = 1000
+_LEAST = 32
+
+
+def _depths(base: int) -> Choices:
+    return tuple(str(base + more) for more in range(_MORE + 1))
+
+
+_FIELDS = Fields(
+    "resnet50",
+    (
+        Field("r", RESOLUTIONS, ("resolution",)),
+        Field("stem", ("short", "long"), ("stem",)),
+        Field(
+            "w",
+            _MULTIPLIERS,
+            ("stem.inner_width", "stem.width", *(f"stage{stage}.width" for stage in _STAGES)),
+        ),
+        *(
+            field
+            for stage, base in zip(_STAGES, _BASE, strict=True)
+            for field in (
+                Field(f"d{stage}", _depths(base), (f"stage{stage}.depth",)),
+                Field(
+                    f"e{stage}",
+                    _RATIOS,
+                    tuple(f"stage{stage}.block{i + 1}.ratio" for i in range(base + _MORE)),
+                    f"d{stage}",
+                ),
+            )
+        ),
+    ),
+)
+
+
+class ResNet50(Space):
+    """Architectures as `r=224 stem=long w=1,1,1,1,1,1 d1=3 e1=0.25,0.25,0.25 ... d4=3 e4=...`.
+
+    r is the side of the image, w are width multipliers of the inner stem, the stem and the four
+    stages; each stage has d blocks, each with a bottleneck e times as wide as the stage. A long
+    stem has a third convolution. The published code names the same choices `image_size`; `d`, of
+    which the first is 2 for a long stem, and the others count blocks past 2, 2, 4 and 2; `w`, as
+    indices; and `e`, with an entry for every block there could be.
+
+    The network is the code's, which is ResNet-D (He et al., Bag of tricks, CVPR 2019): a stem of
+    3 x 3 convolutions in place of a 7 x 7 one, the stride in the 3 x 3 convolution of a block,
+    and a mean of 2 x 2 before the product in a shortcut. So `w=1,... stem=short` with depths 3, 4,
+    6, 3 and ratios of 0.25 is ResNet-50 of 25.557 M parameters and 4.1 G multiply-accumulates but
+    for its stem and shortcuts.
+    """
+
+    name = "resnet50"
+    positions = _FIELDS.positions
+
+    def parse(self, text: str) -> Choices:
+        """See `Space.parse`. Fields may come in any order."""
+        return _FIELDS.parse(text)
+
+    def format(self, choices: Sequence[str]) -> str:
+        """See `Space.format`."""
+        return _FIELDS.format(self.check(choices))
+
+    def canonical(self, rows: Indices) -> Indices:
+        """See `Space.canonical`."""
+        return _FIELDS.canonical(rows)
+
+    def costs(self, arch: str | ArrayLike) -> Costs:
+        """See `Space.costs`, at the architecture's own resolution."""
+        values = _FIELDS.values(self.choices(arch))
+        side, form = int(values["r"][0]), _form(values)
+        ends = _stem_costs(form.inner, form.stem, form.long, side), _head_costs(form.last, side)
+        return total([*ends, *(_block_costs(*block, side) for block in form.blocks)])
+
+    def build(
+        self, arch: str | ArrayLike, batch: int = 1, resolution: int | None = None
+    ) -> onnx.ModelProto:
+        """See `Space.build`; `resolution` stands in for the architecture's own."""
+        choices = self.choices(arch)
+        side = int(choices[0]) if resolution is None else resolution
+        check_image(self.name, batch, side, _LEAST)
+        network = Network()
+        return network.model(self.name, _write(network, choices, batch, side))
+
+    def kernels(self) -> Kernels:
+        """Physics of the blocks summed up, and Gaussians of what was chosen."""
+        physics = products(self.positions, _terms())
+        return Kernels(
+            name=self.name,
+            smoothing=(physics, Linear(), Rbf(length=2.0)),
+            smoothing_weights=((1, 0, 0), (1, 0.01, 0.01), (1, 0.1, 0.1)),
+            transfer=(physics, Rbf(length=2.0, rank=60)),
+            transfer_weights=((0.001, 0.01, 0.1), (1e-5, 1e-3)),
+            device_weights=(0.03, 0.2, 1.0),
+            noises=(1e-4, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """An architecture in channels."""
+
+    inner: int
+    stem: int
+    long: bool
+    blocks: tuple[tuple[int, int, int, int, int], ...]
+    """Stage, number in it, channels before, channels after and channels of the bottleneck."""
+
+    @property
+    def last(self) -> int:
+        """Channels of the features."""
+        return self.blocks[-1][3]
+
+
+def _form(values: Mapping[str, Choices]) -> _Form:
+    narrow, first, *widths = (float(multiplier) for multiplier in values["w"])
+    before = stem = divisible(_STEM * first)
+    blocks = []
+    for stage, multiplier, base in zip(_STAGES, widths, _WIDTHS, strict=True):
+        wide = divisible(base * multiplier)
+        for number, ratio in enumerate(values[f"e{stage}"], 1):
+            middle = divisible(round(wide * float(ratio)))
+            blocks.append((stage, number, before, wide, middle))
+            before = wide
+    inner = divisible(divisible(_STEM * narrow) // 2)
+    return _Form(inner, stem, values["stem"] == ("long",), tuple(blocks))
+
+
+def _write(net: Network, choices: Choices, batch: int, side: int) -> Tensor:
+    """The network; its logits `[b, 1000]`."""
+    form = _form(_FIELDS.values(choices))
+    x = _stem(net, net.image(batch, side), form.inner, form.stem, form.long)
+    for stage, number, _, wide, middle in form.blocks:
+        x = _block(net, x, stage, number, wide, middle)
+    return net.linear("classifier", net.global_pool("last", x), _CLASSES)
+
+
+@cache
+def _stem_costs(inner: int, width: int, long: bool, side: int) -> Costs:
+    net = Network()
+    _stem(net, Tensor("image", (1, 3, side, side)), inner, width, long)
+    return net.costs
+
+
+@cache
+def _block_costs(stage: int, number: int, before: int, wide: int, middle: int, side: int) -> Costs:
+    """What a block adds to a network for images of that side."""
+    net = Network()
+    halved = -(-side // (4 * prod(_STRIDES[: stage - 1 if number == 1 else stage])))
+    _block(net, Tensor("x", (1, before, halved, halved)), stage, number, wide, middle)
+    return net.costs
+
+
+@cache
+def _head_costs(width: int, side: int) -> Costs:
+    net = Network()
+    last = -(-side // 32)
+    net.linear("classifier", net.global_pool("last", Tensor("x", (1, width, last, last))), _CLASSES)
+    return net.costs
+
+
+def _stem(net: Network, x: Tensor, inner: int, width: int, long: bool) -> Tensor:
+    x = net.conv_norm("stem.conv1", x, inner, 3, 2, activation="Relu")
+    if long:
+        more = net.conv_norm("stem.conv2", x, inner, 3, activation="Relu")
+        x = net.add("stem", more, x)
+    x = net.conv_norm("stem.conv3", x, width, 3, activation="Relu")
+    return net.pool("MaxPool", "stem", x, kernel=3, stride=2, padding=1)
+
+
+def _block(net: Network, x: Tensor, stage: int, number: int, wide: int, middle: int) -> Tensor:
+    scope, stride = f"stage{stage}.block{number}", _STRIDES[stage - 1] if number == 1 else 1
+    y = net.conv_norm(f"{scope}.conv1", x, middle, activation="Relu")
+    y = net.conv_norm(f"{scope}.conv2", y, middle, 3, stride, activation="Relu")
+    y = net.conv_norm(f"{scope}.conv3", y, wide)
+    if stride > 1:
+        x = net.pool("AveragePool", f"{scope}.shortcut", x, stride, stride, ceil=True)
+    if number == 1:
+        x = net.conv_norm(f"{scope}.shortcut", x, wide)
+    return net.activate("Relu", scope, net.add(scope, y, x))
+
+
+def _terms() -> list[Term]:
+    """What an architecture has to do, as products of what was chosen; see `products`.
+
+    Arithmetic and traffic of the blocks, by kind and by stage, in units of a typical block.
+    """
+    area = {"resolution": {side: (int(side) / 224) ** 2 for side in RESOLUTIONS}}
+    once = {choice: float(choice) for choice in _MULTIPLIERS}
+    twice = {choice: factor**2 for choice, factor in once.items()}
+    ratios = {choice: float(choice) for choice in _RATIOS}
+    squares = {choice: factor**2 for choice, factor in ratios.items()}
+    inner, stem = {"stem.inner_width": once}, {"stem.width": once}
+    long = {"stem": {"short": 0.0, "long": 1.0}}
+    terms = [
+        Term("image", area),
+        Term("stem", area | inner),
+        Term("stem", area | inner | stem),
+        Term("long stem", area | long | {"stem.inner_width": twice}),
+        Term("stem traffic", area | stem),
+    ]
+    before, source, side = _STEM, stem, 56
+    for stage, base, wide, first in zip(_STAGES, _BASE, _WIDTHS, _STRIDES, strict=True):
+        own = {f"stage{stage}.width": once}
+        doubled = {f"stage{stage}.width": twice}
+        out = side // first
+        # The first product of a stage runs before the stride, the shortcut's after it.
+        ratio = {f"stage{stage}.block1.ratio": ratios}
+        terms += [
+            Term("products", area | source | own | ratio, before * wide * side**2 / 1e8),
+            Term("shortcuts", area | source | own, before * wide * out**2 / 1e8),
+        ]
+        for block in range(base + _MORE):
+            depths = {d: float(int(d) > block) for d in _depths(base)}
+            used = {f"stage{stage}.depth": depths}
+            ratio = {f"stage{stage}.block{block + 1}.ratio": ratios}
+            square = {f"stage{stage}.block{block + 1}.ratio": squares}
+            work = wide**2 * out**2 / 1e8
+            products_of = used | area | doubled | ratio
+            windows = used | area | doubled | square
+            terms += [
+                Term("blocks", used),
+                Term("products", products_of, work * (2 if block else 1)),
+                Term("windows", windows, 9 * work),
+                Term(f"stage{stage}", products_of, work * (2 if block else 1)),
+                Term(f"stage{stage}", windows, 9 * work),
+                Term("traffic", used | area | own, wide * out**2 / 1e6),
+                Term("weights", used | doubled | ratio, 2 * wide**2 / 1e7),
+                Term("weights", used | doubled | square, 9 * wide**2 / 1e7),
+            ]
+        before, source, side = wide, own, out
+    return terms
