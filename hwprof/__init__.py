@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from hwprof.lut import Table
     from hwprof.measurement import Failure, Measurement
+    from hwprof.predictors.objective import Objective
     from hwprof.profiler.api import measure
     from hwprof.profiler.compare import compare_now, compare_stored
     from hwprof.profiler.plan import Plan
@@ -32,6 +33,7 @@ _HOMES = {
     "Measurement": "hwprof.measurement",
     "MeasurementError": "hwprof.errors",
     "ModelError": "hwprof.errors",
+    "Objective": "hwprof.predictors.objective",
     "OptionError": "hwprof.errors",
     "Plan": "hwprof.profiler.plan",
     "Table": "hwprof.lut",
@@ -48,6 +50,7 @@ __all__ = [
     "Measurement",
     "MeasurementError",
     "ModelError",
+    "Objective",
     "OptionError",
     "Plan",
     "Table",

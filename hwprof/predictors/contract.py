@@ -58,6 +58,11 @@ def check_prediction(prediction: Prediction, rows: int) -> None:
         bool(((low <= mean + slack) & (mean <= high + slack)).all()),
         "a wide interval holds the mean",
     )
+    for q, quantile in zip(_QUANTILES, quantiles, strict=True):
+        # Where a distribution is cut off, its least value has more than q below or at it.
+        reached = prediction.cdf(quantile * (1 + 1e-9))
+        law(reached.shape == (rows,), "a probability has one entry per architecture")
+        law(bool(((reached >= q - 1e-3) & (reached <= 1)).all()), "cdf reaches q at the q-quantile")
     for q in (0.0, 1.0, -0.1, float("nan")):
         refused(lambda q=q: prediction.quantile(q), f"quantile({q})")  # type: ignore[misc]
 

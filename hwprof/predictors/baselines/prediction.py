@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
+from numpy.typing import ArrayLike
+from scipy.special import stdtr, stdtrit
 
 from hwprof.errors import OptionError
-from hwprof.predictors.base import FloatArray, Prediction
+from hwprof.predictors.base import FloatArray, Prediction, broadcast
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +38,13 @@ class StudentPrediction(Prediction):
         if not 0 < q < 1:
             raise OptionError(f"q must lie between 0 and 1, but is {q}; 0.5 is the median")
         return np.maximum(self.mean + self.scale * float(stdtrit(self.degrees, q)), 0.0)
+
+    def cdf(self, value_s: ArrayLike) -> FloatArray:
+        """See `Prediction.cdf`; exact."""
+        value = broadcast(value_s, len(self.mean))
+        # A deviation of zero leaves all of the probability at the mean.
+        score = (value - self.mean) / np.maximum(self.scale, 1e-300)
+        return np.where(value < 0, 0.0, np.where(score == 0, 0.5, stdtr(self.degrees, score)))
 
 
 # What is believed of the spread beforehand counts like so many residuals, shared among those seen:

@@ -1,0 +1,94 @@
+"""Metrics, their base units, and limits written as people write them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwprof.errors import OptionError
+
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A cost, in base units inside and in `units` where people read and write it."""
+
+    name: str
+    units: dict[str, float]
+    """Unit to its size in base units; prefixes tell case apart (m is not M)."""
+    example: str
+    of_space: bool = False
+    """Whether the architecture alone decides it, whatever the device."""
+
+    def show(self, value: float) -> str:
+        """The value in the largest unit in which it is at least 1, for messages."""
+        fitting = [unit for unit, size in self.units.items() if abs(value) >= size]
+        unit = max(
+            fitting or self.units, key=lambda u: self.units[u] if fitting else -self.units[u]
+        )
+        return f"{value / self.units[unit]:.4g}{unit}"
+
+
+_TIME = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_ENERGY = {"J": 1.0, "kJ": 1e3, "mJ": 1e-3, "uJ": 1e-6}
+_BYTES = {
+    "B": 1.0,
+    **{"kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9},
+    **{"KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30},
+}
+_COUNTS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
+_FLOPS = {
+    "": 1.0,
+    **{prefix + "FLOPs": size for prefix, size in _COUNTS.items() if prefix != "B"},
+    **{prefix: size for prefix, size in _COUNTS.items() if prefix not in ("", "B")},
+}
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("latency", _TIME, "15ms"),
+        Metric("energy", _ENERGY, "2mJ"),
+        Metric("memory", _BYTES, "3MB"),
+        Metric("flops", _FLOPS, "300MFLOPs", of_space=True),
+        Metric("parameters", _COUNTS, "5M", of_space=True),
+        Metric("activation_bytes", _BYTES, "3MB", of_space=True),
+    )
+}
+
+
+def metric_of(name: str) -> Metric:
+    """The metric of that name; one that hwprof does not know has plain numbers."""
+    return METRICS.get(name) or Metric(name, {"": 1.0}, "1.5")
+
+
+def parse_limit(limit: float | str, metric: Metric) -> float:
+    """A limit in base units, from a number in them or from a text such as `15ms`.
+
+    Raises OptionError for what is not finite and positive, and for a unit of another metric.
+    """
+    if isinstance(limit, str):
+        match = re.fullmatch(rf"\s*({_NUMBER})\s*([A-Za-z]*)\s*", limit)
+        if match is None or match[2] not in metric.units:
+            units = ", ".join(unit for unit in metric.units if unit) or "a plain number"
+            raise OptionError(
+                f"a limit on {metric.name} must look like {metric.example} (units: {units}), got "
+                f"'{limit}'; write it so, or give a number in base units"
+            )
+        value = float(match[1]) * metric.units[match[2]]
+    else:
+        try:
+            value = float(limit)
+        except (TypeError, ValueError) as error:
+            raise OptionError(
+                f"a limit must be a number or a text such as {metric.example}, but is {limit!r}; "
+                "give one of the two"
+            ) from error
+    if not (np.isfinite(value) and value > 0):
+        raise OptionError(
+            f"a limit on {metric.name} must be positive and finite, but is {limit!r}; "
+            f"give one such as {metric.example}"
+        )
+    return value
