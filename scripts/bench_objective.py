@@ -54,6 +54,7 @@ def best_of(call: Callable[[], object], repeats: int = 7) -> float:
 def torch_step_s() -> float:
     """Seconds of one forward and backward pass of the expected cost of 22 x 9 choices."""
     import torch
+
     from hwprof.predictors.objective.torch import ExpectedCost
 
     torch.set_num_threads(1)

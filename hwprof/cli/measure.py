@@ -145,7 +145,8 @@ def _architectures(
     if sum(ways) != 1:
         raise OptionError("with --space, say which architectures: --arch, --select or --sample")
     if selected is not None:
-        return predicting().to_measure(space, selected)
+        chosen: list[str] = predicting().to_measure(space, selected)
+        return chosen
     from hwprof import spaces
 
     known = spaces.get(space)

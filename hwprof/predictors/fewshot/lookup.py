@@ -41,10 +41,10 @@ class RowLookup:
         if features.shape[1] > _WIDEST or not small or (features != np.rint(features)).any():
             return None
         rng = np.random.default_rng(0)
-        weights = rng.integers(1, _WEIGHTS, features.shape[1]).astype(np.float64)
-        keys = features @ weights
+        weights: FloatArray = np.floor(rng.uniform(1, _WEIGHTS, features.shape[1]))
+        keys: FloatArray = features @ weights
         order = np.argsort(keys, kind="stable")
-        return cls(features[order], order, keys[order], weights)
+        return cls(features[order], order.astype(np.int64), keys[order], weights)
 
     def __call__(self, features: FloatArray) -> IntArray:
         """Row of the pool of each feature row, `[n, d] -> [n]`; -1 where there is none."""

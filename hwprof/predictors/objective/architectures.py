@@ -19,7 +19,7 @@ from hwprof.predictors.base import FloatArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class Architectures:
-    """What searches need of a space, whether its positions share one list of choices or not."""
+    """What searches need of a space."""
 
     space: Any
     names: tuple[str, ...]
@@ -36,14 +36,10 @@ class Architectures:
             space = spaces.get(space)
         given: Any = space
         try:
-            positions = given.positions
-            if isinstance(positions, int):
-                names = tuple(f"position{i}" for i in range(positions))
-                return cls(given, names, (tuple(given.operations),) * positions)
             return cls(
                 given,
-                tuple(position.name for position in positions),
-                tuple(tuple(position.choices) for position in positions),
+                tuple(position.name for position in given.positions),
+                tuple(tuple(position.choices) for position in given.positions),
             )
         except AttributeError as error:
             raise OptionError(
@@ -56,11 +52,6 @@ class Architectures:
         """How many choices each position has, `[p]`."""
         return np.array([len(choices) for choices in self.choices], dtype=np.int64)
 
-    @property
-    def uniform(self) -> bool:
-        """Whether the space itself reads only texts."""
-        return isinstance(self.space.positions, int)
-
     def indices(self, archs: ArrayLike) -> IntArray:
         """Texts or rows of choices as rows `[n, p]`, in the space's canonical form.
 
@@ -72,14 +63,11 @@ class Architectures:
         if array.dtype.kind in "UOT":
             rows = self.space.indices([str(text) for text in array.ravel()])
             return np.asarray(rows, dtype=np.int64)
-        array = self._checked(array)
-        return array if self.uniform else np.asarray(self.space.indices(array), dtype=np.int64)
+        return np.asarray(self.space.indices(self._checked(array)), dtype=np.int64)
 
     def features(self, rows: IntArray) -> FloatArray:
         """Features of rows that `indices` gave, `[n, d]`."""
-        if not self.uniform:
-            return np.asarray(self.space.encode(rows), dtype=np.float64)
-        return self.one_hot(rows)
+        return np.asarray(self.space.encode(rows), dtype=np.float64)
 
     def one_hot(self, rows: IntArray) -> FloatArray:
         """One column per choice of each position, `[n, sum of sizes]`."""
