@@ -11,7 +11,7 @@ help:
 	@echo "make demo   measure real models into a table, show, export and compare them"
 	@echo "make test   lint, types, import rules and every test"
 	@echo "make lint   ruff, mypy and import-linter alone"
-	@echo "make bench  every figure that the README quotes (half an hour, wants a quiet machine)"
+	@echo "make bench  every figure that the README quotes (three quarters of an hour, quiet machine)"
 	@echo "make bench-help  HELP's figures, which docs/prediction.md quotes (half an hour more)"
 
 setup: $(READY)
@@ -47,6 +47,8 @@ bench: $(BENCH_READY)
 	$(BIN)/python scripts/bench_measure.py
 	$(BIN)/python scripts/bench_headline.py
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_prediction.py
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_objective.py
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_search.py --json docs/benchmarks/search.json
 
 bench-help: $(BENCH_READY)
 	for space in fbnet nasbench201; do OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_help.py \

@@ -85,7 +85,7 @@ def measure(
     else:
         if options["shapes"]:
             raise OptionError("--shape is for files; --resolution sets the input of --space")
-        batch = options["batch"] or 1
+        batch = 1 if options["batch"] is None else options["batch"]
         jobs = architecture_jobs(
             spaces.get(space), chosen, target, batch=batch, resolution=resolution
         )

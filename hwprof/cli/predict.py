@@ -90,9 +90,14 @@ def predict(
     limit_s = None if max_latency is None else shipped.parse_latency(max_latency)
     answers = shipped.load_adapted(predictor).answer(archs or None, level=LEVEL)
     if limit_s is not None:
-        answers = [a for a in answers if a.mean_s <= limit_s]
-        if not answers:
-            raise OptionError(f"no architecture is predicted at or below {max_latency}; raise it")
+        within = [a for a in answers if a.mean_s <= limit_s]
+        if not within:
+            best = min(answers, key=lambda a: a.mean_s)
+            raise OptionError(
+                f"no architecture is predicted at or below {max_latency}: the fastest is "
+                f"'{best.arch}' with {best.mean_s * 1e3:.4g} ms; raise the limit"
+            )
+        answers = within
     if top is not None or everything:
         answers = sorted(answers, key=lambda a: a.mean_s)[:top]
     _print(answers, as_json)

@@ -159,7 +159,7 @@ def test_show_and_compare(hwprof: Cli, mlp: Path) -> None:
 
 
 def test_usage(hwprof: Cli) -> None:
-    assert "Missing argument" in hwprof("measure").error
+    assert "name the models" in hwprof("measure").error
     assert "No such command" in hwprof("fly").error
     nothing = hwprof()
     assert nothing.code != 0

@@ -40,6 +40,9 @@ def test_from_selection_to_a_constrained_list(hwprof: Cli, tmp_path: Path) -> No
     assert 0 < len(some) < 5000
     latencies = [row["mean_s"] for row in some]
     assert latencies == sorted(latencies)
+    none = hwprof("predict", "--predictor", "my.device", "--all", "--max-latency", "1us")
+    assert none.code == 2
+    assert f"the fastest is '{some[0]['arch']}'" in none.error
 
 
 def test_what_can_go_wrong(hwprof: Cli, tmp_path: Path) -> None:

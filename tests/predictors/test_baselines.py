@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from hwprof import spaces
 from hwprof.errors import OptionError
@@ -170,16 +168,19 @@ def test_noisy_measurements_count_less():
     assert relative_error(told, truth) < relative_error(blind, truth)
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.integers(1, 30), st.integers(0, 100))
-def test_intervals_of_a_fitting_model_hold_what_they_promise(k, seed):
-    # A device of the pool: the model is right, and only noise is left to cover.
+@pytest.mark.parametrize("k", [1, 3, 10, 30])
+def test_intervals_of_a_fitting_model_hold_what_they_promise(k):
+    # A device of the pool: the model is right, and only noise is left to cover. Few measurements
+    # may all lie close to the model by chance, so it is the mean over many draws that must hold.
     x = one_hot(200)
     y = latencies(x, 4, noise=0.05)
     predictor = DeviceMixture.fit(DevicePool(x, y, list("abcd")))
-    rows = np.random.default_rng(seed).choice(200, k, replace=False)
-    low, high = predictor.adapt(rows, y[rows, 1]).predict(np.arange(200)).interval(0.99)
-    assert np.mean((y[:, 1] >= low) & (y[:, 1] <= high)) > 0.6
+    covered = []
+    for seed in range(40):
+        rows = np.random.default_rng(seed).choice(200, k, replace=False)
+        low, high = predictor.adapt(rows, y[rows, 1]).predict(np.arange(200)).interval(0.99)
+        covered.append(np.mean((y[:, 1] >= low) & (y[:, 1] <= high)))
+    assert np.mean(covered) > 0.9
 
 
 def test_more_residuals_are_believed_more():

@@ -14,6 +14,7 @@ from hwprof.predictors.objective.additive import (
     hard_constrained,
 )
 from hwprof.predictors.objective.architectures import Architectures
+from hwprof.predictors.objective.closed_loop import LimitedSearch
 from hwprof.predictors.objective.devices import DeviceObjectives
 from hwprof.predictors.objective.goals import Goals, Limited
 from hwprof.predictors.objective.objective import Objective
@@ -29,6 +30,7 @@ __all__ = [
     "Filtered",
     "Goals",
     "Limited",
+    "LimitedSearch",
     "LinearCost",
     "Objective",
     "PreferenceObjective",
