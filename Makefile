@@ -48,7 +48,8 @@ bench: $(BENCH_READY)
 	$(BIN)/python scripts/bench_headline.py
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_prediction.py
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_objective.py
-	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_search.py --json docs/benchmarks/search.json
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_search.py \
+		--json docs/benchmarks/search.json --docs docs/search.md
 
 bench-help: $(BENCH_READY)
 	for space in fbnet nasbench201; do OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_help.py \

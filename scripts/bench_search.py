@@ -142,6 +142,42 @@ def show(title: str, found: dict[str, list[dict[str, float]]]) -> dict[str, Any]
     return {"total": total, "per_device": by_device}
 
 
+HEAD = """# Searches under a latency limit: figures
+
+Written by `scripts/bench_search.py --docs`; by device in
+[benchmarks/search.json](benchmarks/search.json). Per test device, quartile of its latencies as the
+limit, and seed ({seeds}): the most FLOPs that keep the limit, from ten measurements. *Violated*:
+searches whose architecture misses the limit on its true latency. *Regret*: FLOPs short of the best
+that keeps the limit on the true latencies, noise included; negative where the limit was missed for
+it. HELP is fitted once, with its own validation devices.
+
+"""
+
+
+def page(document: dict[str, Any], seeds: int) -> str:
+    """The figures as Markdown."""
+    lines = [
+        "| search | violated | overshoot when violated | regret | ms a search |",
+        "|---|---|---|---|---|",
+    ]
+    for name, found in document.items():
+        total = found["total"]
+        over = total["overshoot"] / total["violated"] if total["violated"] else 0.0
+        lines.append(
+            f"| {name} | {total['violated']:.1%} | {over:.1%} | {total['regret']:.1%} "
+            f"| {total['seconds'] * 1e3:.0f} |"
+        )
+    lines += ["", "By device, in the closed loop:", "", "| device | violated | regret |"]
+    lines.append("|---|---|---|")
+    for name, found in document.items():
+        if name.endswith("closed loop"):
+            lines += [
+                f"| {name.split()[0]} {device} | {own['violated']:.1%} | {own['regret']:.1%} |"
+                for device, own in found["per_device"].items()
+            ]
+    return HEAD.format(seeds=seeds) + "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -152,6 +188,7 @@ def main() -> None:
     parser.add_argument("--methods", choices=sorted(METHODS), nargs="*", default=list(METHODS))
     parser.add_argument("--on-validation", action="store_true",
                         help="on the validation devices, as every choice was made")  # fmt: skip
+    parser.add_argument("--docs", type=Path, help="write the table as Markdown to this file")
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     options = parser.parse_args()
     document: dict[str, Any] = {}
@@ -166,6 +203,8 @@ def main() -> None:
             document[f"{space} {name}"] = show(f"{space} {name}", found)
     if options.json is not None:
         options.json.write_text(json.dumps(document, indent=1) + "\n")
+    if options.docs is not None:
+        options.docs.write_text(page(document, options.seeds))
 
 
 if __name__ == "__main__":

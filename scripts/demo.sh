@@ -23,3 +23,10 @@ say hwprof compare light_resnet50 light_squeezenet
 
 # A device that no predictor has seen: ten of its measurements give all 15,625 cells of a search space.
 say python scripts/demo_unseen_device.py
+
+# The same on this very machine: ten architectures are built and measured, forty others check.
+say python scripts/demo_new_device.py
+
+# And the search that all of it is for.
+say hwprof select --space nasbench201 -k 3
+say python "$(dirname "$0")/../examples/pymoo_search.py"

@@ -5,7 +5,7 @@ Shapes: batch b, sequence length t, width w. All tensors are float32 but token i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod, sqrt
 from typing import TYPE_CHECKING, Any
@@ -272,12 +272,6 @@ class Tape:
         """Whole numbers that an operator takes as a tensor."""
         name = "x".join(str(value) for value in values)
         return self.constant(f"int{name}", (len(values),), lambda: np.array(values, dtype=np.int64))
-
-
-def total(parts: Iterable[Costs]) -> Costs:
-    """Costs of the parts of a network together."""
-    found = [(part.flops, part.parameters, part.activation_bytes) for part in parts]
-    return Costs(*(sum(column) for column in zip(*found, strict=True)))
 
 
 def check_sizes(space: str, batch: int, length: int, longest: int) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from hwprof.errors import OptionError
-from hwprof.spaces.base import Choices, Indices, Position
+from hwprof.spaces.base import Choices, Indices, Position, Space
+from hwprof.spaces.kernels import Kernels, Linear, Rbf
+from hwprof.spaces.products import Term, products
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,52 @@ class Fields:
         if missing:
             raise OptionError(f"an architecture of {self.space} lacks {missing[0]}=; give {listed}")
         return given
+
+
+class FieldSpace(Space):
+    """A space whose architectures are fields, and whose costs are sums of products."""
+
+    @property
+    @abstractmethod
+    def fields(self) -> Fields:
+        """How architectures are written."""
+
+    @abstractmethod
+    def terms(self) -> Sequence[Term]:
+        """What the layers' costs are made of."""
+
+    @property
+    def positions(self) -> tuple[Position, ...]:
+        """See `Space.positions`."""
+        return self.fields.positions
+
+    def parse(self, text: str) -> Choices:
+        """See `Space.parse`. Fields may come in any order."""
+        return self.fields.parse(text)
+
+    def format(self, choices: Sequence[str]) -> str:
+        """See `Space.format`."""
+        return self.fields.format(self.check(choices))
+
+    def canonical(self, rows: Indices) -> Indices:
+        """See `Space.canonical`."""
+        return self.fields.canonical(rows)
+
+    def kernels(self) -> Kernels:
+        """Physics of the layers summed up, and Gaussians of what was chosen.
+
+        No public measurements choose the constants: they were judged on simulated rooflines.
+        """
+        physics = products(self.positions, self.terms())
+        return Kernels(
+            name=self.name,
+            smoothing=(physics, Linear(), Rbf(length=2.0)),
+            smoothing_weights=((1, 0, 0), (1, 0.01, 0.01), (1, 0.1, 0.1)),
+            transfer=(physics, Rbf(length=2.0, rank=60)),
+            transfer_weights=((0.001, 0.01, 0.1), (1e-5, 1e-3)),
+            device_weights=(0.03, 0.2, 1.0),
+            noises=(1e-4, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
+        )
 
 
 def _some(count: int) -> str:

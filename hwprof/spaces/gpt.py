@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hwprof.spaces.attention import Tape, check_sizes, total
-from hwprof.spaces.base import Choices, Costs, Indices, Space
-from hwprof.spaces.building import Tensor
-from hwprof.spaces.fields import Field, Fields, per_layer
-from hwprof.spaces.kernels import Kernels, Linear, Rbf
-from hwprof.spaces.products import Term, products
+from hwprof.spaces.attention import Tape, check_sizes
+from hwprof.spaces.base import Costs
+from hwprof.spaces.building import Tensor, total
+from hwprof.spaces.fields import Field, Fields, FieldSpace, per_layer
+from hwprof.spaces.products import Term
 
 if TYPE_CHECKING:
     import onnx
@@ -39,7 +38,7 @@ _FIELDS = Fields(
 )
 
 
-class Gpt(Space):
+class Gpt(FieldSpace):
     """Architectures as `embed=384 layers=10 heads=8,12,... mlp=4,2,... bias=on`.
 
     Choices are those of GPT-S: width of the embedding, layers, and in each layer heads and the
@@ -55,19 +54,7 @@ class Gpt(Space):
     """
 
     name = "gpt"
-    positions = _FIELDS.positions
-
-    def parse(self, text: str) -> Choices:
-        """See `Space.parse`. Fields may come in any order."""
-        return _FIELDS.parse(text)
-
-    def format(self, choices: Sequence[str]) -> str:
-        """See `Space.format`."""
-        return _FIELDS.format(self.check(choices))
-
-    def canonical(self, rows: Indices) -> Indices:
-        """See `Space.canonical`."""
-        return _FIELDS.canonical(rows)
+    fields = _FIELDS
 
     def costs(self, arch: str | ArrayLike) -> Costs:
         """See `Space.costs`; one sequence of 128 tokens."""
@@ -84,18 +71,9 @@ class Gpt(Space):
         tape = Tape()
         return tape.model(self.name, _network(tape, *self._sizes(arch), batch, length))
 
-    def kernels(self) -> Kernels:
-        """Physics of the layers summed up, and Gaussians of what was chosen."""
-        physics = products(self.positions, _terms())
-        return Kernels(
-            name=self.name,
-            smoothing=(physics, Linear(), Rbf(length=2.0)),
-            smoothing_weights=((1, 0, 0), (1, 0.01, 0.01), (1, 0.1, 0.1)),
-            transfer=(physics, Rbf(length=2.0, rank=60)),
-            transfer_weights=((0.001, 0.01, 0.1), (1e-5, 1e-3)),
-            device_weights=(0.03, 0.2, 1.0),
-            noises=(1e-4, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
-        )
+    def terms(self) -> Sequence[Term]:
+        """See `FieldSpace.terms`."""
+        return _terms()
 
     def _sizes(self, arch: str | ArrayLike) -> tuple[int, list[tuple[int, int]], bool]:
         """Width, heads and ratio of each layer, and whether there are biases."""

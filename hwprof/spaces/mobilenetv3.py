@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from hwprof.spaces.base import Choices, Costs, Indices, Space
+from hwprof.spaces.base import Choices, Costs
 from hwprof.spaces.building import Network, Tensor, check_image, divisible, total
-from hwprof.spaces.fields import Field, Fields
-from hwprof.spaces.kernels import Kernels, Linear, Rbf
-from hwprof.spaces.products import Term, products
+from hwprof.spaces.fields import Field, Fields, FieldSpace
+from hwprof.spaces.products import Term
 
 if TYPE_CHECKING:
     import onnx
@@ -55,7 +54,7 @@ _FIELDS = Fields(
 )
 
 
-class MobileNetV3(Space):
+class MobileNetV3(FieldSpace):
     """Architectures as `r=224 d1=2 k1=3,7 e1=4,6 ... d5=3 k5=3,3,5 e5=6,6,4`.
 
     r is the side of the image; in each of five stages d layers, each with a kernel side k and an
@@ -69,19 +68,7 @@ class MobileNetV3(Space):
     """
 
     name = "mobilenetv3"
-    positions = _FIELDS.positions
-
-    def parse(self, text: str) -> Choices:
-        """See `Space.parse`. Fields may come in any order."""
-        return _FIELDS.parse(text)
-
-    def format(self, choices: Sequence[str]) -> str:
-        """See `Space.format`."""
-        return _FIELDS.format(self.check(choices))
-
-    def canonical(self, rows: Indices) -> Indices:
-        """See `Space.canonical`."""
-        return _FIELDS.canonical(rows)
+    fields = _FIELDS
 
     def costs(self, arch: str | ArrayLike) -> Costs:
         """See `Space.costs`, at the architecture's own resolution."""
@@ -103,18 +90,9 @@ class MobileNetV3(Space):
         network = Network()
         return network.model(self.name, _write(network, choices, batch, side))
 
-    def kernels(self) -> Kernels:
-        """Physics of the layers summed up, and Gaussians of what was chosen."""
-        physics = products(self.positions, _terms())
-        return Kernels(
-            name=self.name,
-            smoothing=(physics, Linear(), Rbf(length=2.0)),
-            smoothing_weights=((1, 0, 0), (1, 0.01, 0.01), (1, 0.1, 0.1)),
-            transfer=(physics, Rbf(length=2.0, rank=60)),
-            transfer_weights=((0.001, 0.01, 0.1), (1e-5, 1e-3)),
-            device_weights=(0.03, 0.2, 1.0),
-            noises=(1e-4, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
-        )
+    def terms(self) -> Sequence[Term]:
+        """See `FieldSpace.terms`."""
+        return _terms()
 
 
 def _write(net: Network, choices: Choices, batch: int, side: int) -> Tensor:

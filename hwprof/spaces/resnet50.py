@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from hwprof.spaces.base import Choices, Costs, Indices, Space
+from hwprof.spaces.base import Choices, Costs
 from hwprof.spaces.building import Network, Tensor, check_image, divisible, total
-from hwprof.spaces.fields import Field, Fields
-from hwprof.spaces.kernels import Kernels, Linear, Rbf
-from hwprof.spaces.products import Term, products
+from hwprof.spaces.fields import Field, Fields, FieldSpace
+from hwprof.spaces.products import Term
 
 if TYPE_CHECKING:
     import onnx
@@ -62,7 +61,7 @@ _FIELDS = Fields(
 )
 
 
-class ResNet50(Space):
+class ResNet50(FieldSpace):
     """Architectures as `r=224 stem=long w=1,1,1,1,1,1 d1=3 e1=0.25,0.25,0.25 ... d4=3 e4=...`.
 
     r is the side of the image, w are width multipliers of the inner stem, the stem and the four
@@ -79,19 +78,7 @@ class ResNet50(Space):
     """
 
     name = "resnet50"
-    positions = _FIELDS.positions
-
-    def parse(self, text: str) -> Choices:
-        """See `Space.parse`. Fields may come in any order."""
-        return _FIELDS.parse(text)
-
-    def format(self, choices: Sequence[str]) -> str:
-        """See `Space.format`."""
-        return _FIELDS.format(self.check(choices))
-
-    def canonical(self, rows: Indices) -> Indices:
-        """See `Space.canonical`."""
-        return _FIELDS.canonical(rows)
+    fields = _FIELDS
 
     def costs(self, arch: str | ArrayLike) -> Costs:
         """See `Space.costs`, at the architecture's own resolution."""
@@ -110,18 +97,9 @@ class ResNet50(Space):
         network = Network()
         return network.model(self.name, _write(network, choices, batch, side))
 
-    def kernels(self) -> Kernels:
-        """Physics of the blocks summed up, and Gaussians of what was chosen."""
-        physics = products(self.positions, _terms())
-        return Kernels(
-            name=self.name,
-            smoothing=(physics, Linear(), Rbf(length=2.0)),
-            smoothing_weights=((1, 0, 0), (1, 0.01, 0.01), (1, 0.1, 0.1)),
-            transfer=(physics, Rbf(length=2.0, rank=60)),
-            transfer_weights=((0.001, 0.01, 0.1), (1e-5, 1e-3)),
-            device_weights=(0.03, 0.2, 1.0),
-            noises=(1e-4, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
-        )
+    def terms(self) -> Sequence[Term]:
+        """See `FieldSpace.terms`."""
+        return _terms()
 
 
 @dataclass(frozen=True, slots=True)

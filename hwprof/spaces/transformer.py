@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwprof.spaces.attention import Tape, check_sizes, total
-from hwprof.spaces.base import Choices, Costs, Indices, Space
-from hwprof.spaces.building import Tensor
-from hwprof.spaces.fields import Field, Fields, per_layer
-from hwprof.spaces.kernels import Kernels, Linear, Rbf
-from hwprof.spaces.products import Term, products
+from hwprof.spaces.attention import Tape, check_sizes
+from hwprof.spaces.base import Choices, Costs
+from hwprof.spaces.building import Tensor, total
+from hwprof.spaces.fields import Field, Fields, FieldSpace, per_layer
+from hwprof.spaces.products import Term
 
 if TYPE_CHECKING:
     import onnx
@@ -57,7 +56,7 @@ _FIELDS = Fields(
 )
 
 
-class Transformer(Space):
+class Transformer(FieldSpace):
     """Architectures as `encoder=640 encoder-ffn=3072,... encoder-heads=8,... decoder=512
     decoder-layers=2 decoder-ffn=2048,1024 decoder-heads=8,4 cross-heads=4,8 cross-layers=1,3`.
 
@@ -74,19 +73,7 @@ class Transformer(Space):
     """
 
     name = "transformer"
-    positions = _FIELDS.positions
-
-    def parse(self, text: str) -> Choices:
-        """See `Space.parse`. Fields may come in any order."""
-        return _FIELDS.parse(text)
-
-    def format(self, choices: Sequence[str]) -> str:
-        """See `Space.format`."""
-        return _FIELDS.format(self.check(choices))
-
-    def canonical(self, rows: Indices) -> Indices:
-        """See `Space.canonical`."""
-        return _FIELDS.canonical(rows)
+    fields = _FIELDS
 
     def costs(self, arch: str | ArrayLike) -> Costs:
         """See `Space.costs`; one pair of sequences of 30 tokens."""
@@ -104,18 +91,9 @@ class Transformer(Space):
         tape = Tape()
         return tape.model(self.name, _network(tape, *self._sizes(arch), batch, length))
 
-    def kernels(self) -> Kernels:
-        """Physics of the layers summed up, and Gaussians of what was chosen."""
-        physics = products(self.positions, _terms())
-        return Kernels(
-            name=self.name,
-            smoothing=(physics, Linear(), Rbf(length=2.0)),
-            smoothing_weights=((1, 0, 0), (1, 0.01, 0.01), (1, 0.1, 0.1)),
-            transfer=(physics, Rbf(length=2.0, rank=60)),
-            transfer_weights=((0.001, 0.01, 0.1), (1e-5, 1e-3)),
-            device_weights=(0.03, 0.2, 1.0),
-            noises=(1e-4, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
-        )
+    def terms(self) -> Sequence[Term]:
+        """See `FieldSpace.terms`."""
+        return _terms()
 
     def _sizes(
         self, arch: str | ArrayLike
