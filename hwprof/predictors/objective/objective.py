@@ -42,7 +42,7 @@ class Objective:
         space: object | None = None,
         cache_size: int = 0,
     ) -> None:
-        """Cost `metric` by `predictor`, or one of several by metric.
+        """Cost `metric` by `predictor`, one of latency, or by one of several by metric.
 
         FLOPs, parameters and activation bytes come from `space` where no predictor is named for
         them. `statistic` is the mean or a quantile from 0 to 1: a high one errs on the safe side.
@@ -209,6 +209,11 @@ class Objective:
                     "or adapt one to it"
                 )
             predictor = predictor[name]
+        elif predictor is not None and name != "latency":
+            raise OptionError(
+                f"a predictor alone is taken for one of latency, but {name} is asked; if it was "
+                f"adapted to {name}, pass {{{name!r}: predictor}}"
+            )
         if not isinstance(predictor, AdaptedPredictor):
             raise OptionError(
                 f"predictor must be one that is adapted to a device, but is "

@@ -106,6 +106,8 @@ def test_several_metrics_by_name(toy):
     np.testing.assert_allclose(energy([1]), 2 * Objective(predictors, space=Toy())([1]))
     with pytest.raises(OptionError, match="'memory' \\(there is latency, energy\\)"):
         Objective(predictors, metric="memory")
+    with pytest.raises(OptionError, match=r"pass \{'energy': predictor\}"):
+        Objective(predictors["energy"], metric="energy")
 
 
 def test_unreachable_limits_name_the_best(toy):
