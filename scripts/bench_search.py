@@ -149,8 +149,8 @@ Written by `scripts/bench_search.py --docs`; by device in
 limit, and seed ({seeds}): the most FLOPs that keep the limit, from ten measurements. *Violated*:
 searches whose architecture misses the limit on its true latency. *Regret*: FLOPs short of the best
 that keeps the limit on the true latencies, noise included; negative where the limit was missed for
-it. HELP is fitted once, with its own validation devices. Measuring is looking up the published value:
-what was measured once is known for good, which a noisy device does not grant.
+it. HELP is fitted once, with its own validation devices. Measuring is looking up the published
+value: what was measured once is known for good, which a noisy device does not grant.
 
 """
 
