@@ -62,9 +62,23 @@ __all__ = [
 ]
 
 
+# What needs more than the core: the extra that brings it.
+_EXTRAS = {"Objective": "predict"}
+
+
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        try:
+            return getattr(import_module(_HOMES[name]), name)
+        except ImportError as error:
+            if name not in _EXTRAS:
+                raise
+            from hwprof.errors import OptionError
+
+            raise OptionError(
+                f"hwprof.{name} needs {error.name}, which is not installed; install it with "
+                f"pip install 'hwprof[{_EXTRAS[name]}]'"
+            ) from error
     raise AttributeError(f"module 'hwprof' has no attribute '{name}'")
 
 
