@@ -109,6 +109,7 @@ def test_a_truncated_file_is_refused(plain, tmp_path, share):
     ("change", "message"),
     [
         (lambda h: h.update(schema=99, more={}), "schema 99, newer"),
+        (lambda h: h.update(schema=1), "schema 1, of a hwprof that was never released"),
         (lambda h: h.update(schema="one"), "header does not read"),
         (lambda h: h.pop("devices"), "header does not read"),
         (lambda h: h.update(devices=["a"]), "damaged"),

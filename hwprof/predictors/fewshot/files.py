@@ -3,7 +3,7 @@
 Nothing in the file is executed. What follows from the rest (prior features of the pool's rows, the
 posterior of a device) is worked out again when the file is read.
 
-Schema history: 1, the first.
+Schema history: 1, never released; 2, shares of the devices in the mean, bases of cells.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hwprof.predictors.fewshot.prior import PriorFeatures, slices_of
 from hwprof.spaces.cells import LiveBasis
 from hwprof.spaces.kernels import Basis, HammingBasis, Identity, RbfBasis
 
-SCHEMA = 1
+SCHEMA = 2
 _KEY = "hwprof.fewshot"
 # More nodes than any cell has: a damaged file must not ask for gigabytes.
 _NODES = 1000
@@ -263,6 +263,11 @@ def _read(path: Path) -> tuple[_Header, Tensors]:
                 raise TableError(
                     f"'{path}' has schema {version}, newer than this hwprof reads ({SCHEMA}); "
                     "upgrade hwprof"
+                )
+            if version < SCHEMA:
+                raise TableError(
+                    f"'{path}' has schema {version}, of a hwprof that was never released; adapt "
+                    "to the measurements again"
                 )
             header = from_json(text, _Header)
             return header, {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
