@@ -1,6 +1,7 @@
 """What a device must be able to do.
 
-It times; it never decides how often, nor computes statistics.
+It times; it never decides how often, nor computes statistics. A runtime that runs in this process
+writes a `Program` (hwprof.devices.program) and gets its session from there.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.availability import Availability as Availability
+from hwprof.devices.outputs import OutputTensor
 from hwprof.measurement import Memory, Subject
 from hwprof.profile import Profile
 from hwprof.samples import Samples
+
+ModelFormat = Literal["onnx", "torch", "tflite"]
+"""`onnx`, a program saved by `torch.export.save` (.pt2), or a LiteRT model (.tflite)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Model:
 
     path: Path
     subject: Subject
+    format: ModelFormat = "onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,8 @@ class ProfiledRun:
     arena_peak_bytes: int | None = None
     weights_bytes: int | None = None
     planned_activation_bytes: int | None = None
+    mapping: str = ""
+    """How far the kernels could be led back to nodes of the model file, in a few words."""
 
 
 class Session(ABC):
@@ -54,6 +62,22 @@ class Session(ABC):
 
         The very first run after opening is the first sample of the first call. Raises
         MeasurementError when a run fails.
+        """
+
+    @abstractmethod
+    def outputs(self) -> tuple[OutputTensor, ...]:
+        """Outputs of one run on the inputs that are timed, in the order the model declares them.
+
+        Those inputs are `hwprof.devices.inputs.random_input` of each of the subject's. Types that
+        NumPy lacks come as float32. Raises MeasurementError when the run fails, DeviceError when
+        the device cannot hand its outputs out.
+        """
+
+    @abstractmethod
+    def overhead_s(self) -> float | None:
+        """Seconds that timing adds to a run of the model; None where it cannot be told.
+
+        Stated, never subtracted.
         """
 
     @abstractmethod

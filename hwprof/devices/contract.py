@@ -13,6 +13,7 @@ import numpy as np
 from hwprof.codec import from_json, to_json
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import Availability, Device, Model
+from hwprof.devices.outputs import OutputTensor
 from hwprof.errors import DeviceError, HwprofError, MeasurementError, OptionError
 
 SAMPLES = 3
@@ -49,6 +50,8 @@ def check_timing(device: Device, model: Model) -> None:
     """Laws of a session's timings."""
     with device.open(model) as session:
         law(session.setup_s >= 0, "setup_s is not negative")
+        overhead_s = session.overhead_s()
+        law(overhead_s is None or overhead_s >= 0, "the overhead is stated, or absent")
         samples = session.time(SAMPLES)
         law(len(samples) == SAMPLES, "time(n) gives n samples")
         law(bool(np.all(samples.wall_s > 0)), "a run takes time")
@@ -67,6 +70,24 @@ def check_timing(device: Device, model: Model) -> None:
         except MeasurementError:
             return
         raise AssertionError("a closed session refuses to time with MeasurementError")
+
+
+def check_outputs(device: Device, model: Model) -> None:
+    """Laws of outputs: the same inputs give the same answer, and it can be handed over."""
+    with device.open(model) as session:
+        try:
+            first, second = session.outputs(), session.outputs()
+        except DeviceError as error:
+            law("\n" not in str(error), "a device without outputs says so in one line")
+            return
+    law(bool(first), "a model has outputs")
+    law(from_json(to_json(first), tuple[OutputTensor, ...]) == first, "outputs survive JSON")
+    for one, two in zip(first, second, strict=True):
+        law((one.dtype, one.shape) == (two.dtype, two.shape), "outputs keep type and shape")
+        law(
+            bool(np.allclose(one.array(), two.array(), rtol=1e-3, atol=1e-6, equal_nan=True)),
+            "the same inputs give the same outputs",
+        )
 
 
 def check_profile(device: Device, model: Model) -> None:
@@ -102,4 +123,5 @@ def check_device(device: Device, model: Model) -> None:
     check_backend(type(device))
     check_spec(device)
     check_timing(device, model)
+    check_outputs(device, model)
     check_profile(device, model)

@@ -17,7 +17,18 @@ GROUP = "hwprof.devices"
 # Also listed as entry points of the installed package; repeated here so that a copied source tree
 # on a target (no installation, no metadata) still finds its own devices.
 BUILTIN: Mapping[str, str] = {
+    "executorch-cpu": "hwprof.devices.executorch:ExecuTorchCpu",
+    "litert-cpu": "hwprof.devices.litert:LiteRtCpu",
+    "mnn-cpu": "hwprof.devices.mnn:MnnCpu",
+    "ncnn-cpu": "hwprof.devices.ncnn:NcnnCpu",
     "onnxruntime-cpu": "hwprof.devices.onnxruntime:OnnxRuntimeCpu",
+    "onnxruntime-cuda": "hwprof.devices.onnxruntime:OnnxRuntimeCuda",
+    "onnxruntime-tensorrt": "hwprof.devices.onnxruntime:OnnxRuntimeTensorRt",
+    "openvino-cpu": "hwprof.devices.openvino:OpenVinoCpu",
+    "tensorrt": "hwprof.devices.tensorrt:TensorRt",
+    "torch-cpu": "hwprof.devices.torch:TorchCpu",
+    "torch-cuda": "hwprof.devices.torch:TorchCuda",
+    "tvm-cpu": "hwprof.devices.tvm:TvmCpu",
 }
 
 ALIASES: Mapping[str, str] = {

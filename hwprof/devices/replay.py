@@ -9,6 +9,7 @@ import numpy as np
 from hwprof.device_spec import DeviceSpec, Hardware
 from hwprof.devices.base import Availability, Device, Model, ProfiledRun, Session
 from hwprof.devices.host import HostState
+from hwprof.devices.outputs import OutputTensor
 from hwprof.devices.target import LocalRun, Run, Target
 from hwprof.errors import DeviceError, MeasurementError
 from hwprof.measurement import Energy, Memory
@@ -58,6 +59,12 @@ class ReplaySession(Session):
             None if source.switches is None else source.switches[index],
             loops,
         )
+
+    def outputs(self) -> tuple[OutputTensor, ...]:
+        raise DeviceError("a recording holds no outputs; use --no-check-outputs")
+
+    def overhead_s(self) -> float | None:
+        return None
 
     def memory(self) -> Memory:
         return self._memory

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import Device, Model, ProfiledRun, Session
 from hwprof.devices.host import HostState, snapshot
+from hwprof.devices.outputs import OutputTensor
 from hwprof.errors import OptionError
 from hwprof.measurement import Energy, Memory
 from hwprof.samples import Samples
@@ -82,6 +83,12 @@ class LocalRun(Run):
 
     def time(self, samples: int, loops: int = 1) -> Samples:
         return self._session.time(samples, loops)
+
+    def outputs(self) -> tuple[OutputTensor, ...]:
+        return self._session.outputs()
+
+    def overhead_s(self) -> float | None:
+        return self._session.overhead_s()
 
     def memory(self) -> Memory:
         return self._session.memory()

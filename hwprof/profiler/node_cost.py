@@ -109,7 +109,14 @@ def estimate_node_cost(target: Target) -> NodeCostEstimate:
                 total_s = sum(profile.raw_latency_s(o) for o in profile.occurrences)
                 extra_s.append(total_s - summarise([steady], threads).headline_s)
                 kernels.append(len(profile.occurrences))
-            by_kind.append((kind, (extra_s[1] - extra_s[0]) / (kernels[1] - kernels[0])))
+            # A runtime that fuses a chain into one kernel tells nothing with it.
+            if kernels[1] > kernels[0]:
+                by_kind.append((kind, (extra_s[1] - extra_s[0]) / (kernels[1] - kernels[0])))
+    if not by_kind:
+        raise DeviceError(
+            "the profiler's own cost could not be estimated, because the runtime fuses every "
+            "chain of kernels into one; use --no-per-op to measure without kernels"
+        )
     return NodeCostEstimate(float(np.median([value for _, value in by_kind])), tuple(by_kind))
 
 

@@ -1,21 +1,22 @@
-"""A model opened in ONNX Runtime: timing it, and profiling it in a second session."""
+"""A model opened in ONNX Runtime: running it, and profiling it in a second session."""
 
 from __future__ import annotations
 
 import gc
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hwprof.devices.base import Model, ProfiledRun, Session
-from hwprof.devices.host import peak_rss_bytes
+import numpy as np
+
+from hwprof.devices.base import Model, ProfiledRun
 from hwprof.devices.inputs import random_input
 from hwprof.devices.onnxruntime.runtime import memory_advice, out_of_memory, short_reason
+from hwprof.devices.program import Program
 from hwprof.devices.timing import time_runs
-from hwprof.errors import DeviceError, MeasurementError
-from hwprof.measurement import Memory
-from hwprof.samples import Samples
+from hwprof.errors import DeviceError, HwprofError, MeasurementError
 
 # Runs before the profiled ones count: the first allocates the arena, the second settles it.
 PROFILE_WARMUP = 2
@@ -32,7 +33,7 @@ def session_options(runtime: ModuleType, level: str, threads: int, spin: bool) -
     return options
 
 
-class OnnxRuntimeSession(Session):
+class OnnxRuntimeProgram(Program):
     """One model in one ONNX Runtime session, fed the same random inputs at every run."""
 
     def __init__(
@@ -42,49 +43,29 @@ class OnnxRuntimeSession(Session):
         settings: tuple[str, int, bool],
         provider: str,
         opened: Any,
-        setup_s: float,
-        memory_before: tuple[int | None, str],
     ) -> None:
         self._runtime = runtime
         self._model = model
         self._settings = settings
         self._provider = provider
         self._opened = opened
-        self._setup_s = setup_s
-        self._baseline, self._memory_reason = memory_before
         self._feed = {t.name: random_input(t) for t in model.subject.inputs}
 
-    @property
-    def setup_s(self) -> float:
-        return self._setup_s
-
-    def _run(self) -> object:
+    def run(self) -> object:
         return self._opened.run(None, self._feed)
 
-    def _time(self, samples: int, loops: int) -> Samples:
-        if self._opened is None:
-            raise MeasurementError("the session is closed; open the model again to time it")
-        try:
-            return time_runs(self._run, samples, loops, self._settings[1])
-        except Exception as error:  # the binding raises a dozen types with no common base
-            if out_of_memory(error):
-                raise MeasurementError(memory_advice(self._model.path.name)) from error
-            raise MeasurementError(
-                f"'{self._model.path.name}' opens but does not run: {short_reason(error)}; "
-                "check the --shape given for its inputs"
-            ) from error
+    def outputs(self) -> Sequence[np.ndarray]:
+        outputs: list[np.ndarray] = self._opened.run(None, self._feed)
+        return outputs
 
-    def time(self, samples: int, loops: int = 1) -> Samples:
-        return self._time(samples, loops)
-
-    def memory(self) -> Memory:
-        peak = peak_rss_bytes()
-        absent = {}
-        if self._memory_reason:
-            absent["baseline_rss_bytes"] = self._memory_reason
-        if peak.bytes is None:
-            absent["peak_rss_bytes"] = peak.reason
-        return Memory(baseline_rss_bytes=self._baseline, peak_rss_bytes=peak.bytes, absent=absent)
+    def explain(self, error: Exception) -> HwprofError:
+        name = self._model.path.name
+        if out_of_memory(error):
+            return MeasurementError(memory_advice(name))
+        return MeasurementError(
+            f"'{name}' opens but does not run: {short_reason(error)}; "
+            "check the --shape given for its inputs"
+        )
 
     def profile(self, runs: int) -> ProfiledRun:
         # Imported here: it brings onnx, which timing does not need.
@@ -115,8 +96,8 @@ class OnnxRuntimeSession(Session):
                     f"{short_reason(error)}; "
                     "free some space in the temporary folder, or use --no-per-op"
                 ) from error
-            self._time(PROFILE_WARMUP, 1)
-            timed = self._time(runs, 1)
+            time_runs(self.run, PROFILE_WARMUP, 1, threads)
+            timed = time_runs(self.run, runs, 1, threads)
             trace = Path(self._opened.end_profiling())
             self.close()
             profile, extras = build_profile(
@@ -138,6 +119,7 @@ class OnnxRuntimeSession(Session):
             extras.arena_peak_bytes,
             extras.weights_bytes,
             extras.planned_activation_bytes,
+            mapping="by tensor names, from the outputs backwards",
         )
 
     def close(self) -> None:

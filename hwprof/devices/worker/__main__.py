@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,7 +14,7 @@ from hwprof.codec import CodecError, from_json, to_builtins, to_json
 from hwprof.devices.base import Model
 from hwprof.devices.registry import connect
 from hwprof.devices.target import LocalTarget, Run, pin
-from hwprof.devices.worker.protocol import VERSION, Call, Open, Opened, Refusal
+from hwprof.devices.worker.protocol import VERSION, Call, Open, Opened, Overhead, Refusal
 from hwprof.errors import DeviceError, HwprofError
 
 PR_SET_PDEATHSIG = 1
@@ -38,7 +39,13 @@ def answer(run: Run, call: Call) -> Any:
         return run.time(call.arguments["samples"], call.arguments["loops"])
     if call.method == "profile":
         return run.profile(call.arguments["runs"])
-    simple = {"memory": run.memory, "energy": run.energy, "host_state": run.host_state}
+    simple: dict[str, Callable[[], Any]] = {
+        "memory": run.memory,
+        "energy": run.energy,
+        "host_state": run.host_state,
+        "outputs": run.outputs,
+        "overhead_s": lambda: Overhead(run.overhead_s()),
+    }
     if call.method not in simple:
         raise DeviceError(f"the worker has no method '{call.method}'; update hwprof on both ends")
     return simple[call.method]()
@@ -62,7 +69,7 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
             )
         pin(opening.cpus)
         device = connect(opening.device, opening.options)
-        run = LocalTarget(device).start(Model(Path(opening.path), opening.subject))
+        run = LocalTarget(device).start(Model(Path(opening.path), opening.subject, opening.format))
     except CodecError as error:
         refuse(DeviceError(f"the worker was sent a message it cannot read: {error}"))
         return

@@ -15,9 +15,18 @@ from hwprof.codec import CodecError, Raw, from_json, to_json
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import Model, ProfiledRun
 from hwprof.devices.host import HostState
+from hwprof.devices.outputs import OutputTensor
 from hwprof.devices.registry import connect, parse
 from hwprof.devices.target import Run, Target
-from hwprof.devices.worker.protocol import ERRORS, VERSION, Call, Open, Opened, Refusal
+from hwprof.devices.worker.protocol import (
+    ERRORS,
+    VERSION,
+    Call,
+    Open,
+    Opened,
+    Overhead,
+    Refusal,
+)
 from hwprof.errors import MeasurementError
 from hwprof.measurement import Energy, Memory
 from hwprof.samples import Samples
@@ -102,6 +111,13 @@ class WorkerRun(Run):
     def time(self, samples: int, loops: int = 1) -> Samples:
         return self._exchange(Call("time", {"samples": samples, "loops": loops}), Samples)
 
+    def outputs(self) -> tuple[OutputTensor, ...]:
+        return self._exchange(Call("outputs"), tuple[OutputTensor, ...])
+
+    def overhead_s(self) -> float | None:
+        # A union is no class, and what is expected may be one.
+        return self._exchange(Call("overhead_s"), Overhead).seconds
+
     def memory(self) -> Memory:
         return self._exchange(Call("memory"), Memory)
 
@@ -150,7 +166,13 @@ class WorkerTarget(Target):
 
     def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
         opening = Open(
-            VERSION, self._device, self._options, str(model.path.resolve()), model.subject, cpus
+            VERSION,
+            self._device,
+            self._options,
+            str(model.path.resolve()),
+            model.subject,
+            cpus,
+            model.format,
         )
         log = tempfile.TemporaryFile(prefix="hwprof-worker-")  # noqa: SIM115 - the run closes it
         try:

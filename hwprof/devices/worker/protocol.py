@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hwprof.devices.base import ModelFormat
 from hwprof.errors import (
     DeviceError,
     HwprofError,
@@ -18,7 +19,7 @@ from hwprof.errors import (
 )
 from hwprof.measurement import Subject
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,17 @@ class Open:
     path: str
     subject: Subject
     cpus: tuple[int, ...]
+    format: ModelFormat = "onnx"
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
     setup_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
