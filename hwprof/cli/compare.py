@@ -11,6 +11,7 @@ from hwprof.cli.options import (
     json_option,
     lut_option,
     measuring_options,
+    one_cell_options,
     plan_of,
     shapes_of,
     table_path,
@@ -31,6 +32,7 @@ PAIRS = 5
     type=click.Path(path_type=Path),
     help="Model to measure when A and B are devices.",
 )
+@one_cell_options
 @measuring_options
 @lut_option
 @json_option
@@ -98,6 +100,7 @@ def _devices(
 def _now(sides: list[Any], lut_path: Path | None, options: dict[str, Any]) -> Comparison:
     from hwprof.cli.progress import Bar
     from hwprof.lut import Table
+    from hwprof.profiler.agreement import Agreement
     from hwprof.profiler.compare import compare_now
 
     plan = plan_of(
@@ -109,7 +112,11 @@ def _now(sides: list[Any], lut_path: Path | None, options: dict[str, Any]) -> Co
     )
     with Table.open(table_path(lut_path)) as table, Bar(2) as bar:
         comparison = compare_now(
-            sides[0], sides[1], plan, listen=lambda p: bar.update("comparing", p)
+            sides[0],
+            sides[1],
+            plan,
+            agreement=Agreement() if options["check_outputs"] else None,
+            listen=lambda p: bar.update("comparing", p),
         )
         table.add(comparison.a)
         table.add(comparison.b)

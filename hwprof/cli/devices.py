@@ -8,12 +8,17 @@ from hwprof.cli.options import json_option
 
 
 @click.command()
+@click.option("--quick", is_flag=True, help="Do not start the runtimes to see whether they work.")
 @json_option
-def devices(as_json: bool) -> None:
-    """List the devices that can be measured on, and why others cannot."""
-    from hwprof.devices.registry import available
+def devices(quick: bool, as_json: bool) -> None:
+    """List the devices that can be measured on, and why others cannot.
 
-    listed = available()
+    Each runtime that is installed is started once in a process of its own.
+    """
+    from hwprof.devices.registry import available
+    from hwprof.devices.worker.client import look_at_devices
+
+    listed = available() if quick else look_at_devices(available())
     if as_json:
         from hwprof.cli.documents import print_json
 
@@ -21,6 +26,11 @@ def devices(as_json: bool) -> None:
         return
     for device in listed:
         state = "available" if device.available else f"unavailable, because {device.reason}"
+        if device.spec is not None:
+            spec = device.spec
+            options = ",".join(f"{k}={v}" for k, v in sorted(spec.options.items()))
+            state += f": {spec.runtime} {spec.runtime_version}, {spec.precision}"
+            state += f" (defaults: threads={spec.threads}{',' if options else ''}{options})"
         click.echo(f"{device.name:24s} {state}")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,17 @@ from hwprof.cli.options import (
     plan_of,
     predicting,
     shapes_of,
+    sweep_options,
     table_path,
-    target_of,
+    targets_of,
 )
 
 if TYPE_CHECKING:
     from hwprof.profiler.campaign import Outcome
+
+
+# Pairs of turns that a ratio's interval needs.
+RESTARTS_IN_TURNS = 3
 
 
 @click.command()
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option("--sample", "sampled", type=click.IntRange(1), metavar="K", help="K random ones.")
 @click.option("--resolution", type=click.IntRange(1), help="Side of the image, or tokens.")
+@sweep_options
 @measuring_options
 @click.option("--per-op/--no-per-op", default=True, help="Also measure every kernel.")
 @click.option(
@@ -59,48 +66,63 @@ def measure(
 ) -> int:
     """Measure latency, per-op costs and memory of ONNX models into a table.
 
-    Each model runs in a fresh process; each result is saved at once. With --space, architectures
-    are built with random weights and measured.
+    Each model runs in a fresh process; each result is saved at once. Several devices take turns,
+    so that drift of the machine hits all alike. With --space, architectures are built with random
+    weights and measured.
     """
     from hwprof import spaces
     from hwprof.cli.progress import Bar
     from hwprof.errors import OptionError, TableError
     from hwprof.lut import Table
+    from hwprof.profiler.agreement import Agreement
     from hwprof.profiler.architectures import architecture_jobs
-    from hwprof.profiler.campaign import Job, jobs_for, run_campaign
+    from hwprof.profiler.campaign import Job, Turns, in_turns, jobs_for, run_campaign
 
+    targets = targets_of(options["devices"], options["threads"])
+    usual = 1 if len(targets) == 1 else RESTARTS_IN_TURNS
     plan = plan_of(
         precision=options["precision"],
         budget=options["budget"],
-        restarts=1 if options["restarts"] is None else options["restarts"],
+        restarts=usual if options["restarts"] is None else options["restarts"],
         per_op=options["per_op"],
         pin=options["pin"],
         percentile=options["percentile"],
     )
-    target = target_of(options["device"], options["threads"])
-    jobs: Iterable[Job]
     chosen = _architectures(models, space, archs, selected, sampled, resolution)
-    if space is None:
-        jobs = jobs_for(models, target, shapes_of(options["shapes"]), options["batch"])
-    else:
-        if options["shapes"]:
-            raise OptionError("--shape is for files; --resolution sets the input of --space")
-        batch = 1 if options["batch"] is None else options["batch"]
-        jobs = architecture_jobs(
-            spaces.get(space), chosen, target, batch=batch, resolution=resolution
-        )
+    shapes = shapes_of(options["shapes"])
+    if space is not None and shapes:
+        raise OptionError("--shape is for files; --resolution sets the input of --space")
+    sweep: list[Iterator[Turns]] = []
+    for batch in options["batches"] or (None,):
+        jobs: Iterable[Job]
+        if space is None:
+            jobs = jobs_for(models, targets[0][1], shapes, batch)
+        else:
+            jobs = architecture_jobs(
+                spaces.get(space), chosen, targets[0][1], batch=batch or 1, resolution=resolution
+            )
+        sweep.append(in_turns(jobs, targets))
+    cells = len(chosen or models) * len(targets) * len(options["batches"] or (None,))
+    agreement = Agreement() if options["check_outputs"] else None
     outcomes: list[Outcome] = []
     path = table_path(lut_path)
     unsaved: TableError | None = None
     try:
-        with Table.open(path) as table, Bar(len(chosen or models)) as bar:
-            for outcome in run_campaign(jobs, plan, table, resume=resume, listen=bar.tell):
+        with Table.open(path) as table, Bar(cells) as bar:
+            for outcome in run_campaign(
+                chain.from_iterable(sweep),
+                plan,
+                table,
+                resume=resume,
+                agreement=agreement,
+                listen=bar.tell,
+            ):
                 outcomes.append(outcome)
                 unsaved = outcome.unsaved
                 bar.advance()
                 if not as_json:
                     bar.clear()
-                show(outcome, as_json)
+                show(outcome, as_json, several=len(targets) > 1)
     finally:
         # Also when interrupted: what was measured is printed, and still one document.
         if as_json:
@@ -112,6 +134,10 @@ def measure(
     if unsaved is not None:
         raise unsaved
     if not as_json and any(o.measurement for o in outcomes):
+        if len(targets) > 1:
+            from hwprof.cli.render import print_ratios
+
+            print_ratios([o.measurement for o in outcomes if o.measurement is not None])
         click.echo(f"\nSaved in {path}; see 'hwprof lut show --lut {path}'.")
     return 1 if any(o.failure for o in outcomes) else 0
 
@@ -157,11 +183,13 @@ def _architectures(
     return known.texts(known.indices(list(archs)))
 
 
-def show(outcome: Outcome, as_json: bool) -> None:
+def show(outcome: Outcome, as_json: bool, *, several: bool = False) -> None:
     """Print one outcome as it arrives: failures always, results unless JSON is wanted."""
     from hwprof.cli.render import print_measurement
 
     if outcome.failure is not None:
-        complain(outcome.failure.reason)
+        # Most reasons name the model; among several devices it must be clear which one failed.
+        device = f"{outcome.job.device}: " if several else ""
+        complain(device + outcome.failure.reason)
     elif outcome.measurement is not None and not as_json:
         print_measurement(outcome.measurement, resumed=outcome.resumed)

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from hwprof.devices.target import Target
     from hwprof.devices.worker.client import WorkerTarget
     from hwprof.profiler.plan import Plan
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_TABLE = "hwprof.db"
+DEFAULT_DEVICE = "onnxruntime-cpu"
+DEVICE_HELP = "NAME or NAME:key=value,...; see 'hwprof devices'."
 
 lut_option = click.option(
     "--lut",
@@ -27,16 +30,58 @@ lut_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
-def measuring_options(command: F) -> F:
-    """The options that say how to measure and what."""
+class Counts(click.ParamType[tuple[int, ...]]):
+    """Whole numbers from 1, separated by commas: a sweep has several."""
+
+    name = "N,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).split(",")
+        if not all(part.isdecimal() and int(part) >= 1 for part in parts):
+            self.fail(f"'{value}' is not a whole number from 1, nor several like 1,2", param)
+        counts = tuple(int(part) for part in parts)
+        if len(set(counts)) < len(counts):
+            self.fail(f"'{value}' names a number twice; keep one of them", param)
+        return counts
+
+
+def one_cell_options(command: F) -> F:
+    """One device, its threads and one batch."""
+    options = [
+        click.option("--device", default=DEFAULT_DEVICE, show_default=True, help=DEVICE_HELP),
+        click.option("--threads", type=click.IntRange(1), help="Threads of the runtime."),
+        click.option("--batch", type=int, help="First dimension of inputs that leave it open."),
+    ]
+    return _apply(command, options)
+
+
+def sweep_options(command: F) -> F:
+    """Several devices, thread counts and batches: one result for each combination."""
     options = [
         click.option(
             "--device",
-            default="onnxruntime-cpu",
-            show_default=True,
-            help="NAME or NAME:key=value,...; see 'hwprof devices'.",
+            "devices",
+            multiple=True,
+            help=f"{DEVICE_HELP} Repeatable: devices then take turns.  [default: {DEFAULT_DEVICE}]",
         ),
-        click.option("--threads", type=click.IntRange(1), help="Threads of the runtime."),
+        click.option("--threads", type=Counts(), help="Threads of the runtime, or several: 1,2."),
+        click.option(
+            "--batch",
+            "batches",
+            type=Counts(),
+            help="First dimension of inputs that leave it open, or several: 1,8.",
+        ),
+    ]
+    return _apply(command, options)
+
+
+def measuring_options(command: F) -> F:
+    """The options that say how to measure, wherever."""
+    options = [
         click.option(
             "--shape",
             "shapes",
@@ -44,7 +89,6 @@ def measuring_options(command: F) -> F:
             metavar="NAME=1,3,224,224",
             help="Shape of an input that leaves dimensions open (repeatable).",
         ),
-        click.option("--batch", type=int, help="First dimension of inputs that leave it open."),
         click.option("--restarts", type=int, help="Fresh processes to measure in."),
         click.option(
             "--budget",
@@ -68,7 +112,16 @@ def measuring_options(command: F) -> F:
             metavar="auto|none|0,1",
             help="Processors to run on; auto takes the least busy.",
         ),
+        click.option(
+            "--check-outputs/--no-check-outputs",
+            default=True,
+            help="Compare outputs with ONNX Runtime's before timing.",
+        ),
     ]
+    return _apply(command, options)
+
+
+def _apply(command: F, options: Sequence[Callable[[F], F]]) -> F:
     for option in reversed(options):
         command = option(command)
     return command
@@ -90,6 +143,37 @@ def target_of(device: str, threads: int | None) -> WorkerTarget:
     if threads is not None and "threads" in parse(device)[1]:
         raise OptionError(f"--threads is given beside '{device}', which sets threads; keep one")
     return WorkerTarget(device, {} if threads is None else {"threads": str(threads)})
+
+
+def targets_of(devices: Sequence[str], threads: Sequence[int] | None) -> list[tuple[str, Target]]:
+    """Each device with each number of threads: how it was asked for, and its target.
+
+    Among several, one that is unavailable here becomes a target that fails when used. Raises
+    OptionError and DeviceError for what no machine could measure, and for a device named twice.
+    """
+    from hwprof.devices.registry import names, parse
+    from hwprof.devices.target import UnavailableTarget
+    from hwprof.errors import DeviceError, OptionError
+
+    asked = [(d, t) for d in devices or (DEFAULT_DEVICE,) for t in threads or (None,)]
+    found: list[tuple[str, Target]] = []
+    seen: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
+    for device, count in asked:
+        name, own = parse(device)
+        identity = name, tuple(sorted({"threads": str(count or 1), **own}.items()))
+        if identity in seen:
+            raise OptionError(f"--device names '{device}' twice; keep one of them")
+        seen.add(identity)
+        label = device
+        if count is not None and len(threads or ()) > 1:
+            label = f"{device}{',' if own else ':'}threads={count}"
+        try:
+            found.append((label, target_of(device, count)))
+        except DeviceError as error:
+            if len(asked) == 1 or name not in names():
+                raise
+            found.append((label, UnavailableTarget(error)))
+    return found
 
 
 def shapes_of(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:

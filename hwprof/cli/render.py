@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,7 +14,7 @@ from hwprof.latency import Latency
 from hwprof.measurement import Failure, Measurement
 from hwprof.opcosts import flops
 from hwprof.profile import Profile
-from hwprof.profiler.compare import Comparison
+from hwprof.profiler.compare import Comparison, compare_turns
 from hwprof.samples import Basis
 
 # A pipe has no width; a table cut at 80 columns would lose what the reader greps for.
@@ -199,7 +199,10 @@ def print_table(measurements: Iterable[Measurement], failures: Iterable[Failure]
     if count:
         out.print(table)
     for failure in failures:
-        out.print(f"[red]failed[/red]  {escape(failure.subject)}: {escape(failure.reason)}")
+        out.print(
+            f"[red]failed[/red]  {escape(failure.subject)} on {escape(failure.device)}: "
+            f"{escape(failure.reason)}"
+        )
     return count
 
 
@@ -226,3 +229,34 @@ def print_comparison(comparison: Comparison) -> None:
     )
     for note in comparison.notes:
         out.print(f"note: {escape(note)}")
+
+
+def print_ratios(measurements: Sequence[Measurement]) -> None:
+    """What was measured in turns, model by model, as ratios to the first device's latency."""
+    out = console()
+    groups: dict[str, list[Measurement]] = {}
+    for measurement in measurements:
+        groups.setdefault(measurement.subject.key, []).append(measurement)
+    for first, *others in groups.values():
+        if not others:
+            continue
+        inputs = ", ".join(t.describe() for t in first.subject.inputs)
+        out.print(f"\n[bold]{escape(first.subject.name)}[/bold]  {escape(inputs)}")
+        table = RichTable(box=None, padding=(0, 2, 0, 0))
+        table.add_column("ms", justify="right")
+        table.add_column("ratio", justify="right")
+        table.add_column("95 % interval")
+        table.add_column("device", overflow="fold")
+        table.add_row(ms(first.latency.headline_s), "1", "", first.device.slug)
+        for other in others:
+            compared = compare_turns(other, first)
+            interval = (
+                "none" if compared.ci95 is None else "{:.3f} to {:.3f}".format(*compared.ci95)
+            )
+            table.add_row(
+                ms(other.latency.headline_s),
+                f"{compared.ratio:.3f}",
+                interval,
+                other.device.slug,
+            )
+        out.print(table)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import Availability, Device
 from hwprof.errors import DeviceError, OptionError
 
@@ -46,6 +47,8 @@ class Listed:
     name: str
     available: bool
     reason: str
+    spec: DeviceSpec | None = None
+    """What the device is with its default options, where that was looked up."""
 
 
 def _builtin(name: str) -> EntryPoint:

@@ -14,7 +14,7 @@ from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import Device, Model, ProfiledRun, Session
 from hwprof.devices.host import HostState, snapshot
 from hwprof.devices.outputs import OutputTensor
-from hwprof.errors import OptionError
+from hwprof.errors import DeviceError, OptionError
 from hwprof.measurement import Energy, Memory
 from hwprof.samples import Samples
 
@@ -125,3 +125,20 @@ class LocalTarget(Target):
     def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
         pin(cpus)
         return LocalRun(self._device.open(model))
+
+
+class UnavailableTarget(Target):
+    """A device that was asked for and is not here: it fails where it would be used.
+
+    In a sweep over devices it becomes a failure row instead of the end of the sweep.
+    """
+
+    def __init__(self, error: DeviceError) -> None:
+        self._error = error
+
+    @property
+    def spec(self) -> DeviceSpec:
+        raise self._error
+
+    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
+        raise self._error

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwprof.devices.base import Model
 from hwprof.devices.target import Target
 from hwprof.devices.worker.client import WorkerTarget
 from hwprof.lut import Table
 from hwprof.measurement import Measurement
+from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.bench import Listener, measure_on
 from hwprof.profiler.model_file import load_model
 from hwprof.profiler.node_cost import NodeCosts
@@ -33,22 +35,36 @@ def measure(
     batch: int | None = None,
     name: str | None = None,
     table: Table | None = None,
+    check_outputs: bool = True,
     listen: Listener = _ignore,
 ) -> Measurement:
     """Measure one model in fresh worker processes.
 
     `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own.
     `shapes` and `batch` decide open input dimensions. `name` is what the model is called, else its
-    file's or its graph's name. With `table` the result is saved there.
+    file's or its graph's name. With `table` the result is saved there. Unless `check_outputs` is
+    off, a device whose outputs are not ONNX Runtime's raises MeasurementError before it is timed.
     Raises HwprofError with one sentence on what is wrong: OptionError, ModelError, DeviceError,
     MeasurementError or TableError.
     """
     target = WorkerTarget(device) if isinstance(device, str) else device
     plan = plan or Plan()
     costs = NodeCosts(table)
+    agreement = Agreement() if check_outputs else None
+
+    def measured(loaded: Model) -> Measurement:
+        return measure_on(
+            loaded,
+            target,
+            plan,
+            node_cost=costs.of(target),
+            check=None if agreement is None else agreement.of(loaded, target.spec),
+            listen=listen,
+        )
+
     if isinstance(model, (str, Path)):
         loaded = load_model(model, shapes=shapes, batch=batch, name=name)
-        measurement = measure_on(loaded, target, plan, node_cost=costs.of(target), listen=listen)
+        measurement = measured(loaded)
     else:
         import onnx
 
@@ -58,9 +74,7 @@ def measure(
             onnx.save(model, str(path))
             called = name or model.graph.name or "model"
             loaded = load_model(path, shapes=shapes, batch=batch, name=called)
-            measurement = measure_on(
-                loaded, target, plan, node_cost=costs.of(target), listen=listen
-            )
+            measurement = measured(loaded)
     if table is not None:
         table.add(measurement)
     return measurement

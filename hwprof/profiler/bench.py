@@ -16,6 +16,7 @@ from hwprof.errors import DeviceError
 from hwprof.latency import common_basis
 from hwprof.measurement import Energy, Measurement, Memory, Provenance, Restart
 from hwprof.profile import Profile
+from hwprof.profiler.agreement import Check
 from hwprof.profiler.criteria import HotCriterion
 from hwprof.profiler.plan import Plan
 from hwprof.profiler.warn import warnings_for
@@ -64,7 +65,8 @@ def utc_now() -> str:
 class Bench:
     """A measurement in the making: one restart per `step`, so that several can be interleaved.
 
-    Per-kernel latencies need `node_cost`; without it the profile is kept uncorrected.
+    Per-kernel latencies need `node_cost`; without it the profile is kept uncorrected. `check` sees
+    the opened model after its first run and before anything else is timed.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Bench:
         *,
         run_id: str | None = None,
         node_cost: NodeCost | None = None,
+        check: Check | None = None,
         listen: Listener = _silent,
     ) -> None:
         self._model = model
@@ -83,6 +86,7 @@ class Bench:
         self._id = uuid.uuid4().hex
         self._run_id = run_id or self._id
         self._node_cost = node_cost
+        self._check = check
         self._listen = listen
         self._restarts: list[Restart] = []
         self._states: list[HostState] = []
@@ -107,11 +111,14 @@ class Bench:
         self._cpus = choose_cpus(self._plan, spec.threads)
         with self._target.start(self._model, self._cpus) as run:
             before = run.host_state()
-            restart = steady_state(run, self._plan, spec.threads, self._tell)
+            restart = steady_state(run, self._plan, spec.threads, self._tell, self._verify)
             after = run.host_state()
             # Later restarts would only repeat it.
             self._memory = self._memory or run.memory()
             if len(self._restarts) == self._plan.restarts - 1:
+                overhead_s = run.overhead_s()
+                if overhead_s is not None:
+                    self._details["timing_overhead_s"] = f"{overhead_s:.3g}"
                 self._tell("energy", 1.0)
                 self._energy = run.energy()
                 if self._plan.per_op:
@@ -147,6 +154,12 @@ class Bench:
     def _tell(self, phase: str, share: float) -> None:
         self._listen(Progress(phase, len(self._restarts) + 1, self._plan.restarts, share))
 
+    def _verify(self, run: Run) -> None:
+        """Compare the outputs, once per measurement."""
+        if self._check is not None and not self._restarts:
+            self._tell("comparing outputs", 0.0)
+            self._details["outputs"] = self._check(run)
+
     def _profile(self, run: Run, restart: Restart) -> None:
         """Profile the open model, or note why the runtime cannot."""
         typical_s = float(restart.steady.wall_s.min())
@@ -154,6 +167,8 @@ class Bench:
         runs = max(low, min(high, int(PROFILE_S / max(typical_s, 1e-9))))
         try:
             self._profiled = run.profile(runs)
+            if self._profiled.mapping:
+                self._details["mapping"] = self._profiled.mapping
         except DeviceError as error:
             self._details["per_op"] = str(error)
 
@@ -165,13 +180,16 @@ def measure_on(
     *,
     run_id: str | None = None,
     node_cost: NodeCost | None = None,
+    check: Check | None = None,
     listen: Listener = _silent,
 ) -> Measurement:
     """Measure `model` on `target` as `plan` says.
 
     Raises ModelError, DeviceError or MeasurementError when the model does not run.
     """
-    bench = Bench(model, target, plan, run_id=run_id, node_cost=node_cost, listen=listen)
+    bench = Bench(
+        model, target, plan, run_id=run_id, node_cost=node_cost, check=check, listen=listen
+    )
     while not bench.done:
         bench.step()
     return bench.finish()
@@ -185,12 +203,20 @@ def choose_cpus(plan: Plan, threads: int) -> tuple[int, ...]:
 
 
 def steady_state(
-    run: Run, plan: Plan, threads: int, tell: Callable[[str, float], object]
+    run: Run,
+    plan: Plan,
+    threads: int,
+    tell: Callable[[str, float], object],
+    verify: Callable[[Run], object] = lambda run: None,
 ) -> Restart:
-    """First run, warm-up and samples until the criterion has enough."""
+    """First run, warm-up and samples until the criterion has enough.
+
+    `verify` is called after the first run, which it would otherwise be.
+    """
     started_at = utc_now()
     tell("first run", 0.0)
     first = run.time(1)
+    verify(run)
     warm = [run.time(WARMUP_RUNS)]
     while sum(float(w.wall_s.sum()) for w in warm) < WARMUP_S:
         warm.append(run.time(batch_size(float(warm[-1].wall_s.min()), WARMUP_S)))

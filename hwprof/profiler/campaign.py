@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hwprof.devices.target import Target
 from hwprof.errors import DeviceError, HwprofError, ModelError, OptionError, TableError
 from hwprof.lut import Table
 from hwprof.measurement import Failure, Measurement
-from hwprof.profiler.bench import Listener, Progress, measure_on, utc_now
+from hwprof.profiler.agreement import Agreement
+from hwprof.profiler.bench import Bench, Progress, utc_now
 from hwprof.profiler.model_file import declared_inputs, load_model, printable, read_proto
 from hwprof.profiler.node_cost import NodeCosts
 from hwprof.profiler.plan import Plan
@@ -27,6 +28,8 @@ class Job:
     batch: int | None = None
     name: str | None = None
     """What the model is called; None takes its file's name."""
+    device: str = ""
+    """The device as it was asked for: what a failure names when it has no spec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,71 +74,137 @@ def jobs_for(
     return [Job(model, target, known, batch) for model, known in zip(models, own, strict=True)]
 
 
+Turns = tuple[Job, ...]
+"""Jobs measured in turns, one restart each: drift of the machine hits all of them alike."""
+
+
+def in_turns(jobs: Iterable[Job], targets: Sequence[tuple[str, Target]]) -> Iterator[Turns]:
+    """Each of `jobs` on every one of `targets` (what it was asked for as, and itself) in turns."""
+    for job in jobs:
+        yield tuple(replace(job, target=target, device=name) for name, target in targets)
+
+
 def run_campaign(
-    jobs: Iterable[Job],
+    jobs: Iterable[Job | Turns],
     plan: Plan,
     table: Table,
     *,
     resume: bool = False,
+    agreement: Agreement | None = None,
     listen: Callable[[Job, Progress], object] | None = None,
 ) -> Iterator[Outcome]:
     """Measure every job, saving each result at once; yields outcomes in order.
 
+    A tuple of jobs is measured in turns, forwards and backwards, and saved when its plan is done.
     With `resume`, a job whose model, shapes, device and plan the table holds already is not
-    measured again. A job that fails becomes a failure and the rest goes on.
+    measured again. With `agreement`, outputs are compared before anything is timed. A job that
+    fails becomes a failure and the rest goes on.
     """
     run_id = uuid.uuid4().hex
     costs = NodeCosts(table)
-    for job in jobs:
+    for entry in jobs:
+        turns = (entry,) if isinstance(entry, Job) else entry
+        started = [
+            _start(job, plan, table, costs, run_id, resume, agreement, listen) for job in turns
+        ]
+        _alternate([s for s in started if isinstance(s, _Started)])
+        for each in started:
+            outcome = each.outcome(run_id) if isinstance(each, _Started) else each
+            try:
+                if outcome.measurement is not None and not outcome.resumed:
+                    table.add(outcome.measurement)
+                elif outcome.failure is not None:
+                    table.add_failure(outcome.failure)
+            except TableError as error:
+                # The result is handed over all the same: it exists nowhere else.
+                yield Outcome(outcome.job, outcome.measurement, outcome.failure, unsaved=error)
+                return
+            yield outcome
+
+
+@dataclass(slots=True)
+class _Started:
+    """A job under way, and what ended it if something did."""
+
+    job: Job
+    bench: Bench
+    error: HwprofError | None = None
+
+    def step(self) -> None:
         try:
-            outcome = _one(job, plan, table, costs, run_id, resume, listen)
+            self.bench.step()
         except TableError:
             raise
         except HwprofError as error:
-            outcome = _failed(job, error, run_id)
+            self.error = error
+
+    def outcome(self, run_id: str) -> Outcome:
+        if self.error is not None:
+            return _failed(self.job, self.error, run_id)
         try:
-            if outcome.measurement is not None and not outcome.resumed:
-                table.add(outcome.measurement)
-            elif outcome.failure is not None:
-                table.add_failure(outcome.failure)
-        except TableError as error:
-            # The result is handed over all the same: it exists nowhere else.
-            yield Outcome(job, outcome.measurement, outcome.failure, unsaved=error)
-            return
-        yield outcome
+            return Outcome(self.job, self.bench.finish())
+        except TableError:
+            raise
+        except HwprofError as error:
+            return _failed(self.job, error, run_id)
 
 
-def _one(
+def _start(
     job: Job,
     plan: Plan,
     table: Table,
     costs: NodeCosts,
     run_id: str,
     resume: bool,
+    agreement: Agreement | None,
     listen: Callable[[Job, Progress], object] | None,
-) -> Outcome:
-    model = load_model(job.model, shapes=job.shapes, batch=job.batch, name=job.name)
-    if resume:
-        kept = table.find(model.subject.key, job.target.spec.fingerprint, plan.facts())
-        if kept is not None:
-            return Outcome(job, kept, resumed=True)
+) -> _Started | Outcome:
+    """A job ready to be stepped; its outcome where there is nothing to measure."""
 
     def tell(progress: Progress) -> None:
         if listen is not None:
             listen(job, progress)
 
-    listener: Listener = tell
-    measurement = measure_on(
-        model, job.target, plan, run_id=run_id, node_cost=costs.of(job.target), listen=listener
-    )
-    return Outcome(job, measurement)
+    try:
+        model = load_model(job.model, shapes=job.shapes, batch=job.batch, name=job.name)
+        spec = job.target.spec
+        if resume:
+            kept = table.find(model.subject.key, spec.fingerprint, plan.facts())
+            if kept is not None:
+                return Outcome(job, kept, resumed=True)
+        check = None if agreement is None else agreement.of(model, spec)
+        bench = Bench(
+            model,
+            job.target,
+            plan,
+            run_id=run_id,
+            node_cost=costs.of(job.target),
+            check=check,
+            listen=tell,
+        )
+    except TableError:
+        raise
+    except HwprofError as error:
+        return _failed(job, error, run_id)
+    return _Started(job, bench)
+
+
+def _alternate(started: Sequence[_Started]) -> None:
+    """Step all benches to their end: a b c, c b a, a b c, ..."""
+    forwards = True
+    going = list(started)
+    while going:
+        for each in going if forwards else going[::-1]:
+            each.step()
+        going = [each for each in going if each.error is None and not each.bench.done]
+        forwards = not forwards
 
 
 def _failed(job: Job, error: HwprofError, run_id: str) -> Outcome:
     try:
         device = job.target.spec.slug
     except DeviceError:
-        device = "unknown"
+        device = job.device or "unknown"
     name = job.name or printable(str(job.model))
     return Outcome(
         job,

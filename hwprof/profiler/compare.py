@@ -12,6 +12,7 @@ from hwprof.devices.target import Target
 from hwprof.errors import TableError
 from hwprof.lut import Table
 from hwprof.measurement import Measurement
+from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.bench import Bench, Listener
 from hwprof.profiler.plan import Plan
 from hwprof.statistics import student_t95
@@ -83,30 +84,53 @@ def compare_now(
     plan: Plan,
     *,
     run_id: str | None = None,
+    agreement: Agreement | None = None,
     listen: Listener = lambda progress: None,
 ) -> Comparison:
     """Measure both sides in turn, a b b a ..., one fresh process each, and pair them.
 
     Drift of the machine hits both halves of a pair alike, so the interval is Student's t over the
-    pairs' log ratios. `plan.restarts` is the number of pairs, at least 3.
+    pairs' log ratios. `plan.restarts` is the number of pairs, at least 3. With `agreement`, the
+    outputs of both are compared with ONNX Runtime's first.
     """
     plan = replace(plan, restarts=max(MIN_PAIRS, plan.restarts), per_op=False)
-    benches = [Bench(*side, plan, run_id=run_id, listen=listen) for side in (a, b)]
+    benches = [
+        Bench(
+            model,
+            target,
+            plan,
+            run_id=run_id,
+            check=None if agreement is None else agreement.of(model, target.spec),
+            listen=listen,
+        )
+        for model, target in (a, b)
+    ]
     for pair in range(plan.restarts):
         order = benches if pair % 2 == 0 else benches[::-1]
         for bench in order:
             bench.step()
     first, second = (bench.finish() for bench in benches)
-    logs = np.log(restart_headlines(first)) - np.log(restart_headlines(second))
+    return compare_turns(first, second)
+
+
+def compare_turns(a: Measurement, b: Measurement) -> Comparison:
+    """Ratio of two measurements whose restarts were made in turns: pair by pair where it can be.
+
+    Fewer than 3 pairs carry no interval of their own; then the two are compared as stored ones.
+    """
+    pairs = len(a.restarts)
+    if pairs != len(b.restarts) or pairs < MIN_PAIRS:
+        return compare_stored(a, b)
+    logs = np.log(restart_headlines(a)) - np.log(restart_headlines(b))
     centre = float(logs.mean())
-    half = student_t95(len(logs) - 1) * float(logs.std(ddof=1)) / math.sqrt(len(logs))
+    half = student_t95(pairs - 1) * float(logs.std(ddof=1)) / math.sqrt(pairs)
     return Comparison(
-        first,
-        second,
+        a,
+        b,
         math.exp(centre),
         (math.exp(centre - half), math.exp(centre + half)),
-        f"{plan.restarts} interleaved pairs of fresh processes",
-        notes_on(first, second),
+        f"{pairs} interleaved pairs of fresh processes",
+        notes_on(a, b),
     )
 
 

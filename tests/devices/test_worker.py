@@ -50,7 +50,7 @@ def test_a_worker_does_what_a_session_does(model: Model) -> None:
 
 def test_a_worker_is_a_process_of_its_own_that_ends_with_its_run(model: Model) -> None:
     run = start(model)
-    process = psutil.Process(run._process.pid)
+    process = psutil.Process(run.channel.process.pid)
     assert process.pid != os.getpid()
     run.close()
     run.close()
@@ -72,11 +72,11 @@ def test_a_worker_is_pinned_and_its_parent_is_not(model: Model) -> None:
 
 def test_a_killed_worker_is_told_apart_from_a_crashed_one(model: Model) -> None:
     with start(model) as run:
-        os.kill(run._process.pid, signal.SIGKILL)
+        os.kill(run.channel.process.pid, signal.SIGKILL)
         with pytest.raises(MeasurementError, match="memory ran out"):
             run.time(1)
     with start(model) as run:
-        os.kill(run._process.pid, signal.SIGSEGV)
+        os.kill(run.channel.process.pid, signal.SIGSEGV)
         with pytest.raises(MeasurementError, match="signal 11"):
             run.time(1)
 
@@ -96,7 +96,7 @@ def test_a_worker_dies_with_its_parent(model: Model, tmp_path: Path) -> None:
         "from hwprof.devices.worker.client import WorkerTarget\n"
         "from hwprof.profiler.model_file import load_model\n"
         "run = WorkerTarget('cpu').start(load_model(sys.argv[1]))\n"
-        "print(run._process.pid, flush=True)\n"
+        "print(run.channel.process.pid, flush=True)\n"
         "run.time(10**6, 1000)\n"
     )
     command = [sys.executable, "-c", script, str(model.path)]

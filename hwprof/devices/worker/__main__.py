@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from hwprof.codec import CodecError, from_json, to_builtins, to_json
+from hwprof.codec import CodecError, Raw, from_json, to_builtins, to_json
 from hwprof.devices.base import Model
 from hwprof.devices.registry import connect
 from hwprof.devices.target import LocalTarget, Run, pin
-from hwprof.devices.worker.protocol import VERSION, Call, Open, Opened, Overhead, Refusal
+from hwprof.devices.worker.protocol import VERSION, Call, Open, Opened, Overhead, Refusal, SpecOf
 from hwprof.errors import DeviceError, HwprofError
 
 PR_SET_PDEATHSIG = 1
@@ -51,6 +51,15 @@ def answer(run: Run, call: Call) -> Any:
     return simple[call.method]()
 
 
+def refuse_other(version: int) -> None:
+    """Raise DeviceError for a protocol that is not this worker's."""
+    if version != VERSION:
+        raise DeviceError(
+            f"the worker speaks protocol {VERSION}, not {version}; "
+            "install the same hwprof on both ends"
+        )
+
+
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer requests until the other end closes."""
 
@@ -61,12 +70,14 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
         reply("error", Refusal(type(error).__name__, str(error)))
 
     try:
-        opening = from_json(requests.readline(), Open)
-        if opening.version != VERSION:
-            raise DeviceError(
-                f"the worker speaks protocol {VERSION}, not {opening.version}; "
-                "install the same hwprof on both ends"
-            )
+        first = requests.readline()
+        if "spec_of" in from_json(first, dict[str, Raw]):
+            question = from_json(first, SpecOf)
+            refuse_other(question.version)
+            reply("ok", connect(question.spec_of, question.options).spec)
+            return
+        opening = from_json(first, Open)
+        refuse_other(opening.version)
         pin(opening.cpus)
         device = connect(opening.device, opening.options)
         run = LocalTarget(device).start(Model(Path(opening.path), opening.subject, opening.format))

@@ -36,6 +36,15 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
+class SpecOf:
+    """First message instead of `Open`: what device is that, on the target?"""
+
+    version: int
+    spec_of: str
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     setup_s: float
 
