@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.ready-bench
+PLUGIN := examples/hwprof-onnx-reference
+PLUGIN_READY := $(VENV)/.ready-plugin
 
 .PHONY: help setup test lint demo bench bench-help clean
 
@@ -14,11 +16,16 @@ help:
 	@echo "make bench  every figure that the README quotes (three quarters of an hour, quiet machine)"
 	@echo "make bench-help  HELP's figures, which docs/prediction.md quotes (half an hour more)"
 
-setup: $(READY)
+setup: $(READY) $(PLUGIN_READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+# A plugin is a package of its own, and is tested as one: installed, not merely importable.
+$(PLUGIN_READY): $(READY) $(shell find $(PLUGIN) -name '*.py' -o -name pyproject.toml)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt ./$(PLUGIN)
 	touch $@
 
 # PyTorch is only a peer to measure against; nothing in hwprof needs it.
@@ -32,7 +39,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
+test: lint $(PLUGIN_READY)
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --sort=cover

@@ -15,8 +15,14 @@ import pytest
 from hwprof.codec import from_json, to_json
 from hwprof.devices.base import Model
 from hwprof.devices.host import HostState
-from hwprof.devices.worker.client import WorkerRun, WorkerTarget
-from hwprof.devices.worker.protocol import VERSION, Call, Open
+from hwprof.devices.registry import Listed, connect
+from hwprof.devices.worker.client import (
+    WorkerRun,
+    WorkerTarget,
+    look_at_devices,
+    spec_in_worker,
+)
+from hwprof.devices.worker.protocol import VERSION, Call, Open, SpecOf
 from hwprof.errors import DeviceError, MeasurementError, ModelError, OptionError
 from hwprof.profiler.model_file import load_model
 
@@ -37,6 +43,9 @@ def test_a_worker_does_what_a_session_does(model: Model) -> None:
         assert run.setup_s > 0
         samples = run.time(5, 3)
         assert (len(samples), samples.loops) == (5, 3)
+        (output,) = run.outputs()
+        assert output.array().shape == (4, 8)
+        assert run.overhead_s() is not None
         assert samples.switches is not None
         memory = run.memory()
         assert memory.peak_bytes is not None
@@ -138,11 +147,48 @@ def test_the_worker_refuses_another_protocol(model: Model) -> None:
     assert "same hwprof on both ends" in str(reply["error"])
     (reply,) = talk(b"hello")
     assert "cannot read" in str(reply["error"])
+    (reply,) = talk(to_json(SpecOf(VERSION + 1, "onnxruntime-cpu", {})))
+    assert "same hwprof on both ends" in str(reply["error"])
 
 
 def test_nothing_that_a_runtime_prints_reaches_the_protocol(model: Model) -> None:
     with start(model, threads="2") as run:
         assert np.all(run.time(3).wall_s > 0)
+
+
+def test_a_spec_is_found_in_a_worker() -> None:
+    options = {"threads": "2", "opt": "basic"}
+    assert spec_in_worker("onnxruntime-cpu", options) == connect("cpu", options).spec
+    with pytest.raises(OptionError, match="threads must be"):
+        spec_in_worker("onnxruntime-cpu", {"threads": "none"})
+
+
+def test_a_device_that_dies_when_looked_at_is_broken_not_available(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A package, with metadata of its own, whose runtime takes the whole process down.
+    (tmp_path / "dying.py").write_text(
+        "import os\n"
+        "from hwprof.devices.onnxruntime import OnnxRuntimeCpu\n"
+        "class Dying(OnnxRuntimeCpu):\n"
+        "    spec = property(lambda self: os._exit(3))\n"
+    )
+    info = tmp_path / "dying-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dying\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[hwprof.devices]\ndying = dying:Dying\n")
+    known = os.environ.get("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{known}")
+    (looked,) = look_at_devices([Listed("dying", True, "")])
+    assert not looked.available
+    assert "exit code 3" in looked.reason
+
+
+def test_temporary_files_go_with_the_worker(model: Model) -> None:
+    with start(model, precision="fp16") as run:
+        folder = Path(run.channel._scratch.name)
+        assert list(folder.glob("*/fp16.onnx"))
+    assert not folder.exists()
 
 
 def test_wrong_devices_are_refused_before_a_process_starts() -> None:

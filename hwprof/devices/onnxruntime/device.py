@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import Availability, Device, Model
@@ -18,9 +19,11 @@ from hwprof.devices.onnxruntime.runtime import (
 )
 from hwprof.devices.options import chosen, refuse_unknown, threads_of
 from hwprof.devices.program import ProgramSession
+from hwprof.devices.scratch import scratch_folder
 from hwprof.errors import DeviceError, MeasurementError, ModelError
 
 PROVIDER = "CPUExecutionProvider"
+PRECISIONS = ("native", "fp16", "int8")
 LEVELS: Mapping[str, str] = {
     "none": "ORT_DISABLE_ALL",
     "basic": "ORT_ENABLE_BASIC",
@@ -35,11 +38,14 @@ class OnnxRuntimeCpu(Device):
 
     `threads` counts intra-op threads (operators run one after another), `level` is the graph
     optimisation level, `spin` whether idle threads spin, as ONNX Runtime does by default.
+    `precision` is `native` (the types that the model has), or `fp16` or `int8`: the model is then
+    converted by ONNX Runtime's own tools before it is opened (hwprof.devices.onnxruntime.convert).
     """
 
     threads: int = 1
     level: str = "all"
     spin: bool = True
+    precision: str = "native"
 
     @classmethod
     def availability(cls) -> Availability:
@@ -53,10 +59,11 @@ class OnnxRuntimeCpu(Device):
 
     @classmethod
     def create(cls, options: Mapping[str, str]) -> OnnxRuntimeCpu:
-        refuse_unknown(options, "onnxruntime-cpu", ("threads", "opt", "spin"))
+        refuse_unknown(options, "onnxruntime-cpu", ("threads", "opt", "spin", "precision"))
         level = chosen(options, "opt", LEVELS, "all")
         spin = chosen(options, "spin", ("on", "off"), "on")
-        return cls(threads_of(options), level, spin == "on")
+        precision = chosen(options, "precision", PRECISIONS, "native")
+        return cls(threads_of(options), level, spin == "on", precision)
 
     @property
     def spec(self) -> DeviceSpec:
@@ -68,7 +75,7 @@ class OnnxRuntimeCpu(Device):
             runtime_version=str(runtime.__version__),
             runtime_build=f"{runtime.get_build_info()}, {platform.libc_ver()[0] or 'libc'}",
             provider=PROVIDER,
-            precision="native",  # ONNX Runtime runs the types that the model has
+            precision=self.precision,
             threads=self.threads,
             options={"opt": self.level, "spin": "on" if self.spin else "off"},
         )
@@ -81,6 +88,15 @@ class OnnxRuntimeCpu(Device):
         runtime = import_runtime()
         settings = (LEVELS[self.level], self.threads, self.spin)
         options = session_options(runtime, *settings)
+
+        # Conversion is no part of opening: whoever deploys the model has done it before.
+        folder = None
+        if self.precision != "native":
+            from hwprof.devices.onnxruntime.convert import converted
+
+            folder = scratch_folder()
+            path = converted(model.path, model.subject, self.precision, Path(folder.name))
+            model = replace(model, path=path)
 
         def load() -> OnnxRuntimeProgram:
             try:
@@ -98,6 +114,6 @@ class OnnxRuntimeCpu(Device):
                 raise DeviceError(
                     f"onnxruntime chose {first} instead of {PROVIDER}; install the CPU build"
                 )
-            return OnnxRuntimeProgram(runtime, model, settings, PROVIDER, opened)
+            return OnnxRuntimeProgram(runtime, model, settings, PROVIDER, opened, folder)
 
         return ProgramSession(model, self.threads, load)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +15,7 @@ from hwprof.devices.base import Model, ProfiledRun
 from hwprof.devices.inputs import random_input
 from hwprof.devices.onnxruntime.runtime import memory_advice, out_of_memory, short_reason
 from hwprof.devices.program import Program
+from hwprof.devices.scratch import scratch_folder
 from hwprof.devices.timing import time_runs
 from hwprof.errors import DeviceError, HwprofError, MeasurementError
 
@@ -43,7 +44,10 @@ class OnnxRuntimeProgram(Program):
         settings: tuple[str, int, bool],
         provider: str,
         opened: Any,
+        folder: TemporaryDirectory[str] | None = None,
     ) -> None:
+        """`folder` holds a converted model and goes with the program."""
+        self._folder = folder
         self._runtime = runtime
         self._model = model
         self._settings = settings
@@ -74,7 +78,7 @@ class OnnxRuntimeProgram(Program):
         # The timed session goes first: two copies of the weights may not fit.
         self.close()
         level, threads, spin = self._settings
-        with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
+        with scratch_folder() as folder:
             optimised = Path(folder, "optimised.onnx")
             options = session_options(self._runtime, level, threads, spin)
             options.enable_profiling = True

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from hwprof.codec import CodecError, Raw, from_json, to_json
 from hwprof.device_spec import DeviceSpec
+from hwprof.devices import scratch
 from hwprof.devices.base import Model, ProfiledRun
 from hwprof.devices.host import HostState
 from hwprof.devices.outputs import OutputTensor
@@ -63,6 +64,7 @@ class Channel:
         Raises MeasurementError when no process can be started.
         """
         self._subject = subject
+        self._scratch = tempfile.TemporaryDirectory(prefix="hwprof-", ignore_cleanup_errors=True)
         self._log = tempfile.TemporaryFile(prefix="hwprof-worker-")  # noqa: SIM115 - close() ends it
         try:
             self.process = subprocess.Popen(
@@ -70,12 +72,13 @@ class Channel:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
-                env=_environment(),
+                env=_environment() | {scratch.VARIABLE: self._scratch.name},
                 # Ctrl-C reaches hwprof alone, which then closes its workers.
                 start_new_session=True,
             )
         except OSError as error:
             self._log.close()
+            self._scratch.cleanup()
             raise MeasurementError(
                 f"cannot start a worker process ({error}); close other programs and try again"
             ) from error
@@ -131,6 +134,7 @@ class Channel:
         """End the worker. Calling it again does nothing."""
         _kill(self.process)
         self._log.close()
+        self._scratch.cleanup()
 
 
 class WorkerRun(Run):

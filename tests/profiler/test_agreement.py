@@ -1,0 +1,153 @@
+"""Outputs are compared before anything is timed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwprof.devices.base import Model
+from hwprof.devices.host import snapshot
+from hwprof.devices.outputs import OutputTensor
+from hwprof.devices.replay import ReplayDevice, ReplaySession, ReplayTarget, replay_spec
+from hwprof.devices.target import LocalRun, Run
+from hwprof.errors import DeviceError, MeasurementError
+from hwprof.measurement import Energy
+from hwprof.profiler.agreement import Agreement, difference, verdict
+from hwprof.profiler.bench import measure_on
+from hwprof.profiler.model_file import load_model
+from hwprof.profiler.plan import Plan
+from hwprof.samples import Samples
+
+PLAN = Plan(pin="none", per_op=False)
+SPEC = replace(replay_spec(), precision="fp32")
+
+
+class Answering(ReplayTarget):
+    """A recording that also hands out given outputs, and counts what it was asked."""
+
+    def __init__(self, outputs: Sequence[np.ndarray], precision: str = "fp32") -> None:
+        wall = np.full(64, 1e-3)
+        spec = replace(replay_spec(), precision=precision)
+        recording = Samples(wall, wall, np.zeros(64, dtype=np.int64))
+        self.device = ReplayDevice(recording, spec=spec)
+        self.given = tuple(OutputTensor.of(value) for value in outputs)
+        self.calls: list[str] = []
+        super().__init__([self.device], snapshot())
+
+    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
+        session = self.device.open(model)
+        return _Run(session, self)
+
+
+class _Run(LocalRun):
+    def __init__(self, session: ReplaySession, target: Answering) -> None:
+        super().__init__(session, energy=lambda: Energy(reason="none"))
+        self._target = target
+
+    def time(self, samples: int, loops: int = 1) -> Samples:
+        self._target.calls.append("time")
+        return super().time(samples, loops)
+
+    def outputs(self) -> tuple[OutputTensor, ...]:
+        self._target.calls.append("outputs")
+        return self._target.given
+
+
+@pytest.fixture
+def model(mlp: Path) -> Model:
+    return load_model(mlp)
+
+
+def test_a_device_that_agrees_is_measured_and_says_so(model: Model) -> None:
+    answer = np.array([[1.0, -4.0]], dtype=np.float32)
+    device = Answering([answer * (1 + 1e-5)])
+    agreement = Agreement(Answering([answer]))
+    measurement = measure_on(model, device, PLAN, check=agreement.of(model, SPEC))
+    assert measurement.provenance.details["outputs"].startswith("within 1e-05")
+    # The first run comes first; nothing else is timed before the outputs were seen.
+    assert device.calls[:3] == ["time", "outputs", "time"]
+
+
+def test_a_fast_wrong_answer_is_an_error(model: Model) -> None:
+    answer = np.array([1.0, 2.0], dtype=np.float32)
+    device = Answering([answer + 0.1])
+    agreement = Agreement(Answering([answer]))
+    with pytest.raises(MeasurementError, match="something else than ONNX Runtime") as error:
+        measure_on(model, device, PLAN, check=agreement.of(model, SPEC))
+    assert "off by 0.05" in str(error.value)
+    assert device.calls == ["time", "outputs"]
+
+
+def test_the_reference_is_asked_once_per_model(model: Model) -> None:
+    answer = [np.ones(2, dtype=np.float32)]
+    reference = Answering(answer)
+    agreement = Agreement(reference)
+    for _ in range(2):
+        measure_on(model, Answering(answer), PLAN, check=agreement.of(model, SPEC))
+    assert reference.calls == ["outputs"]
+
+
+def test_onnxruntime_is_not_held_against_itself(model: Model) -> None:
+    own = replace(SPEC, name="onnxruntime-cpu", precision="native")
+    assert Agreement().of(model, own) is None
+    assert Agreement().of(model, replace(own, precision="int8")) is not None
+
+
+def test_what_cannot_be_compared_is_measured_and_said(model: Model, tmp_path: Path) -> None:
+    other = replace(model, format="tflite", path=tmp_path / "m.tflite")
+    device = Answering([np.ones(1)])
+    measurement = measure_on(other, device, PLAN, check=Agreement().of(other, SPEC))
+    assert "does not open '.tflite' files" in measurement.provenance.details["outputs"]
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"x")
+    check = Agreement().of(replace(model, path=broken), SPEC)
+    assert check is not None
+    assert "gives no reference" in check(device.start(model))
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "error"),
+    [
+        ([1.0, 2.0], [1.0, 2.0], 0.0),
+        ([1.0, 2.0], [1.0, 4.0], 0.5),
+        ([0.5, 0.0], [0.0, 0.0], 0.5),
+        ([np.nan, 1.0], [np.nan, 1.0], 0.0),
+        ([np.inf, 1.0], [np.inf, 1.0], 0.0),
+        ([1.0, 1.0], [np.nan, 1.0], np.inf),
+        ([np.nan, 1.0], [1.0, 1.0], np.inf),
+        ([np.inf, 1.0], [-np.inf, 1.0], np.inf),
+        ([], [], 0.0),
+    ],
+)
+def test_how_far_floats_differ(found: list[float], wanted: list[float], error: float) -> None:
+    assert difference(np.array(found), np.array(wanted), 1e-3) == (error, 1e-3)
+
+
+def test_whole_numbers_are_counted() -> None:
+    wanted = np.arange(200)
+    assert difference(np.where(wanted < 1, 9, wanted), wanted, 1e-3) == (0.005, 0.01)
+
+
+def test_shapes_counts_and_precisions() -> None:
+    one = [OutputTensor.of(np.ones((1, 4), dtype=np.float32))]
+    with pytest.raises(MeasurementError, match=r"shape \[4, 1\]"):
+        verdict([OutputTensor.of(np.ones((4, 1), dtype=np.float32))], one, SPEC, "m")
+    with pytest.raises(MeasurementError, match="gives 0 outputs"):
+        verdict([], one, SPEC, "m")
+    off = [OutputTensor.of(np.full((1, 4), 1.02, dtype=np.float16))]
+    assert "allowed 0.03 at fp16" in verdict(off, one, replace(SPEC, precision="fp16"), "m")
+    far = [OutputTensor.of(np.full((1, 4), 7.0, dtype=np.float32))]
+    assert "not judged at int8" in verdict(far, one, replace(SPEC, precision="int8"), "m")
+
+
+def test_only_numbers_cross() -> None:
+    with pytest.raises(DeviceError, match="--no-check-outputs"):
+        OutputTensor.of(np.array(["text"]))
+    with pytest.raises(DeviceError, match="unknown type"):
+        OutputTensor("object", (1,), b"12345678").array()
+    with pytest.raises(DeviceError, match="does not fit"):
+        OutputTensor("float32", (3,), b"1234").array()
