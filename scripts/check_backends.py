@@ -1,0 +1,182 @@
+"""Every CPU runtime on the same models: do outputs agree, and do kernels add up to end-to-end?
+
+Devices take turns on each model, after their outputs were compared with ONNX Runtime's. The sum of
+the per-op latencies, corrected for the profiler's own cost, must lie within the figure that
+docs/backends.md gives for the runtime; a pair that misses it is measured again, for a neighbour's
+burst looks the same. Exits with 1 when a device fails, disagrees or does not add up, or when fewer
+than six were measured.
+
+    python scripts/check_backends.py [--docs docs/backends.md] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import onnx
+
+from hwprof import Table, spaces
+from hwprof.devices.registry import available
+from hwprof.devices.worker.client import WorkerTarget
+from hwprof.measurement import Measurement
+from hwprof.profiler.agreement import Agreement
+from hwprof.profiler.campaign import Job, in_turns, run_campaign
+from hwprof.profiler.plan import Plan
+
+# Largest gap between the sum of kernels and end-to-end, over these models when quiet, rounded up.
+# None: the runtime gives no kernels.
+RECONCILES: dict[str, float | None] = {
+    "onnxruntime-cpu": 0.15,
+}
+LEAST = 6
+TRIES = 3
+CELL = (
+    "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|"
+    "+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|"
+)
+BEGIN, END = "<!-- figures: scripts/check_backends.py -->", "<!-- end of figures -->"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one device did on one model."""
+
+    model: str
+    device: str
+    latency_s: float
+    ratio: float
+    outputs: str
+    kernels: int
+    covered: float | None
+    """Share of the source nodes with work to do that a kernel claims."""
+    gap: float | None
+    per_op: str
+    """Why there are no kernels."""
+
+
+def models(folder: Path) -> Iterator[Path]:
+    """Two published networks with constant weights, and a cell with random ones."""
+    light = Path(onnx.__file__).parent / "backend/test/data/light"
+    yield light / "light_squeezenet.onnx"
+    yield light / "light_shufflenet.onnx"
+    cell = folder / "nasbench201_cell.onnx"
+    onnx.save(spaces.get("nasbench201").build(CELL), str(cell))
+    yield cell
+
+
+def row(measurement: Measurement, reference_s: float) -> Row:
+    profile, details = measurement.profile, measurement.provenance.details
+    latency_s = measurement.latency.headline_s
+    total_s = None if profile is None else profile.total_s()
+    covered = None
+    if profile is not None:
+        claimed = {node for o in profile.occurrences for node in o.source_nodes}
+        nodes = len(claimed) + len(profile.uncovered)
+        covered = len(claimed) / nodes if nodes and claimed else None
+    return Row(
+        measurement.subject.name,
+        measurement.device.name,
+        latency_s,
+        latency_s / reference_s,
+        details.get("outputs", "the reference"),
+        0 if profile is None else len(profile.occurrences),
+        covered,
+        None if total_s is None else total_s / latency_s - 1,
+        details.get("per_op", details.get("node_cost", "")),
+    )
+
+
+def adds_up(found: Row) -> bool:
+    allowed = RECONCILES.get(found.device)
+    return allowed is None or (found.gap is not None and abs(found.gap) <= allowed)
+
+
+def measured(path: Path, devices: list[str], table: Table, problems: list[str]) -> list[Row]:
+    """One row per device that could be measured; the others are problems."""
+    targets = [(name, WorkerTarget(name)) for name in devices]
+    jobs = in_turns([Job(path, targets[0][1])], targets)
+    found = []
+    for outcome in run_campaign(jobs, PLAN, table, agreement=Agreement()):
+        if outcome.failure is not None:
+            problems.append(f"{outcome.job.device} on {path.stem}: {outcome.failure.reason}")
+        elif outcome.measurement is not None:
+            found.append(outcome.measurement)
+    return [row(m, found[0].latency.headline_s) for m in found]
+
+
+PLAN = Plan(budget_s=2.0, precision=0.02)
+
+
+def text(rows: list[Row]) -> list[str]:
+    """A Markdown table."""
+    lines = [
+        "| model | device | ms | against ONNX Runtime | outputs | kernels | nodes led back | sum |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for r in rows:
+        covered = "-" if r.covered is None else f"{r.covered:.0%}"
+        gap = "-" if r.gap is None else f"{r.gap:+.1%}"
+        kernels = str(r.kernels) if r.kernels else "none"
+        outputs = r.outputs.split(" (")[0].replace(" of ONNX Runtime's", "")
+        lines.append(
+            f"| {r.model} | {r.device} | {r.latency_s * 1e3:.3f} | {r.ratio:.2f} | {outputs} "
+            f"| {kernels} | {covered} | {gap} |"
+        )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--docs", type=Path, help="write the table into this page")
+    parser.add_argument("--json", type=Path, help="write every figure to this file")
+    parser.add_argument("--devices", nargs="*")
+    options = parser.parse_args()
+    here = [d.name for d in available() if d.available and d.name in RECONCILES]
+    devices = ["onnxruntime-cpu", *sorted(set(options.devices or here) - {"onnxruntime-cpu"})]
+    problems: list[str] = []
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder, Table.open(Path(folder, "t.db")) as table:
+        for path in models(Path(folder)):
+            found = measured(path, devices, table, problems)
+            for i, first in enumerate(found):
+                best = first
+                for _ in range(TRIES - 1):
+                    if adds_up(best):
+                        break
+                    (again,) = measured(path, [first.device], table, problems) or [best]
+                    again = replace(again, ratio=again.latency_s / found[0].latency_s)
+                    best = again if abs(again.gap or 9) < abs(best.gap or 9) else best
+                if not adds_up(best):
+                    problems.append(
+                        f"{best.device} on {best.model}: kernels add up to {best.gap:+.1%}"
+                        if best.gap is not None
+                        else f"{best.device} on {best.model}: no kernels, because {best.per_op}"
+                    )
+                found[i] = best
+            rows += found
+            print("\n".join(text(found)), flush=True)
+    agreed = {r.device for r in rows}
+    if len(agreed) < min(LEAST, len(devices)) or (not options.devices and len(agreed) < LEAST):
+        problems.append(f"only {len(agreed)} devices were measured, and {LEAST} are wanted")
+    if options.json is not None:
+        options.json.write_text(json.dumps([vars(r) for r in rows], indent=1) + "\n")
+    if options.docs is not None:
+        page = options.docs.read_text()
+        before, rest = page.split(BEGIN)
+        after = rest.split(END)[1]
+        table_text = "\n".join(text(rows))
+        options.docs.write_text(f"{before}{BEGIN}\n\n{table_text}\n\n{END}{after}")
+    for problem in problems:
+        print(f"problem: {problem}")
+    raise SystemExit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()
