@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hwprof.devices.target import Target
 from hwprof.devices.worker.client import WorkerTarget
+from hwprof.errors import OptionError
 from hwprof.lut import Table
 from hwprof.measurement import Measurement
 from hwprof.profiler.bench import Listener, measure_on
@@ -32,6 +33,7 @@ def measure(
     shapes: Mapping[str, Sequence[int]] | None = None,
     batch: int | None = None,
     name: str | None = None,
+    meter: str | None = None,
     table: Table | None = None,
     listen: Listener = _ignore,
 ) -> Measurement:
@@ -39,11 +41,14 @@ def measure(
 
     `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own.
     `shapes` and `batch` decide open input dimensions. `name` is what the model is called, else its
-    file's or its graph's name. With `table` the result is saved there.
+    file's or its graph's name. `meter` names the energy meter, else `$HWPROF_METER` does
+    (docs/energy.md); a target of one's own has its own. With `table` the result is saved there.
     Raises HwprofError with one sentence on what is wrong: OptionError, ModelError, DeviceError,
     MeasurementError or TableError.
     """
-    target = WorkerTarget(device) if isinstance(device, str) else device
+    if meter is not None and not isinstance(device, str):
+        raise OptionError("a target brings its own energy meter; leave out meter")
+    target = WorkerTarget(device, meter=meter) if isinstance(device, str) else device
     plan = plan or Plan()
     costs = NodeCosts(table)
     if isinstance(model, (str, Path)):
