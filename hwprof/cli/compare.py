@@ -81,7 +81,7 @@ def _models(a: str, b: str, lut_path: Path | None, options: dict[str, Any]) -> C
     from hwprof.profiler.campaign import jobs_for
     from hwprof.profiler.model_file import load_model
 
-    target = target_of(options["device"], options["threads"])
+    target = target_of(options["device"], options["threads"], options["meter"])
     jobs = jobs_for([Path(a), Path(b)], target, shapes_of(options["shapes"]), options["batch"])
     models = [load_model(job.model, shapes=job.shapes, batch=job.batch) for job in jobs]
     return _now([(models[0], target), (models[1], target)], lut_path, options)
@@ -93,7 +93,7 @@ def _devices(
     from hwprof.profiler.model_file import load_model
 
     loaded = load_model(model, shapes=shapes_of(options["shapes"]), batch=options["batch"])
-    sides = [(loaded, target_of(side, options["threads"])) for side in (a, b)]
+    sides = [(loaded, target_of(side, options["threads"], options["meter"])) for side in (a, b)]
     return _now(sides, lut_path, options)
 
 

@@ -78,7 +78,7 @@ def measure(
     from hwprof.profiler.architectures import architecture_jobs
     from hwprof.profiler.campaign import Job, Turns, in_turns, jobs_for, run_campaign
 
-    targets = targets_of(options["devices"], options["threads"])
+    targets = targets_of(options["devices"], options["threads"], options["meter"])
     usual = 1 if len(targets) == 1 else RESTARTS_IN_TURNS
     plan = plan_of(
         precision=options["precision"],

@@ -42,7 +42,7 @@ class Counts(click.ParamType[tuple[int, ...]]):
             return value
         parts = str(value).split(",")
         if not all(part.isdecimal() and int(part) >= 1 for part in parts):
-            self.fail(f"'{value}' is not a whole number from 1, nor several like 1,2", param)
+            self.fail(f"'{value}' is not a whole number of at least 1, nor several like 1,2", param)
         counts = tuple(int(part) for part in parts)
         if len(set(counts)) < len(counts):
             self.fail(f"'{value}' names a number twice; keep one of them", param)
@@ -113,6 +113,9 @@ def measuring_options(command: F) -> F:
             help="Processors to run on; auto takes the least busy.",
         ),
         click.option(
+            "--meter", envvar="HWPROF_METER", help="Energy meter to read.  [default: what is here]"
+        ),
+        click.option(
             "--check-outputs/--no-check-outputs",
             default=True,
             help="Compare outputs with ONNX Runtime's before timing.",
@@ -134,18 +137,21 @@ def table_path(given: Path | None) -> Path:
     return Path(os.environ.get("HWPROF_LUT") or DEFAULT_TABLE)
 
 
-def target_of(device: str, threads: int | None) -> WorkerTarget:
-    """The target that `--device` and `--threads` name."""
+def target_of(device: str, threads: int | None, meter: str | None) -> WorkerTarget:
+    """The target that `--device`, `--threads` and `--meter` name."""
     from hwprof.devices.registry import parse
     from hwprof.devices.worker.client import WorkerTarget
     from hwprof.errors import OptionError
 
     if threads is not None and "threads" in parse(device)[1]:
         raise OptionError(f"--threads is given beside '{device}', which sets threads; keep one")
-    return WorkerTarget(device, {} if threads is None else {"threads": str(threads)})
+    options = {} if threads is None else {"threads": str(threads)}
+    return WorkerTarget(device, options, meter=meter)
 
 
-def targets_of(devices: Sequence[str], threads: Sequence[int] | None) -> list[tuple[str, Target]]:
+def targets_of(
+    devices: Sequence[str], threads: Sequence[int] | None, meter: str | None
+) -> list[tuple[str, Target]]:
     """Each device with each number of threads: how it was asked for, and its target.
 
     Among several, one that is unavailable here becomes a target that fails when used. Raises
@@ -168,7 +174,7 @@ def targets_of(devices: Sequence[str], threads: Sequence[int] | None) -> list[tu
         if count is not None and len(threads or ()) > 1:
             label = f"{device}{',' if own else ':'}threads={count}"
         try:
-            found.append((label, target_of(device, count)))
+            found.append((label, target_of(device, count, meter)))
         except DeviceError as error:
             if len(asked) == 1 or name not in names():
                 raise

@@ -12,3 +12,5 @@ class Availability:
     ok: bool
     reason: str = ""
     fix: str = ""
+    present: bool = True
+    """False when the hardware or software is simply not there, rather than there and unusable."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import Device, Model, ProfiledRun, Session
@@ -17,6 +18,9 @@ from hwprof.devices.outputs import OutputTensor
 from hwprof.errors import DeviceError, OptionError
 from hwprof.measurement import Energy, Memory
 from hwprof.samples import Samples
+
+if TYPE_CHECKING:
+    from hwprof.devices.meters import Coverage
 
 
 class Run(Session):
@@ -64,7 +68,10 @@ def pin(cpus: tuple[int, ...]) -> None:
 
 
 class LocalRun(Run):
-    """A session in this very process. The sensor and the state of the host can be stood in for."""
+    """A session in this very process. The sensor and the state of the host can be stood in for.
+
+    `meter` names the energy meter; without it one is chosen that serves the hardware `covering`.
+    """
 
     def __init__(
         self,
@@ -72,10 +79,14 @@ class LocalRun(Run):
         *,
         energy: Callable[[], Energy] | None = None,
         state: Callable[[], HostState] = snapshot,
+        meter: str | None = None,
+        covering: Callable[[], Coverage] = lambda: "cpu",
     ) -> None:
         self._session = session
         self._energy = energy
         self._state = state
+        self._meter = meter
+        self._covering = covering
 
     @property
     def setup_s(self) -> float:
@@ -100,10 +111,13 @@ class LocalRun(Run):
         if self._energy is not None:
             return self._energy()
         # Imported here: looking for meters is slow to import, and a worker should start fast.
-        from hwprof.devices.meters import find_meter
-        from hwprof.devices.meters.window import measure_energy
+        from hwprof.devices.meters import Absent, find_meter, measure_energy
 
-        return measure_energy(find_meter(), lambda runs: self._session.time(1, runs))
+        meter = find_meter(self._meter, covering=self._covering())
+        if isinstance(meter, Absent):
+            return Energy(reason=meter.reason)
+        with meter:
+            return measure_energy(meter, lambda runs: self._session.time(1, runs))
 
     def host_state(self) -> HostState:
         return self._state()
@@ -113,10 +127,14 @@ class LocalRun(Run):
 
 
 class LocalTarget(Target):
-    """This process. Its memory figures include whatever the process holds already."""
+    """This process. Its memory figures include whatever the process holds already.
 
-    def __init__(self, device: Device) -> None:
+    `meter` names the energy meter; without it one is chosen that covers the device's hardware.
+    """
+
+    def __init__(self, device: Device, meter: str | None = None) -> None:
         self._device = device
+        self._meter = meter
 
     @property
     def spec(self) -> DeviceSpec:
@@ -124,7 +142,10 @@ class LocalTarget(Target):
 
     def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
         pin(cpus)
-        return LocalRun(self._device.open(model))
+        return LocalRun(self._device.open(model), meter=self._meter, covering=self._covering)
+
+    def _covering(self) -> Coverage:
+        return "gpu" if self._device.spec.hardware.accelerator else "cpu"
 
 
 class UnavailableTarget(Target):

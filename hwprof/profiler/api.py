@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hwprof.devices.base import Model
 from hwprof.devices.target import Target
 from hwprof.devices.worker.client import WorkerTarget
+from hwprof.errors import OptionError
 from hwprof.lut import Table
 from hwprof.measurement import Measurement
 from hwprof.profiler.agreement import Agreement
@@ -34,6 +35,7 @@ def measure(
     shapes: Mapping[str, Sequence[int]] | None = None,
     batch: int | None = None,
     name: str | None = None,
+    meter: str | None = None,
     table: Table | None = None,
     check_outputs: bool = True,
     listen: Listener = _ignore,
@@ -42,12 +44,16 @@ def measure(
 
     `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own.
     `shapes` and `batch` decide open input dimensions. `name` is what the model is called, else its
-    file's or its graph's name. With `table` the result is saved there. Unless `check_outputs` is
-    off, a device whose outputs are not ONNX Runtime's raises MeasurementError before it is timed.
+    file's or its graph's name. `meter` names the energy meter, else `$HWPROF_METER` does
+    (docs/energy.md); a target of one's own has its own. With `table` the result is saved there.
+    Unless `check_outputs` is off, a device whose outputs are not ONNX Runtime's raises
+    MeasurementError before it is timed.
     Raises HwprofError with one sentence on what is wrong: OptionError, ModelError, DeviceError,
     MeasurementError or TableError.
     """
-    target = WorkerTarget(device) if isinstance(device, str) else device
+    if meter is not None and not isinstance(device, str):
+        raise OptionError("a target brings its own energy meter; leave out meter")
+    target = WorkerTarget(device, meter=meter) if isinstance(device, str) else device
     plan = plan or Plan()
     costs = NodeCosts(table)
     agreement = Agreement() if check_outputs else None

@@ -18,7 +18,7 @@ from hwprof.devices.host.process import peak_reset_obstacle
 from hwprof.devices.host.roots import SYSTEM, Roots
 from hwprof.devices.host.stat import busiest, process_times
 from hwprof.devices.host.state import HostDelta, HostState, between, snapshot
-from hwprof.devices.meters.registry import list_meters
+from hwprof.devices.meters.registry import explain, list_meters
 
 # Above these a figure gets a warning.
 _STEAL_SHARE = 0.01  # as much as the precision asked of a latency by default
@@ -298,9 +298,8 @@ def _timer(roots: Roots, timer_ns: Callable[[], int]) -> Finding:
 
 def _energy(roots: Roots) -> Finding:
     meters = list_meters(roots)
-    working = [meter.name for meter in meters if meter.available]
+    working = [meter.name for meter in meters if meter.available and meter.automatic]
     if working:
         return Finding("energy", Status.OK, f"can be measured with {', '.join(working)}")
-    reasons = "; ".join(meter.reason for meter in meters)
-    fix = next((meter.fix for meter in meters if meter.fix), "")
-    return Finding("energy", Status.ABSENT, reasons, fix)
+    absent = explain(meters)
+    return Finding("energy", Status.ABSENT, absent.reason, absent.fix)

@@ -70,9 +70,9 @@ def test_a_missing_device_is_a_failure_row_and_the_rest_goes_on(
         (("--device", "cpu", "--device", "npu"), "unknown device 'npu'"),
         (("--device", "cpu", "--device", "cpu:opt=most"), "opt must be"),
         (("--threads", "1,1"), "twice"),
-        (("--threads", "0"), "not a whole number from 1"),
-        (("--threads", "1,"), "not a whole number from 1"),
-        (("--batch", "two"), "not a whole number from 1"),
+        (("--threads", "0"), "not a whole number of at least 1"),
+        (("--threads", "1,"), "not a whole number of at least 1"),
+        (("--batch", "two"), "not a whole number of at least 1"),
         (("--device", "cpu:threads=2", "--threads", "1,2"), "which sets threads"),
     ],
 )

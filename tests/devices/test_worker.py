@@ -57,6 +57,19 @@ def test_a_worker_does_what_a_session_does(model: Model) -> None:
         assert len(profile.run_wall_s) == 4
 
 
+def test_the_energy_meter_can_be_chosen(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    with WorkerTarget("cpu", meter="ina").start(model) as run:
+        energy = run.energy()
+        assert energy.reading is not None or "INA" in energy.reason
+    monkeypatch.setenv("HWPROF_METER", "psu")
+    with WorkerTarget("cpu").start(model) as run:
+        energy = run.energy()
+        assert energy.reading is not None or "power supply unit" in energy.reason
+    monkeypatch.setenv("HWPROF_METER", "guesswork")
+    with pytest.raises(OptionError, match="unknown energy meter 'guesswork'; choose one of: rapl"):
+        WorkerTarget("cpu")
+
+
 def test_a_worker_is_a_process_of_its_own_that_ends_with_its_run(model: Model) -> None:
     run = start(model)
     process = psutil.Process(run.channel.process.pid)

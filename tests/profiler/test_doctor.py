@@ -140,10 +140,7 @@ def test_virtual_machine_with_steal_and_a_noisy_neighbour(tmp_path: Path) -> Non
     assert statuses(found, Status.WARN) == {"virtual machine", "load", "busy processes", "steal"}
     assert "gave 10.0% of the processor to others" in found["steal"].message
     assert found["busy processes"].message.startswith("hog (80% of a CPU)")
-    assert found["energy"].message == (
-        f"no energy sensor: {tmp_path}/sys/class/powercap has no RAPL zone "
-        "(virtual machines rarely expose one)"
-    )
+    assert found["energy"].message.startswith("no energy sensor on this machine (looked for rapl,")
 
 
 def test_without_proc_and_sys(tmp_path: Path) -> None:

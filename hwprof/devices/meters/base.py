@@ -5,9 +5,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from types import TracebackType
+from typing import ClassVar, Literal, Self
 
 from hwprof.devices.availability import Availability as Availability
 from hwprof.devices.host.roots import SYSTEM, Roots
+
+Coverage = Literal["cpu", "gpu", "board"]
+"""What a meter's joules include: the processors, a GPU, or all that the machine draws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +24,16 @@ class Absent:
 
 
 class EnergyMeter(ABC):
-    """A sensor that counts joules. A plugin offers a subclass under `hwprof.meters`."""
+    """A sensor that counts joules. A plugin offers a subclass under `hwprof.meters`.
+
+    It is a context manager; closing it ends whatever it does in the background.
+    """
+
+    covers: ClassVar[Coverage] = "board"
+    """A meter of the whole board serves every device on it; others serve their own kind only."""
+    automatic: ClassVar[bool] = True
+    """Whether it may be chosen without being named. A slow sensor makes every model take minutes,
+    which nobody should meet with by surprise."""
 
     @classmethod
     @abstractmethod
@@ -39,12 +53,15 @@ class EnergyMeter(ABC):
     @property
     @abstractmethod
     def domain(self) -> str:
-        """What the joules cover, for example `package-0 + package-1`."""
+        """What the joules cover and what was assumed, for example `package-0 + package-1`."""
 
     @property
     @abstractmethod
     def sample_period_s(self) -> float:
-        """Seconds between two updates of the counter."""
+        """Seconds between two updates of the counter, as far as known by now.
+
+        It may become longer while the meter runs, when the sensor turns out slower than it says.
+        """
 
     @property
     def longest_gap_s(self) -> float:
@@ -57,3 +74,17 @@ class EnergyMeter(ABC):
 
         Raises DeviceError when the sensor cannot be read, or went backwards.
         """
+
+    def close(self) -> None:  # noqa: B027 - a counter holds nothing
+        """End what the meter does in the background. Calling it again does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

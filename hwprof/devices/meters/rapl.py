@@ -76,6 +76,8 @@ def counted_zones(roots: Roots = SYSTEM) -> list[Zone]:
 class RaplMeter(EnergyMeter):
     """Sum of all processor packages of the machine, this process's neighbours included."""
 
+    covers = "cpu"
+
     def __init__(self, roots: Roots, counted: list[Zone]) -> None:
         self._roots = roots
         self._zones = counted
@@ -91,8 +93,9 @@ class RaplMeter(EnergyMeter):
             folder = roots.sys / "class/powercap"
             return Availability(
                 False,
-                f"no energy sensor: {folder} has no RAPL zone (virtual machines rarely expose one)",
+                f"{folder} has no RAPL zone (virtual machines rarely expose one)",
                 "measure energy on the physical machine",
+                present=False,
             )
         for zone in counted:
             path = zone.path / "energy_uj"

@@ -23,6 +23,8 @@ MIN_WINDOW_S = 1.0
 # resolution, one hiccup) must not overshoot the window by much.
 _GROWTH = 8
 _MAX_RUNS = 1 << 30
+# Waits until the idle window is long enough for a sensor that turns out slower than it said.
+_MAX_WAITS = 100
 
 
 class _SensorFault(Exception):
@@ -41,8 +43,9 @@ def measure_energy(
     """Energy of `run(n)`, which does n runs and is warm already.
 
     First the meter is read around an idle window (`idle` waits that many seconds), then around
-    as many runs as fill a window of `min_periods` sensor periods, at least `min_window_s`. The
-    reading keeps both, in joules; nothing is subtracted, scaled or estimated here. The answer is
+    as many runs as fill a window of `min_periods` sensor periods, at least `min_window_s`; a
+    sensor that turns out slower meanwhile makes both longer. The reading keeps both, in joules;
+    nothing is subtracted, scaled or estimated here. The meter stays open. The answer is
     a reason instead where there is no meter, or where its counter stood still, went backwards or
     cannot bridge one stretch of runs. Raises what `run` raises, and ValueError for a window
     without length.
@@ -54,11 +57,18 @@ def measure_energy(
         raise ValueError(f"the window needs a length, got {min_periods} periods, {min_window_s} s")
     if isinstance(meter, Absent):
         return Energy(reason=meter.reason)
-    window_s = max(min_periods * meter.sample_period_s, min_window_s)
+
+    def window_s() -> float:
+        return max(min_periods * meter.sample_period_s, min_window_s)
+
     try:
         idle_began_j, idle_began_s = _read(meter), clock()
-        idle(window_s)
-        idle_s = clock() - idle_began_s
+        idle_s = 0.0
+        for _ in range(_MAX_WAITS):
+            idle(window_s() - idle_s)
+            idle_s = clock() - idle_began_s
+            if idle_s >= window_s():
+                break
         idle_j = _read(meter) - idle_began_j
         _check(meter, "while idle", idle_j, idle_s, idle_s)
 
@@ -82,12 +92,15 @@ def measure_energy(
 
 
 def _fill(
-    meter: EnergyMeter, run: Callable[[int], object], clock: Callable[[], float], window_s: float
+    meter: EnergyMeter,
+    run: Callable[[int], object],
+    clock: Callable[[], float],
+    window_s: Callable[[], float],
 ) -> tuple[int, float, float]:
     """Run until the window is full. Returns runs, seconds, and the longest stretch in seconds."""
     began_s = clock()
     runs, elapsed_s, longest_s, stretch = 0, 0.0, 0.0, 1
-    while elapsed_s < window_s:
+    while elapsed_s < window_s():
         if runs >= _MAX_RUNS:
             raise _SensorFault(f"{runs} runs took {elapsed_s} s, too little to measure")
         run(stretch)
@@ -97,7 +110,8 @@ def _fill(
         # Reading after each stretch keeps the counter from wrapping twice unseen.
         _read(meter)
         per_run_s = elapsed_s / runs
-        missing = math.ceil((window_s - elapsed_s) / per_run_s) if per_run_s > 0 else runs * _GROWTH
+        missing_s = window_s() - elapsed_s
+        missing = math.ceil(missing_s / per_run_s) if per_run_s > 0 else runs * _GROWTH
         stretch = max(1, min(missing, runs * _GROWTH))
     return runs, elapsed_s, longest_s
 

@@ -80,7 +80,8 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
         refuse_other(opening.version)
         pin(opening.cpus)
         device = connect(opening.device, opening.options)
-        run = LocalTarget(device).start(Model(Path(opening.path), opening.subject, opening.format))
+        target = LocalTarget(device, opening.meter or None)
+        run = target.start(Model(Path(opening.path), opening.subject, opening.format))
     except CodecError as error:
         refuse(DeviceError(f"the worker was sent a message it cannot read: {error}"))
         return

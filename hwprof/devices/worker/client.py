@@ -228,14 +228,25 @@ def look_at_devices(listed: Sequence[Listed]) -> tuple[Listed, ...]:
 
 
 class WorkerTarget(Target):
-    """A fresh local process for every model that is opened."""
+    """A fresh local process for every model that is opened.
 
-    def __init__(self, device: str, options: Mapping[str, str] | None = None) -> None:
+    `meter` names the energy meter, else `$HWPROF_METER` does, else the best one is taken.
+    """
+
+    def __init__(
+        self, device: str, options: Mapping[str, str] | None = None, meter: str | None = None
+    ) -> None:
         name, own = parse(device)
         self._device = name
         self._options = {**own, **(options or {})}
         self._spec: DeviceSpec | None = None
         connect(self._device, self._options)  # a wrong name or option is refused here
+        self._meter = meter or os.environ.get("HWPROF_METER") or ""
+        if self._meter:
+            # Imported here: looking for meters is slow to import.
+            from hwprof.devices.meters import require_meter
+
+            require_meter(self._meter)
 
     @property
     def spec(self) -> DeviceSpec:
@@ -255,5 +266,6 @@ class WorkerTarget(Target):
             model.subject,
             cpus,
             model.format,
+            self._meter,
         )
         return WorkerRun(opening)

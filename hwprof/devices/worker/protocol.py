@@ -33,6 +33,8 @@ class Open:
     subject: Subject
     cpus: tuple[int, ...]
     format: ModelFormat = "onnx"
+    meter: str = ""
+    """Energy meter to use; empty takes the best for the device."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,11 @@ import pytest
 
 from hwprof.devices.host import SYSTEM, FakeClock, Roots, fake_machines
 from hwprof.devices.meters import Absent, Availability, EnergyMeter, find_meter, measure_energy
+from hwprof.devices.meters.ina import InaMeter, rails, total
+from hwprof.devices.meters.power_supply import BatteryMeter
 from hwprof.errors import DeviceError, MeasurementError
 from hwprof.measurement import EnergyReading
+from tests.devices.meters import trees
 
 IDLE_W = 10.0
 RUN_S = 0.004
@@ -254,3 +257,82 @@ def test_rapl_through_a_wrap(tmp_path: Path) -> None:
     assert energy.reading.idle_j == pytest.approx(10.0)
     assert energy.reading.net_j_per_run == pytest.approx(0.5 - 10.0 * 0.01)
     assert energy.reading.domain == "package-0 + package-1"
+
+
+class Late(BenchMeter):
+    """A sensor that turns out ten times slower than it says, once watched for a second."""
+
+    @property
+    def sample_period_s(self) -> float:
+        return 1.0 if self._bench.clock.now() > 1.0 else 0.1
+
+
+def test_a_sensor_that_turns_out_slower_makes_both_windows_longer() -> None:
+    bench = Bench(period_s=0.1)
+    reading = reading_of(bench, Late(bench))
+    assert bench.clock.slept == [10.0, 90.0]
+    assert reading.idle_window_s == 100.0
+    assert reading.window_s >= 100.0
+    assert reading.sample_period_s == 1.0
+
+
+def test_an_idle_window_that_never_fills_ends() -> None:
+    bench = Bench()
+    waits: list[float] = []
+    energy = measure_energy(BenchMeter(bench), bench.run, idle=waits.append, clock=bench.clock.now)
+    assert energy.reading is None
+    assert len(waits) < 1000
+
+
+def test_sampled_power_of_a_board(tmp_path: Path) -> None:
+    """The real reader of a Jetson's files, polled while idle and while running."""
+    roots = fake_machines.build(tmp_path, trees.orin_nano())
+    clock = FakeClock()
+    meter = InaMeter(roots, total(rails(roots)), clock=clock.now)
+    current = roots.sys / "class/hwmon/hwmon4/curr1_input"
+
+    def draw(watts: float, seconds: float) -> None:
+        """Watts on average: a rail at 5 V that swings by 40 mA with every sample."""
+        steps = round(seconds / 0.02)
+        for step in range(steps):
+            current.write_text(f"{round(watts * 200) + (20 if step % 2 else -20)}\n")
+            clock.advance(seconds / steps)
+            meter.sampler.sample()
+
+    energy = measure_energy(
+        meter,
+        lambda runs: draw(9.0, 0.08 * runs),
+        idle=lambda seconds: draw(6.0, seconds),
+        clock=clock.now,
+    )
+    assert energy.reading is not None, energy.reason
+    assert energy.reading.window_s >= 2.0, "a hundred samples"
+    assert energy.reading.idle_j / energy.reading.idle_window_s == pytest.approx(6.0, rel=0.01)
+    assert energy.reading.gross_j_per_run == pytest.approx(9.0 * 0.08, rel=0.02)
+    assert energy.reading.net_j_per_run == pytest.approx(3.0 * 0.08, rel=0.05)
+    assert energy.reading.sample_period_s == pytest.approx(0.02)
+    assert energy.reading.domain == "VDD_IN"
+
+
+def test_a_charger_plugged_in_midway_is_no_reading(tmp_path: Path) -> None:
+    roots = fake_machines.build(tmp_path, trees.laptop())
+    clock = FakeClock()
+    meter = BatteryMeter(roots, clock=clock.now)
+    power = roots.sys / "class/power_supply/BAT0/power_now"
+
+    def draw(seconds: float) -> None:
+        for step in range(round(seconds)):
+            power.write_text(f"{12_000_000 + step}\n")
+            clock.advance(1.0)
+            meter.sampler.sample()
+
+    def run(runs: int) -> None:
+        draw(runs)
+        (roots.sys / "class/power_supply/AC/online").write_text("1\n")
+
+    energy = measure_energy(meter, run, idle=draw, clock=clock.now)
+    assert energy.reading is None
+    assert energy.reason == (
+        "the energy sensor battery failed: AC (Mains) feeds the machine beside its battery; "
+        "unplug it and measure again"
+    )

@@ -2,13 +2,26 @@ import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
 
 from hwprof.devices.host import SYSTEM, Roots, fake_machines
-from hwprof.devices.meters import Absent, Availability, EnergyMeter, find_meter, list_meters
-from hwprof.devices.meters.registry import GROUP
+from hwprof.devices.meters import (
+    Absent,
+    Availability,
+    Coverage,
+    EnergyMeter,
+    find_meter,
+    list_meters,
+    require_meter,
+)
+from hwprof.devices.meters.registry import BUILT_IN, GROUP
 from hwprof.errors import DeviceError, OptionError
+from tests.devices.meters import trees
+
+# Meters of GPUs ask a driver and not a file tree, so here they are left to their own tests.
+NOT_OF_GPUS = [point.name for point in BUILT_IN if point.load().covers != "gpu"]
 
 
 class Wattmeter(EnergyMeter):
@@ -38,6 +51,14 @@ class Wattmeter(EnergyMeter):
         return 0.0
 
 
+class GpuMeter(Wattmeter):
+    covers = "gpu"
+
+    @property
+    def name(self) -> str:
+        return "card"
+
+
 class Unplugged(Wattmeter):
     @classmethod
     def create(cls, roots: Roots = SYSTEM) -> EnergyMeter:
@@ -60,7 +81,7 @@ class CrashesWhenMade(Wattmeter):
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let entry points find the classes above."""
     module = ModuleType("plugged_meters")
-    for kind in (Wattmeter, Unplugged, CrashesWhenAsked, CrashesWhenMade):
+    for kind in (Wattmeter, GpuMeter, Unplugged, CrashesWhenAsked, CrashesWhenMade):
         setattr(module, kind.__name__, kind)
     vars(module)["number"] = 3
     monkeypatch.setitem(sys.modules, "plugged_meters", module)
@@ -80,16 +101,108 @@ def test_rapl_is_found_without_entry_points(tmp_path: Path) -> None:
     meter = find_meter(roots=roots, plugins=[])
     assert isinstance(meter, EnergyMeter)
     assert meter.name == "rapl"
-    assert [(m.name, m.available) for m in list_meters(roots, plugins=[])] == [("rapl", True)]
+    working = [meter.name for meter in list_meters(roots, plugins=[]) if meter.available]
+    assert [name for name in working if name in NOT_OF_GPUS] == ["rapl"]
 
 
 def test_no_sensor_is_one_sentence(bare: Roots) -> None:
     answer = find_meter(roots=bare, plugins=[])
     assert isinstance(answer, Absent)
     assert answer.reason == (
-        f"no energy sensor: {bare.sys}/class/powercap has no RAPL zone "
-        "(virtual machines rarely expose one)"
+        f"no energy sensor for the processor on this machine (looked for {', '.join(NOT_OF_GPUS)})"
     )
+    assert answer.fix == ""
+
+
+def test_every_meter_keeps_its_own_reason(bare: Roots) -> None:
+    listed = [meter for meter in list_meters(bare, plugins=[]) if meter.covers != "gpu"]
+    assert [meter.name for meter in listed] == NOT_OF_GPUS
+    assert not any(meter.available or meter.present for meter in listed)
+    assert all(meter.reason and "\n" not in meter.reason for meter in listed)
+    assert listed[0].reason == (
+        f"{bare.sys}/class/powercap has no RAPL zone (virtual machines rarely expose one)"
+    )
+
+
+def test_a_sensor_that_may_not_be_read_outweighs_those_that_are_not_there(tmp_path: Path) -> None:
+    built = fake_machines.build(tmp_path, fake_machines.intel_desktop())
+
+    def read(path: Path) -> str:
+        if path.name == "energy_uj":
+            raise PermissionError(13, "Permission denied", str(path))
+        return path.read_text()
+
+    answer = find_meter(roots=Roots(built.proc, built.sys, read), plugins=[])
+    assert isinstance(answer, Absent)
+    assert answer.reason == (
+        f"{tmp_path}/sys/class/powercap/intel-rapl:0/energy_uj may not be read by this user; "
+        f"grant it until reboot with: {answer.fix}"
+    )
+    assert answer.fix == "sudo chmod a+r /sys/class/powercap/*/energy_uj"
+
+
+def test_a_gpu_is_not_measured_by_the_processors_meter(tmp_path: Path) -> None:
+    roots = fake_machines.build(tmp_path, fake_machines.intel_desktop())
+    answer = find_meter(roots=roots, covering="gpu", plugins=[])
+    if isinstance(answer, EnergyMeter):
+        assert answer.covers == "gpu"
+        answer.close()
+    else:
+        assert answer.reason
+        assert "rapl" not in answer.reason
+
+
+@pytest.mark.usefixtures("here")
+def test_a_processor_is_not_measured_by_a_gpus_meter(bare: Roots) -> None:
+    points = [plugin("GpuMeter", "card")]
+    assert isinstance(find_meter(roots=bare, plugins=points), Absent)
+    chosen = find_meter(roots=bare, covering="gpu", plugins=points)
+    assert isinstance(chosen, EnergyMeter)
+    assert chosen.covers == "gpu"
+    assert isinstance(find_meter("card", bare, plugins=points), GpuMeter), "asked for by name"
+
+
+@pytest.mark.usefixtures("here")
+def test_exact_before_the_whole_board(tmp_path: Path) -> None:
+    tree = fake_machines.intel_desktop() | trees.corsair()
+    roots = fake_machines.build(tmp_path, tree)
+    points = [plugin("GpuMeter", "card")]
+    chosen = {}
+    for covering in get_args(Coverage):
+        meter = find_meter(roots=roots, covering=covering, plugins=points)
+        assert isinstance(meter, EnergyMeter)
+        with meter:
+            chosen[covering] = meter.name, meter.covers
+    assert chosen["cpu"] == ("rapl", "cpu")
+    assert chosen["gpu"][1] == "gpu"
+    assert chosen["board"] == ("psu", "board")
+
+
+def test_a_board_serves_both_of_its_processors(tmp_path: Path) -> None:
+    roots = fake_machines.build(tmp_path, trees.orin_nano())
+    for covering in get_args(Coverage):
+        meter = find_meter(roots=roots, covering=covering, plugins=[])
+        assert isinstance(meter, EnergyMeter)
+        with meter:
+            assert meter.domain == "VDD_IN" or meter.covers == covering == "gpu"
+
+
+def test_a_battery_has_to_be_asked_for(tmp_path: Path) -> None:
+    roots = fake_machines.build(tmp_path, trees.phone())
+    answer = find_meter(roots=roots, plugins=[])
+    assert isinstance(answer, Absent)
+    assert answer.reason.startswith("no energy sensor for the processor on this machine")
+    assert answer.reason.endswith("; --meter battery can measure, in minutes per model")
+    assert answer.fix == "--meter battery"
+    meter = find_meter("battery", roots, plugins=[])
+    assert isinstance(meter, EnergyMeter)
+    meter.close()
+
+
+def test_a_meter_that_is_named_says_its_own_reason(bare: Roots) -> None:
+    answer = find_meter("ina", bare, plugins=[])
+    assert isinstance(answer, Absent)
+    assert "no INA power monitor" in answer.reason
 
 
 @pytest.mark.usefixtures("here")
@@ -128,19 +241,21 @@ def test_a_broken_plugin_is_a_reason(bare: Roots, attribute: str, reason: str) -
 
 def test_a_plugin_of_a_missing_package_is_listed(bare: Roots) -> None:
     gone = EntryPoint("gone", "no_such_package_here:Meter", GROUP)
-    rapl, listed = list_meters(bare, plugins=[gone])
-    assert not rapl.available
+    *_, listed = list_meters(bare, plugins=[gone])
+    assert listed.name == "gone"
     assert not listed.available
     assert "ModuleNotFoundError" in listed.reason
-    both = find_meter(roots=bare, plugins=[gone])
-    assert isinstance(both, Absent)
-    assert "no energy sensor" in both.reason
-    assert "'gone' does not load" in both.reason
+    answer = find_meter(roots=bare, plugins=[gone])
+    assert isinstance(answer, Absent)
+    assert answer.reason.startswith("energy meter 'gone' does not load: ModuleNotFoundError")
 
 
 def test_an_unknown_name(bare: Roots) -> None:
     with pytest.raises(OptionError, match="unknown energy meter 'foo'; choose one of: rapl"):
         find_meter("foo", bare, plugins=[])
+    with pytest.raises(OptionError, match="unknown energy meter 'foo'; choose one of: rapl, amd"):
+        require_meter("foo")
+    assert require_meter("battery") == "battery"
 
 
 def test_this_very_machine() -> None:
