@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from hwprof.devices.mnn.runtime import (
 )
 from hwprof.devices.options import chosen, refuse_unknown, threads_of
 from hwprof.devices.program import ProgramSession
+from hwprof.devices.scratch import scratch_folder
 from hwprof.errors import DeviceError
 
 NAME = "mnn-cpu"
@@ -72,7 +72,7 @@ class MnnCpu(Device):
         refuse_other_formats(model, "onnx", NAME)
         runtime = import_runtime()
         check_precision(self.precision, hardware().isa)
-        with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
+        with scratch_folder() as folder:
             file = converted(model, Path(folder))
             operators = read_operators(file)
 

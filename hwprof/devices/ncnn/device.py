@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +15,7 @@ from hwprof.devices.host import hardware
 from hwprof.devices.ncnn.runtime import availability, converted, import_runtime
 from hwprof.devices.options import chosen, refuse_unknown, threads_of
 from hwprof.devices.program import ProgramSession
+from hwprof.devices.scratch import scratch_folder
 from hwprof.errors import DeviceError
 
 NAME = "ncnn-cpu"
@@ -65,7 +65,7 @@ class NcnnCpu(Device):
         refuse_other_formats(model, "onnx", NAME)
         runtime = import_runtime()
         check_precision(self.precision, runtime)
-        with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
+        with scratch_folder() as folder:
             files = converted(runtime, model, Path(folder))
 
             def load() -> NcnnProgram:
