@@ -92,26 +92,31 @@ def estimate_node_cost(target: Target) -> NodeCostEstimate:
     plan = Plan(budget_s=BUDGET_S)
     threads = target.spec.threads
     by_kind = []
+    refusal: HwprofError | None = None
     with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
         for kind in KINDS:
             extra_s, kernels = [], []
-            for length in LENGTHS:
-                model = chain_model(kind, length, Path(folder))
-                try:
+            try:
+                for length in LENGTHS:
+                    model = chain_model(kind, length, Path(folder))
                     with target.start(model, choose_cpus(plan, threads)) as run:
                         steady = steady_state(run, plan, threads, lambda phase, share: None).steady
                         profile = run.profile(PROFILED_RUNS).profile
-                except HwprofError as error:
-                    raise DeviceError(
-                        f"the profiler's own cost could not be estimated ({error}); "
-                        "use --no-per-op to measure without kernels"
-                    ) from error
-                total_s = sum(profile.raw_latency_s(o) for o in profile.occurrences)
-                extra_s.append(total_s - summarise([steady], threads).headline_s)
-                kernels.append(len(profile.occurrences))
+                    total_s = sum(profile.raw_latency_s(o) for o in profile.occurrences)
+                    extra_s.append(total_s - summarise([steady], threads).headline_s)
+                    kernels.append(len(profile.occurrences))
+            except HwprofError as error:
+                # One kind may be refused, as bf16 refuses what has no kernel in it; others tell.
+                refusal = error
+                continue
             # A runtime that fuses a chain into one kernel tells nothing with it.
             if kernels[1] > kernels[0]:
                 by_kind.append((kind, (extra_s[1] - extra_s[0]) / (kernels[1] - kernels[0])))
+    if not by_kind and refusal is not None:
+        raise DeviceError(
+            f"the profiler's own cost could not be estimated ({refusal}); "
+            "use --no-per-op to measure without kernels"
+        ) from refusal
     if not by_kind:
         raise DeviceError(
             "the profiler's own cost could not be estimated, because the runtime fuses every "

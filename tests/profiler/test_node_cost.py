@@ -55,6 +55,18 @@ def test_the_estimate_is_the_cost_whatever_its_sign(cost_s: float) -> None:
     assert f"{cost_s * 1e6:.2f} us" in estimate.source
 
 
+def test_a_kind_that_the_device_refuses_is_left_out() -> None:
+    class Picky(ChainTarget):
+        def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
+            if model.subject.name.startswith("Sin"):
+                raise DeviceError("no kernel for Sin; use another")
+            return super().start(model, cpus)
+
+    estimate = estimate_node_cost(Picky(1e-6))
+    assert [kind for kind, _ in estimate.by_kind] == [kind for kind in KINDS if kind != "Sin"]
+    assert estimate.seconds == pytest.approx(1e-6, abs=1e-12)
+
+
 def test_a_device_without_profile_has_no_estimate() -> None:
     with pytest.raises(DeviceError, match="--no-per-op"):
         estimate_node_cost(ChainTarget(0.0, profiles=False))

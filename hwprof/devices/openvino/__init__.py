@@ -1,0 +1,5 @@
+"""OpenVINO on the CPU."""
+
+from hwprof.devices.openvino.device import OpenVinoCpu
+
+__all__ = ["OpenVinoCpu"]
