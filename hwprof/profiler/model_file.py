@@ -28,13 +28,19 @@ def load_model(
     batch: int | None = None,
     name: str | None = None,
 ) -> Model:
-    """Read an ONNX file, without its weights, and decide its input shapes.
+    """Read a model file, without its weights, and decide its input shapes.
+
+    A file that ends in .tflite is a LiteRT model, any other an ONNX model.
 
     `shapes` gives dimensions by input name; `batch` sets the first dimension of every input that
     leaves it open; `name` is what the model is called, its file's name by
     default. Raises ModelError (the file) or OptionError (the shapes) in one sentence.
     """
     path = Path(path)
+    if path.suffix == ".tflite":
+        from hwprof.profiler.formats import tflite  # it builds on this module
+
+        return tflite.load(path, shapes=shapes, batch=batch, name=name)
     proto = read_proto(path)
     external = external_files(proto, path)
     inputs = decide_shapes(declared_inputs(proto), shapes or {}, batch, path.name)

@@ -1,0 +1,5 @@
+"""LiteRT (formerly TensorFlow Lite) on the CPU."""
+
+from hwprof.devices.litert.device import LiteRtCpu
+
+__all__ = ["LiteRtCpu"]

@@ -1,0 +1,72 @@
+"""The file that LiteRT opens for a model, and how its tensors stand to the model's."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hwprof.devices.base import Model
+from hwprof.devices.litert.held import HeldFile
+from hwprof.devices.litert.runtime import give_back_memory, memory_advice
+from hwprof.errors import MeasurementError
+
+Order = tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Source:
+    """A LiteRT model file. Dimension `i` of a tensor is `order[i]` of the subject's."""
+
+    path: Path
+    input_orders: Sequence[Order]
+    output_orders: Sequence[Order] | None = None
+    """None where outputs come as the file has them."""
+    nodes: Sequence[tuple[str, ...]] | None = None
+    """Nodes of the model file by operator; None where the operators are its nodes."""
+    uncovered: tuple[str, ...] = ()
+    held: HeldFile | None = field(default=None, repr=False)
+
+    def close(self) -> None:
+        """Delete the file if it was made here."""
+        if self.held is not None:
+            self.held.close()
+
+
+def source_of(model: Model) -> Source:
+    """The model itself if it is a LiteRT one, else what it is converted to.
+
+    Raises ModelError naming the operator that cannot be converted, MeasurementError when the
+    temporary folder is full.
+    """
+    if model.format == "tflite":
+        return Source(
+            model.path,
+            [tuple(range(len(t.shape))) for t in model.subject.inputs],
+        )
+    # Imported here: it brings onnx, which a LiteRT model does not need.
+    from hwprof.devices.litert.convert import convert
+
+    held = HeldFile()
+    try:
+        converted = convert(model.path, model.subject.inputs, held.path)
+        held.settle()
+    except MemoryError as error:
+        held.close()
+        raise MeasurementError(memory_advice(model.path.name)) from error
+    except BaseException:
+        held.close()
+        raise
+    source = Source(
+        held.path,
+        [border.order for border in converted.inputs],
+        [border.order for border in converted.outputs],
+        [operator.sources for operator in converted.operators],
+        converted.uncovered,
+        held,
+    )
+    del converted
+    gc.collect()
+    give_back_memory()
+    return source

@@ -1,0 +1,1 @@
+"""Model files other than ONNX ones, read for their inputs."""
