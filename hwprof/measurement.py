@@ -86,6 +86,8 @@ class Memory:
     weights_bytes: int | None = None
     planned_activation_bytes: int | None = None
     """Peak of live activations, simulated from the optimised graph (not a measurement)."""
+    accelerator_peak_bytes: int | None = None
+    """Most memory of a GPU that the model had in use, as the runtime's allocator counted it."""
     absent: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -81,6 +81,8 @@ def print_measurement(measurement: Measurement, *, resumed: bool = False) -> Non
         parts.append(f"weights {mib(memory.weights_bytes)}")
     if memory.planned_activation_bytes is not None:
         parts.append(f"activations {mib(memory.planned_activation_bytes)} (planned)")
+    if memory.accelerator_peak_bytes is not None:
+        parts.append(f"GPU peak {mib(memory.accelerator_peak_bytes)}")
     out.print(f"  memory   {', '.join(parts)}")
     reading = measurement.energy.reading
     if reading is None:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from hwprof.device_spec import DeviceSpec
+from hwprof.devices.accelerator import Accelerator
 from hwprof.devices.availability import Availability as Availability
 from hwprof.devices.outputs import OutputTensor
 from hwprof.measurement import Memory, Subject
@@ -91,6 +92,10 @@ class Session(ABC):
         No timing may be asked for afterwards: the runtime may reopen the model to profile it.
         Raises DeviceError when the runtime has no per-kernel profile.
         """
+
+    def accelerator(self) -> Accelerator | None:
+        """The GPU that the session runs on, to be watched meanwhile; None on a processor."""
+        return None
 
     @abstractmethod
     def close(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hwprof.device_spec import DeviceSpec
@@ -111,16 +112,26 @@ class LocalRun(Run):
         if self._energy is not None:
             return self._energy()
         # Imported here: looking for meters is slow to import, and a worker should start fast.
-        from hwprof.devices.meters import Absent, find_meter, measure_energy
+        from hwprof.devices.meters import Absent, EnergyMeter, find_meter, measure_energy
 
-        meter = find_meter(self._meter, covering=self._covering())
+        meter: EnergyMeter | Absent
+        accelerator = self._session.accelerator()
+        if self._meter is None and accelerator is not None:
+            # The meter of the very GPU that the session runs on.
+            try:
+                meter = accelerator.meter()
+            except DeviceError as error:
+                return Energy(reason=str(error))
+        else:
+            meter = find_meter(self._meter, covering=self._covering())
         if isinstance(meter, Absent):
             return Energy(reason=meter.reason)
         with meter:
             return measure_energy(meter, lambda runs: self._session.time(1, runs))
 
     def host_state(self) -> HostState:
-        return self._state()
+        state, accelerator = self._state(), self._session.accelerator()
+        return replace(state, gpu=accelerator.state()) if accelerator else state
 
     def close(self) -> None:
         self._session.close()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from hwprof.devices.base import Model, ProfiledRun
+from hwprof.devices.gpu.state import describe, slowed_between
 from hwprof.devices.host import HostState, between, quiet_cpus
 from hwprof.devices.target import Run, Target
 from hwprof.errors import DeviceError
@@ -262,6 +263,26 @@ def with_profile(memory: Memory, profiled: ProfiledRun) -> Memory:
     )
 
 
+def gpu_details(states: list[HostState]) -> dict[str, str]:
+    """The GPU's condition, for the record: first and last, and what slowed it down in between."""
+    first, last = states[0].gpu, states[-1].gpu
+    if first is None or last is None:
+        return {}
+    found = {
+        "gpu": f"{first.name} {first.uuid}".strip(),
+        "gpu_before": describe(first),
+        "gpu_after": describe(last),
+    }
+    for before, after in zip(states[::2], states[1::2], strict=True):
+        if before.gpu is None or after.gpu is None:
+            continue
+        slowed = [f"{k} {s:.3f} s" for k, s in slowed_between(before.gpu, after.gpu).items() if s]
+        # The counters tell of the time in between, which two looks may miss.
+        if slowed or after.gpu.slowing:
+            found["gpu_slowed"] = ", ".join([*slowed, *after.gpu.slowing])
+    return found
+
+
 def provenance(
     states: list[HostState], cpus: tuple[int, ...], details: dict[str, str]
 ) -> Provenance:
@@ -270,6 +291,7 @@ def provenance(
     deltas = [between(a, b) for a, b in zip(states[::2], states[1::2], strict=True)]
     steals = [d.steal_share for d in deltas if d.steal_share is not None]
     throttles = [d.throttle_events for d in deltas if d.throttle_events is not None]
+    details = {**details, **gpu_details(states)}
     return Provenance(
         hwprof_version=__version__,
         python_version=platform.python_version(),

@@ -95,7 +95,10 @@ def warnings_for(measurement: Measurement, plan: Plan) -> tuple[MeasurementWarni
 def _throttling(measurement: Measurement) -> list[MeasurementWarning]:
     provenance = measurement.provenance
     before, after = provenance.clock_hz_before, provenance.clock_hz_after
-    if provenance.throttle_events:
+    slowed = provenance.details.get("gpu_slowed")
+    if slowed:
+        message = f"the GPU was slowed down ({slowed})"
+    elif provenance.throttle_events:
         message = f"the processor slowed down for heat {provenance.throttle_events} times"
     elif before and after and after < CLOCK_DROP * before:
         message = f"the clock fell from {before / 1e9:.2f} to {after / 1e9:.2f} GHz"

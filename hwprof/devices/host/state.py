@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from hwprof.devices.gpu.state import GpuState
 from hwprof.devices.host import sensors
 from hwprof.devices.host.cgroup import cpu_quota, memory_headroom, quota_stops
 from hwprof.devices.host.placement import available_cpus
@@ -38,6 +39,8 @@ class HostState:
     """CPUs' worth of time the control group may use; None without a limit, or unknown."""
     quota_stops: int | None
     """Periods in which the control group was stopped for using up its quota, so far."""
+    gpu: GpuState | None = None
+    """Of the GPU that a session runs on, if it does."""
 
     @property
     def governor(self) -> str | None:

@@ -28,6 +28,7 @@ BUILT_IN = tuple(
         ("ina", "ina:InaMeter"),
         ("psu", "hwmon:PsuMeter"),
         ("battery", "power_supply:BatteryMeter"),
+        ("nvml", "nvml:NvmlMeter"),
     )
 )
 _HARDWARE = {"cpu": "the processor", "gpu": "a GPU", "board": "the whole machine"}

@@ -62,6 +62,14 @@ def cover(source: ModelProto, optimised: ModelProto) -> Coverage:
     return Coverage(nodes, tuple(uncovered))
 
 
+def nodes_with_work(source: ModelProto) -> tuple[str, ...]:
+    """Names of the nodes of the main graph that any runtime must find some kernel for.
+
+    They reach an output and do not follow from constants or shapes alone. Needs no weights.
+    """
+    return cover(source, ModelProto()).uncovered
+
+
 def _cover_graph(
     source: _Source,
     optimised: GraphProto,

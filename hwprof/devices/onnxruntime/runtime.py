@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from pathlib import Path
 from types import ModuleType
 
 from hwprof.errors import DeviceError
@@ -67,3 +69,10 @@ def memory_advice(model: str) -> str:
         f"memory ran out on '{model}'; use a smaller --batch or --shape, close other programs, "
         "or use a machine with more memory"
     )
+
+
+def provider_library(package: Path, provider: str) -> Path:
+    """Where the wheel `onnxruntime-gpu` keeps a provider."""
+    kind = {"CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "tensorrt"}[provider]
+    name = f"onnxruntime_providers_{kind}"
+    return package / "capi" / (f"{name}.dll" if sys.platform == "win32" else f"lib{name}.so")

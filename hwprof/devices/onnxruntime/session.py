@@ -37,6 +37,8 @@ def session_options(runtime: ModuleType, level: str, threads: int, spin: bool) -
 class OnnxRuntimeProgram(Program):
     """One model in one ONNX Runtime session, fed the same random inputs at every run."""
 
+    mapping = "by tensor names, from the outputs backwards"
+
     def __init__(
         self,
         runtime: ModuleType,
@@ -54,6 +56,21 @@ class OnnxRuntimeProgram(Program):
         self._provider = provider
         self._opened = opened
         self._feed = {t.name: random_input(t) for t in model.subject.inputs}
+
+    @property
+    def accepted(self) -> frozenset[str]:
+        """Execution providers whose nodes belong to this device."""
+        return frozenset({self._provider})
+
+    def session_options(self) -> Any:
+        """New SessionOptions of this program's settings."""
+        return session_options(self._runtime, *self._settings)
+
+    def reopen(self, options: Any) -> None:
+        """Open the model once more, with these options. Raises whatever ONNX Runtime raises."""
+        self._opened = self._runtime.InferenceSession(
+            str(self._model.path), options, providers=[self._provider]
+        )
 
     def run(self) -> object:
         return self._opened.run(None, self._feed)
@@ -77,10 +94,10 @@ class OnnxRuntimeProgram(Program):
 
         # The timed session goes first: two copies of the weights may not fit.
         self.close()
-        level, threads, spin = self._settings
+        threads = self._settings[1]
         with scratch_folder() as folder:
             optimised = Path(folder, "optimised.onnx")
-            options = session_options(self._runtime, level, threads, spin)
+            options = self.session_options()
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(folder, "trace"))
             options.optimized_model_filepath = str(optimised)
@@ -91,9 +108,7 @@ class OnnxRuntimeProgram(Program):
             ):
                 options.add_session_config_entry(key, value)
             try:
-                self._opened = self._runtime.InferenceSession(
-                    str(self._model.path), options, providers=[self._provider]
-                )
+                self.reopen(options)
             except Exception as error:  # as in open: no common base; a full disk arrives here
                 raise DeviceError(
                     f"onnxruntime could not profile '{self._model.path.name}': "
@@ -112,7 +127,7 @@ class OnnxRuntimeProgram(Program):
                 run_wall_s=timed.wall_s,
                 run_switches=timed.switches,
             )
-        strangers = sorted(set(extras.providers) - {self._provider})
+        strangers = sorted(set(extras.providers) - self.accepted)
         if strangers:
             raise DeviceError(
                 f"{strangers[0]} ran some nodes of '{self._model.path.name}' instead of "
@@ -123,7 +138,7 @@ class OnnxRuntimeProgram(Program):
             extras.arena_peak_bytes,
             extras.weights_bytes,
             extras.planned_activation_bytes,
-            mapping="by tensor names, from the outputs backwards",
+            mapping=self.mapping,
         )
 
     def close(self) -> None:

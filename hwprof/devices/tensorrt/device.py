@@ -1,0 +1,139 @@
+"""The device `tensorrt`: options, identity, and opening a model.
+
+Written against the documented interface of TensorRT 10 and 11, and run only against a stand-in
+for it: the package's libraries could not be had where it was written.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwprof.device_spec import DeviceSpec
+from hwprof.devices.base import Availability, Device, Model
+from hwprof.devices.formats import refuse_other_formats
+from hwprof.devices.gpu.nvml import obstacle
+from hwprof.devices.gpu.options import decide_environment, device_of, engine_folder
+from hwprof.devices.gpu.session import GpuSession
+from hwprof.devices.options import chosen, refuse_unknown
+from hwprof.devices.tensorrt.runtime import import_runtime
+
+# Not from the building module: that needs onnx, which listing devices does not.
+PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8", "typed")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRt(Device):
+    """TensorRT's own builder and runtime.
+
+    `device` is CUDA's number of the GPU. `precision`: `fp32`, `tf32` (fp32 with rounded factors),
+    `fp16`, `bf16`, `int8` (the least that TensorRT may use where it finds that faster), or
+    `typed`, the types of the model itself. `cold` flushes the level-2 cache before each run.
+    `engines` is a folder to keep built engines in, empty for none.
+    """
+
+    device: int = 0
+    precision: str = "fp32"
+    cold: bool = False
+    engines: str = ""
+
+    @classmethod
+    def availability(cls) -> Availability:
+        if importlib.util.find_spec("tensorrt") is None:
+            return Availability(
+                False,
+                "tensorrt is not installed; install NVIDIA's TensorRT with its Python package, "
+                "and hwprof with pip install 'hwprof[nvml]'",
+            )
+        reason = obstacle()
+        return Availability(not reason, reason)
+
+    @classmethod
+    def create(cls, options: Mapping[str, str]) -> TensorRt:
+        refuse_unknown(options, "tensorrt", ("device", "precision", "cache", "engines"))
+        return cls(
+            device=device_of(options),
+            precision=chosen(options, "precision", PRECISIONS, "fp32"),
+            cold=chosen(options, "cache", ("warm", "cold"), "warm") == "cold",
+            engines=engine_folder(options),
+        )
+
+    @property
+    def spec(self) -> DeviceSpec:
+        from hwprof.devices.gpu.driver import open_cuda
+        from hwprof.devices.gpu.hardware import gpu_hardware
+
+        trt = import_runtime()
+        return DeviceSpec(
+            name="tensorrt",
+            hardware=gpu_hardware(self.device),
+            runtime="tensorrt",
+            runtime_version=str(trt.__version__),
+            runtime_build=f"CUDA driver {open_cuda().version()}",
+            provider="TensorRT",
+            precision=self.precision,
+            threads=1,
+            options={
+                "cache": "cold" if self.cold else "warm",
+                # Not where: the folder does not change how fast an engine runs.
+                "engines": "kept" if self.engines else "off",
+            },
+        )
+
+    def open(self, model: Model) -> GpuSession:
+        # Imported here: they need onnx, which listing devices does not.
+        from hwprof.devices.gpu.driver import CudaError, open_cuda
+        from hwprof.devices.gpu.hardware import NvidiaGpu
+        from hwprof.devices.gpu.memory import out_of_memory, ran_out
+        from hwprof.devices.gpu.timing import flush_bytes
+        from hwprof.devices.tensorrt.build import (
+            build_engine,
+            engine_file,
+            keep_engine,
+            name_and_fix,
+        )
+        from hwprof.devices.tensorrt.program import TensorRtProgram
+        from hwprof.devices.tensorrt.runtime import make_logger
+        from hwprof.devices.tensorrt.types import check_types, read_structure
+        from hwprof.errors import DeviceError
+
+        refuse_other_formats(model, "onnx", "tensorrt")
+        proto = read_structure(model.path)
+        check_types(proto, self.precision, model.path.name)
+        name_and_fix(proto, model)
+        # The variable would overrule the builder's own flag.
+        decide_environment("NVIDIA_TF32_OVERRIDE", None)
+        trt = import_runtime()
+        accelerator = NvidiaGpu(self.device, self.precision)
+        gpu = open_cuda().device(self.device)
+
+        def load() -> TensorRtProgram:
+            logger = make_logger(trt)
+            try:
+                context = gpu.open()
+            except CudaError as error:
+                if ran_out(str(error)):
+                    raise out_of_memory(model.path.name, str(error)) from error
+                raise DeviceError(
+                    f"the GPU gives no context ({error}); end other programs on it and retry"
+                ) from error
+            try:
+                kept = None
+                if self.engines:
+                    name = accelerator.state().name
+                    kept = engine_file(Path(self.engines), trt, model, self.precision, name)
+                if kept is not None and kept.exists():
+                    engine = kept.read_bytes()
+                else:
+                    engine = build_engine(trt, logger, model, proto, self.precision)
+                    if kept is not None:
+                        keep_engine(kept, engine)
+                flush = flush_bytes(gpu.l2_bytes()) if self.cold else 0
+                return TensorRtProgram(trt, logger, engine, model, proto, context, flush)
+            except BaseException:
+                context.close()
+                raise
+
+        return GpuSession(model, load, accelerator)

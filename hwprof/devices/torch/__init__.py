@@ -1,0 +1,5 @@
+"""PyTorch on NVIDIA GPUs."""
+
+from hwprof.devices.torch.cuda import TorchCuda
+
+__all__ = ["TorchCuda"]
