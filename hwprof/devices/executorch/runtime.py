@@ -1,0 +1,98 @@
+"""Importing ExecuTorch's runtime, sizing its thread pool, and naming the build."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+from hwprof.devices.program import one_line
+from hwprof.errors import DeviceError
+
+XNNPACK = "XnnpackBackend"
+NATIVE = "native kernels"
+"""Kernels of the runtime's own library: portable C++, some of them vectorised."""
+
+_INSTALL = "pip install 'hwprof[executorch]'"
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence warnings and log lines of what is imported and lowered inside.
+
+    The binding calls itself experimental, torch and its add-ons deprecate each other, and torchao
+    logs every optional library that it lacks: dozens of lines that a user can do nothing about.
+    """
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def import_runtime() -> ModuleType:
+    """ExecuTorch's Python binding, `portable_lib`. Imports torch, which takes seconds.
+
+    Raises DeviceError with the reason it is not usable.
+    """
+    try:
+        with quiet():
+            from executorch.extension.pybindings import portable_lib
+    except Exception as error:  # a missing library is an ImportError, a mismatched torch anything
+        raise DeviceError(
+            f"executorch does not import ({one_line(error)}); reinstall it with {_INSTALL}"
+        ) from error
+    module: ModuleType = portable_lib
+    return module
+
+
+def import_compiler() -> None:
+    """Import what lowers models, with its imports' warnings silenced. Raises DeviceError."""
+    try:
+        with quiet():
+            import executorch.backends.xnnpack.partition.xnnpack_partitioner
+            import executorch.devtools.etdump.serialize
+            import executorch.exir  # noqa: F401
+    except Exception as error:  # as above
+        raise DeviceError(
+            f"executorch's compiler does not import ({one_line(error)}); "
+            f"reinstall it with {_INSTALL}"
+        ) from error
+
+
+def runtime_version() -> str:
+    """For example `1.5.1+cpu`."""
+    from executorch.version import __version__
+
+    return str(__version__)
+
+
+def runtime_build() -> str:
+    """Commit of the runtime and what it was installed beside: torch lowers the models."""
+    import torch
+    from executorch.version import git_version
+
+    commit = str(git_version or "unknown")[:12]
+    return f"git {commit}, torch {torch.__version__}, {platform.libc_ver()[0] or 'libc'}"
+
+
+def set_threads(runtime: ModuleType, threads: int) -> None:
+    """Size the process's thread pool, the calling thread included. Raises DeviceError.
+
+    XNNPACK keeps a pointer to the pool from the moment a program is loaded, so this comes before
+    loading, and no program of another size may be running in the process.
+    """
+    if runtime._threadpool_get_thread_count() != threads:
+        runtime._unsafe_reset_threadpool(threads)
+    found = runtime._threadpool_get_thread_count()
+    if found != threads:
+        raise DeviceError(
+            f"executorch runs on {found} threads where {threads} were asked for; "
+            f"ask for threads={found}"
+        )
