@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +19,7 @@ from hwprof.devices.executorch.plan import Plan
 from hwprof.devices.executorch.runtime import set_threads
 from hwprof.devices.host import peak_reset_obstacle, reset_peak_rss, rss_bytes
 from hwprof.devices.program import Program, ProgramSession, one_line
+from hwprof.devices.scratch import scratch_folder
 from hwprof.devices.timing import time_runs
 from hwprof.errors import DeviceError, MeasurementError, ModelError
 from hwprof.profile import Profile
@@ -127,7 +127,7 @@ class ExecuTorchSession(ProgramSession):
         self._settings = backend, precision
         self._lowered_bytes: int | None = None
         self._lowered_reason = ""
-        self._folder = tempfile.TemporaryDirectory(prefix="hwprof-")
+        self._folder = scratch_folder()
         try:
             super().__init__(model, threads, self._load)
         except BaseException:

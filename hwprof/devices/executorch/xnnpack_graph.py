@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hwprof.devices.scratch import scratch_folder
 from hwprof.errors import DeviceError
 from hwprof.graph import TensorSpec
 
@@ -133,7 +133,7 @@ def _as_json(payload: bytes) -> dict[str, Any]:
         header = header_type.from_bytes(payload[: header_type.EXPECTED_LENGTH])
         start = header.flatbuffer_offset
         schema = files("executorch.backends.xnnpack.serialization").joinpath("schema.fbs")
-        with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
+        with scratch_folder() as folder:
             Path(folder, "schema.fbs").write_bytes(schema.read_bytes())
             binary = Path(folder, "graph.bin")
             binary.write_bytes(payload[start : start + header.flatbuffer_size])

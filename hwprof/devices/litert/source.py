@@ -6,10 +6,11 @@ import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hwprof.devices.base import Model
-from hwprof.devices.litert.held import HeldFile
 from hwprof.devices.litert.runtime import give_back_memory, memory_advice
+from hwprof.devices.scratch import scratch_folder
 from hwprof.errors import MeasurementError
 
 Order = tuple[int, ...]
@@ -26,12 +27,12 @@ class Source:
     nodes: Sequence[tuple[str, ...]] | None = None
     """Nodes of the model file by operator; None where the operators are its nodes."""
     uncovered: tuple[str, ...] = ()
-    held: HeldFile | None = field(default=None, repr=False)
+    folder: TemporaryDirectory[str] | None = field(default=None, repr=False)
 
     def close(self) -> None:
         """Delete the file if it was made here."""
-        if self.held is not None:
-            self.held.close()
+        if self.folder is not None:
+            self.folder.cleanup()
 
 
 def source_of(model: Model) -> Source:
@@ -48,23 +49,23 @@ def source_of(model: Model) -> Source:
     # Imported here: it brings onnx, which a LiteRT model does not need.
     from hwprof.devices.litert.convert import convert
 
-    held = HeldFile()
+    folder = scratch_folder()
+    path = Path(folder.name, "model.tflite")
     try:
-        converted = convert(model.path, model.subject.inputs, held.path)
-        held.settle()
+        converted = convert(model.path, model.subject.inputs, path)
     except MemoryError as error:
-        held.close()
+        folder.cleanup()
         raise MeasurementError(memory_advice(model.path.name)) from error
     except BaseException:
-        held.close()
+        folder.cleanup()
         raise
     source = Source(
-        held.path,
+        path,
         [border.order for border in converted.inputs],
         [border.order for border in converted.outputs],
         [operator.sources for operator in converted.operators],
         converted.uncovered,
-        held,
+        folder,
     )
     del converted
     gc.collect()
