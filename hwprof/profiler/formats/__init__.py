@@ -1,0 +1,1 @@
+"""Model files of other forms than ONNX: each module reads one, as `model_file` reads ONNX."""
