@@ -1,4 +1,7 @@
-"""Whether a device computes what ONNX Runtime computes: a fast wrong answer is an error."""
+"""Whether a device computes what the reference computes: a fast wrong answer is an error.
+
+The reference is ONNX Runtime for ONNX models and eager PyTorch for programs of torch.export.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Model
+from hwprof.devices.base import Model, ModelFormat
 from hwprof.devices.outputs import OutputTensor
 from hwprof.devices.target import Run, Target
 from hwprof.devices.worker.client import WorkerTarget
 from hwprof.errors import DeviceError, HwprofError, MeasurementError
 
-REFERENCE = "onnxruntime-cpu"
+# By format of the model: the device that is asked, and what it is called.
+REFERENCES: Mapping[ModelFormat, tuple[str, str]] = {
+    "onnx": ("onnxruntime-cpu", "ONNX Runtime"),
+    "torch": ("torch-cpu", "eager PyTorch"),
+}
 
 # Largest difference of an element, as a share of the output's largest magnitude. fp32 kernels of
 # different runtimes differ by rounding and by the order of sums (1e-6 to 1e-4 over deep models);
@@ -25,6 +32,8 @@ TOLERANCES: Mapping[str, float] = {
     "fp16": 3e-2,
     "bf16": 1e-1,
 }
+# The reference device at these runs the model as it is.
+UNCHANGED = ("native", "fp32")
 # Whole numbers are mostly indices of a largest element: near ties may fall either way.
 MAX_OTHER_INTEGERS = 0.01
 
@@ -33,7 +42,7 @@ Check = Callable[[Run], str]
 
 
 class Agreement:
-    """Compares outputs with ONNX Runtime's, whose own are computed once per model."""
+    """Compares outputs with the reference's, whose own are computed once per model."""
 
     def __init__(self, reference: Target | None = None) -> None:
         self._target = reference
@@ -42,32 +51,40 @@ class Agreement:
 
     def of(self, model: Model, spec: DeviceSpec) -> Check | None:
         """The check of `model` on the device `spec`; None for the reference itself."""
-        if spec.name == REFERENCE and spec.precision == "native":
+        device, called = REFERENCES.get(model.format, ("", ""))
+        if not device:
+            return lambda run: (
+                f"not compared, because no reference opens '{model.path.suffix}' files"
+            )
+        if spec.name == device and spec.precision in UNCHANGED and _plain(spec):
             return None
 
         def check(run: Run) -> str:
-            wanted = self._reference(model)
+            wanted = self._reference(model, device, called)
             if isinstance(wanted, str):
                 return f"not compared, because {wanted}"
             try:
                 found = run.outputs()
             except DeviceError as error:
                 return f"not compared, because {error}"
-            return verdict(found, wanted, spec, model.path.name)
+            return verdict(found, wanted, spec, model.path.name, called)
 
         return check
 
-    def _reference(self, model: Model) -> tuple[OutputTensor, ...] | str:
-        if model.format != "onnx":
-            return f"ONNX Runtime does not open '{model.path.suffix}' files"
+    def _reference(self, model: Model, device: str, called: str) -> tuple[OutputTensor, ...] | str:
         key = model.subject.key
         if key != self._known[0]:
             try:
-                with (self._target or WorkerTarget(REFERENCE)).start(model) as run:
+                with (self._target or WorkerTarget(device)).start(model) as run:
                     self._known = key, run.outputs()
             except HwprofError as error:
-                self._known = key, f"ONNX Runtime gives no reference ({error})"
+                self._known = key, f"{called} gives no reference ({error})"
         return self._known[1]
+
+
+def _plain(spec: DeviceSpec) -> bool:
+    """Whether the reference device runs as the reference does: PyTorch may compile as well."""
+    return spec.options.get("mode", "eager") == "eager"
 
 
 def verdict(
@@ -75,6 +92,7 @@ def verdict(
     wanted: Sequence[OutputTensor],
     spec: DeviceSpec,
     model: str,
+    called: str,
 ) -> str:
     """One sentence on how outputs agree. Raises MeasurementError when they do not.
 
@@ -84,7 +102,7 @@ def verdict(
     advice = "nothing was timed; measure with --no-check-outputs if that is expected"
     if len(found) != len(wanted):
         raise MeasurementError(
-            f"{spec.name} gives {len(found)} outputs of '{model}' and ONNX Runtime {len(wanted)}; "
+            f"{spec.name} gives {len(found)} outputs of '{model}' and {called} {len(wanted)}; "
             f"{advice}"
         )
     tolerance = TOLERANCES.get(spec.precision)
@@ -93,19 +111,19 @@ def verdict(
         if one.shape != other.shape:
             raise MeasurementError(
                 f"{spec.name} gives output {position} of '{model}' the shape {list(one.shape)} "
-                f"and ONNX Runtime {list(other.shape)}; {advice}"
+                f"and {called} {list(other.shape)}; {advice}"
             )
         error, allowed = difference(one.array(), other.array(), tolerance)
         worst = max(worst, error)
         if allowed is not None and not error <= allowed:
             raise MeasurementError(
-                f"{spec.name} computes something else than ONNX Runtime: output {position} of "
+                f"{spec.name} computes something else than {called}: output {position} of "
                 f"'{model}' is off by {error:.2g} of its largest value (allowed {allowed:g} at "
                 f"{spec.precision}); {advice}"
             )
     if tolerance is None:
-        return f"within {worst:.2g} of ONNX Runtime's, not judged at {spec.precision}"
-    return f"within {worst:.2g} of ONNX Runtime's (allowed {tolerance:g} at {spec.precision})"
+        return f"within {worst:.2g} of {called}'s, not judged at {spec.precision}"
+    return f"within {worst:.2g} of {called}'s (allowed {tolerance:g} at {spec.precision})"
 
 
 def difference(

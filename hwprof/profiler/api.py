@@ -5,9 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from hwprof.devices.base import Model
 from hwprof.devices.target import Target
 from hwprof.devices.worker.client import WorkerTarget
 from hwprof.errors import OptionError
@@ -21,6 +20,10 @@ from hwprof.profiler.plan import Plan
 
 if TYPE_CHECKING:
     import onnx
+    import torch
+
+    TorchModel = torch.nn.Module | torch.export.ExportedProgram
+    Tensors = torch.Tensor | Sequence[torch.Tensor] | Mapping[str, torch.Tensor]
 
 
 def _ignore(progress: object) -> None:
@@ -28,10 +31,11 @@ def _ignore(progress: object) -> None:
 
 
 def measure(
-    model: str | Path | onnx.ModelProto,
+    model: str | Path | onnx.ModelProto | TorchModel,
     device: str | Target = "onnxruntime-cpu",
     plan: Plan | None = None,
     *,
+    inputs: Tensors | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     batch: int | None = None,
     name: str | None = None,
@@ -42,12 +46,14 @@ def measure(
 ) -> Measurement:
     """Measure one model in fresh worker processes.
 
+    `model` is a file (.onnx, .pt2, .tflite), an ONNX model, a program of torch.export, or a torch
+    module, which is exported with `inputs` as its arguments: a tensor, several, or several by name.
     `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own.
     `shapes` and `batch` decide open input dimensions. `name` is what the model is called, else its
     file's or its graph's name. `meter` names the energy meter, else `$HWPROF_METER` does
     (docs/energy.md); a target of one's own has its own. With `table` the result is saved there.
-    Unless `check_outputs` is off, a device whose outputs are not ONNX Runtime's raises
-    MeasurementError before it is timed.
+    Unless `check_outputs` is off, a device whose outputs are not those of ONNX Runtime (of eager
+    PyTorch for programs and modules) raises MeasurementError before it is timed.
     Raises HwprofError with one sentence on what is wrong: OptionError, ModelError, DeviceError,
     MeasurementError or TableError.
     """
@@ -57,9 +63,10 @@ def measure(
     plan = plan or Plan()
     costs = NodeCosts(table)
     agreement = Agreement() if check_outputs else None
-
-    def measured(loaded: Model) -> Measurement:
-        return measure_on(
+    with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
+        path, called = _file_of(model, inputs, Path(folder))
+        loaded = load_model(path, shapes=shapes, batch=batch, name=name or called)
+        measurement = measure_on(
             loaded,
             target,
             plan,
@@ -67,20 +74,36 @@ def measure(
             check=None if agreement is None else agreement.of(loaded, target.spec),
             listen=listen,
         )
-
-    if isinstance(model, (str, Path)):
-        loaded = load_model(model, shapes=shapes, batch=batch, name=name)
-        measurement = measured(loaded)
-    else:
-        import onnx
-
-        with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
-            # The file's name matters to nobody: the graph's may hold what no file name can.
-            path = Path(folder, "model.onnx")
-            onnx.save(model, str(path))
-            called = name or model.graph.name or "model"
-            loaded = load_model(path, shapes=shapes, batch=batch, name=called)
-            measurement = measured(loaded)
     if table is not None:
         table.add(measurement)
     return measurement
+
+
+def _file_of(
+    model: str | Path | onnx.ModelProto | TorchModel, inputs: Tensors | None, folder: Path
+) -> tuple[Path, str | None]:
+    """The model as a file, in `folder` unless it is one already, and what it calls itself.
+
+    The file's own name matters to nobody: a model's may hold what no file name can.
+    """
+    if _is_torch(model):
+        from hwprof.profiler.formats.torch_program import save
+
+        return save(model, inputs, folder), type(model).__name__
+    if inputs is not None:
+        raise OptionError(
+            "inputs are for torch modules only; decide the shapes of a file with shapes or batch"
+        )
+    if isinstance(model, (str, Path)):
+        return Path(model), None
+    import onnx
+
+    proto = cast("onnx.ModelProto", model)
+    path = folder / "model.onnx"
+    onnx.save(proto, str(path))
+    return path, proto.graph.name or "model"
+
+
+def _is_torch(model: object) -> bool:
+    """Whether a class of torch is among the model's; asked without importing torch."""
+    return any(kind.__module__.partition(".")[0] == "torch" for kind in type(model).__mro__)

@@ -30,8 +30,8 @@ def load_model(
 ) -> Model:
     """Read a model file, without its weights, and decide its input shapes.
 
-    A file that ends in .tflite is a LiteRT model, any other an ONNX model.
-
+    Files that end in .pt2 are programs of torch.export, in .tflite LiteRT models, and all others
+    ONNX models.
     `shapes` gives dimensions by input name; `batch` sets the first dimension of every input that
     leaves it open; `name` is what the model is called, its file's name by
     default. Raises ModelError (the file) or OptionError (the shapes) in one sentence.
@@ -41,6 +41,10 @@ def load_model(
         from hwprof.profiler.formats import tflite  # it builds on this module
 
         return tflite.load(path, shapes=shapes, batch=batch, name=name)
+    if path.suffix == ".pt2":
+        from hwprof.profiler.formats import torch_program
+
+        return torch_program.load(path, shapes=shapes, batch=batch, name=name)
     proto = read_proto(path)
     external = external_files(proto, path)
     inputs = decide_shapes(declared_inputs(proto), shapes or {}, batch, path.name)
@@ -209,6 +213,11 @@ def check_memory(proto: onnx.ModelProto, inputs: Sequence[TensorSpec], name: str
         for dim in tensor.dims:
             count *= dim
         needed += count * ITEM_BITS.get(dtype_name(tensor.data_type), 8) // 8
+    check_free_memory(needed, name)
+
+
+def check_free_memory(needed: int, name: str) -> None:
+    """Raise ModelError if `needed` bytes exceed the memory that is free now."""
     free = snapshot().memory_available_bytes
     if free is not None and needed > free:
         raise ModelError(

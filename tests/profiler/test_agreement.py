@@ -97,11 +97,22 @@ def test_onnxruntime_is_not_held_against_itself(model: Model) -> None:
     assert Agreement().of(model, replace(own, precision="int8")) is not None
 
 
+def test_programs_are_held_against_eager_pytorch(model: Model) -> None:
+    program = replace(model, format="torch")
+    eager = replace(SPEC, name="torch-cpu", options={"mode": "eager"})
+    assert Agreement().of(program, eager) is None
+    compiled = replace(eager, options={"mode": "compiled"})
+    answer = np.ones(2, dtype=np.float32)
+    check = Agreement(Answering([answer])).of(program, compiled)
+    assert check is not None
+    assert "of eager PyTorch's" in check(Answering([answer]).start(model))
+
+
 def test_what_cannot_be_compared_is_measured_and_said(model: Model, tmp_path: Path) -> None:
     other = replace(model, format="tflite", path=tmp_path / "m.tflite")
     device = Answering([np.ones(1)])
     measurement = measure_on(other, device, PLAN, check=Agreement().of(other, SPEC))
-    assert "does not open '.tflite' files" in measurement.provenance.details["outputs"]
+    assert "no reference opens '.tflite' files" in measurement.provenance.details["outputs"]
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"x")
     check = Agreement().of(replace(model, path=broken), SPEC)
@@ -135,13 +146,13 @@ def test_whole_numbers_are_counted() -> None:
 def test_shapes_counts_and_precisions() -> None:
     one = [OutputTensor.of(np.ones((1, 4), dtype=np.float32))]
     with pytest.raises(MeasurementError, match=r"shape \[4, 1\]"):
-        verdict([OutputTensor.of(np.ones((4, 1), dtype=np.float32))], one, SPEC, "m")
+        verdict([OutputTensor.of(np.ones((4, 1), dtype=np.float32))], one, SPEC, "m", "ORT")
     with pytest.raises(MeasurementError, match="gives 0 outputs"):
-        verdict([], one, SPEC, "m")
+        verdict([], one, SPEC, "m", "ORT")
     off = [OutputTensor.of(np.full((1, 4), 1.02, dtype=np.float16))]
-    assert "allowed 0.03 at fp16" in verdict(off, one, replace(SPEC, precision="fp16"), "m")
+    assert "allowed 0.03 at fp16" in verdict(off, one, replace(SPEC, precision="fp16"), "m", "ORT")
     far = [OutputTensor.of(np.full((1, 4), 7.0, dtype=np.float32))]
-    assert "not judged at int8" in verdict(far, one, replace(SPEC, precision="int8"), "m")
+    assert "not judged at int8" in verdict(far, one, replace(SPEC, precision="int8"), "m", "ORT")
 
 
 def test_only_numbers_cross() -> None:

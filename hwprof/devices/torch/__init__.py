@@ -1,5 +1,6 @@
-"""PyTorch on NVIDIA GPUs."""
+"""PyTorch: on the processor, eager or compiled by inductor, and on NVIDIA GPUs."""
 
 from hwprof.devices.torch.cuda import TorchCuda
+from hwprof.devices.torch.device import TorchCpu
 
-__all__ = ["TorchCuda"]
+__all__ = ["TorchCpu", "TorchCuda"]

@@ -1,1 +1,1 @@
-"""Model files other than ONNX ones, read for their inputs."""
+"""Model files of other forms than ONNX: each module reads one, as `model_file` reads ONNX."""
