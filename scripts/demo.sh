@@ -21,6 +21,11 @@ say hwprof lut export -o "$work/demo.parquet"
 say hwprof lut import "$work/demo.parquet" --lut "$work/copy.db"
 say hwprof compare light_resnet50 light_squeezenet
 
+# One model on several runtimes in turns; then every runtime checked on three models.
+say hwprof measure "$models/light_squeezenet.onnx" --no-per-op --budget 2 \
+    --device onnxruntime-cpu --device openvino-cpu --device litert-cpu --device mnn-cpu
+say python "$(dirname "$0")/check_backends.py"
+
 # A device that no predictor has seen: ten of its measurements give all 15,625 cells of a search space.
 say python scripts/demo_unseen_device.py
 
