@@ -18,7 +18,7 @@ from hwprof.devices.host import peak_rss_bytes, reset_peak_rss, rss_bytes
 from hwprof.devices.host.process import peak_reset_obstacle
 from hwprof.devices.outputs import OutputTensor
 from hwprof.devices.timing import time_runs
-from hwprof.errors import HwprofError, MeasurementError
+from hwprof.errors import HwprofError, MeasurementError, ModelError
 from hwprof.measurement import Memory
 from hwprof.samples import Samples
 
@@ -62,7 +62,7 @@ class ProgramSession(Session):
     """A session over a program that `load` compiles; loading it is the session's set-up."""
 
     def __init__(self, model: Model, threads: int, load: Callable[[], Program]) -> None:
-        """Raises what `load` raises: ModelError, DeviceError or MeasurementError."""
+        """Raises what `load` raises, ModelError for errors that are not hwprof's own."""
         self._model = model
         self._threads = threads
         was_reset, baseline = reset_peak_rss(), rss_bytes()
@@ -70,8 +70,19 @@ class ProgramSession(Session):
         self._baseline = baseline.bytes if was_reset else None
         self._memory_reason = baseline.reason if was_reset else peak_reset_obstacle()
         start = time.perf_counter()
-        self._program: Program | None = load()
+        self._program: Program | None = self._loaded(load)
         self._setup_s = time.perf_counter() - start
+
+    def _loaded(self, load: Callable[[], Program]) -> Program:
+        try:
+            return load()
+        except HwprofError:
+            raise
+        except Exception as error:  # runtimes raise dozens of types with no common base
+            raise ModelError(
+                f"the runtime cannot open '{self._model.path.name}': {one_line(error)}; "
+                "export the model with other operators, or choose another device"
+            ) from error
 
     @property
     def setup_s(self) -> float:
@@ -88,7 +99,7 @@ class ProgramSession(Session):
             return time_runs(program.run, samples, loops, self._threads)
         except HwprofError:
             raise
-        except Exception as error:  # runtimes raise dozens of types with no common base
+        except Exception as error:  # as above
             raise program.explain(error) from error
 
     def outputs(self) -> tuple[OutputTensor, ...]:
