@@ -10,7 +10,7 @@ from hwprof.devices.gpu.nvml import Nvml, obstacle, open_nvml
 from hwprof.devices.gpu.state import GpuState, describe, reasons, slowed_between
 from hwprof.devices.host import HostState, snapshot
 from hwprof.errors import DeviceError
-from hwprof.profiler.bench import gpu_details
+from hwprof.profiler.conditions import gpu_details
 from tests.devices.gpu.fake_nvml import UUID, Board, FakeNvml
 
 EVERYTHING = {"name", "memory", "limit", "power", "energy", "clock", "temperature"} | {
