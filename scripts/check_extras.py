@@ -27,6 +27,7 @@ MODEL = Path(onnx.__file__).parent / "backend/test/data/light/light_squeezenet.o
 DEVICES = {
     ALONE: "onnxruntime-cpu",
     "torch": "torch-cpu",
+    "torch-int8": "torch-cpu:mode=compiled,precision=int8",
     "openvino": "openvino-cpu",
     "tvm": "tvm-cpu",
     "litert": "litert-cpu",
