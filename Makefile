@@ -13,7 +13,7 @@ help:
 	@echo "make demo   measure real models into a table, show, export and compare them"
 	@echo "make test   lint, types, import rules and every test"
 	@echo "make lint   ruff, mypy and import-linter alone"
-	@echo "make bench  every figure that the README quotes (three quarters of an hour, quiet machine)"
+	@echo "make bench  every figure that the README quotes (an hour, quiet machine)"
 	@echo "make bench-help  HELP's figures, which docs/prediction.md quotes (half an hour more)"
 
 setup: $(READY) $(PLUGIN_READY)
@@ -40,7 +40,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 test: lint $(PLUGIN_READY)
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --sort=cover
 
@@ -53,6 +53,7 @@ bench: $(BENCH_READY)
 	$(BIN)/python scripts/bench_additivity.py
 	$(BIN)/python scripts/bench_measure.py
 	$(BIN)/python scripts/bench_headline.py
+	$(BIN)/python scripts/bench_peers.py --rounds 3 --json docs/benchmarks/peers.json
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_prediction.py
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_objective.py
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_search.py \

