@@ -36,7 +36,7 @@ def import_runtime() -> ModuleType:
 def _broken(error: Exception) -> DeviceError:
     return DeviceError(
         f"ai-edge-litert is installed but does not import ({one_line(error)}); "
-        f"reinstall it: {INSTALL}"
+        "reinstall it with pip install --force-reinstall ai-edge-litert"
     )
 
 

@@ -27,7 +27,8 @@ def import_runtime() -> ModuleType:
 def _broken(error: Exception) -> DeviceError:
     reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(" .")
     return DeviceError(
-        f"openvino is installed but does not import ({reason}); reinstall it: {INSTALL}"
+        f"openvino is installed but does not import ({reason}); "
+        "reinstall it with pip install --force-reinstall openvino"
     )
 
 
