@@ -13,7 +13,7 @@ from hwprof.lut import Table
 from hwprof.measurement import Failure, Measurement
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.bench import Bench, Progress, utc_now
-from hwprof.profiler.model_file import declared_inputs, load_model, printable, read_proto
+from hwprof.profiler.model_file import input_names, load_model, printable
 from hwprof.profiler.node_cost import NodeCosts
 from hwprof.profiler.plan import Plan
 
@@ -62,7 +62,7 @@ def jobs_for(
     own: list[Mapping[str, Sequence[int]]] = []
     for model in models:
         try:
-            names = {name for name, _, _ in declared_inputs(read_proto(model))}
+            names = input_names(model)
         except ModelError:
             names = set()  # the job itself will say what is wrong with the file
         own.append({name: dims for name, dims in shapes.items() if name in names})

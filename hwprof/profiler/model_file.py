@@ -59,6 +59,19 @@ def load_model(
     return Model(path, subject)
 
 
+def input_names(path: Path) -> set[str]:
+    """Names of the inputs that a model file of any format declares. Raises ModelError."""
+    if path.suffix == ".tflite":
+        from hwprof.profiler.formats import tflite
+
+        return tflite.input_names(path)
+    if path.suffix == ".pt2":
+        from hwprof.profiler.formats import torch_program
+
+        return torch_program.input_names(path)
+    return {name for name, _, _ in declared_inputs(read_proto(path))}
+
+
 def printable(name: str) -> str:
     """A file's name as text: bytes that are not UTF-8 become escapes, so that it can be stored."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

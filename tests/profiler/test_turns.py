@@ -11,9 +11,9 @@ from hwprof.devices.base import Model
 from hwprof.devices.host import snapshot
 from hwprof.devices.replay import ReplayDevice, ReplayTarget, replay_spec
 from hwprof.devices.target import Run, Target, UnavailableTarget
-from hwprof.errors import DeviceError, MeasurementError
+from hwprof.errors import DeviceError, MeasurementError, OptionError
 from hwprof.lut import Table
-from hwprof.profiler.campaign import Job, in_turns, run_campaign
+from hwprof.profiler.campaign import Job, in_turns, jobs_for, run_campaign
 from hwprof.profiler.compare import compare_turns
 from hwprof.profiler.plan import Plan
 from hwprof.samples import Samples
@@ -90,3 +90,22 @@ def test_resuming_takes_up_only_what_is_missing(mlp: Path, table: Table) -> None
     assert [o.resumed for o in outcomes] == [True, False]
     assert set(log) == {"bb"}
     table.close()
+
+
+def test_a_shape_finds_its_input_whatever_the_format(dynamic_mlp: Path, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from hwprof.profiler.formats.torch_program import save
+
+    class Net(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def forward(self, tokens: object) -> object:
+            return torch.relu(tokens)
+
+    folder = tmp_path / "program"
+    folder.mkdir()
+    program = save(Net().eval(), torch.zeros(2, 3), folder)
+    target = UnavailableTarget(DeviceError("away"))
+    shapes = {"tokens": (2, 3), "x": (5, 8)}
+    first, second = jobs_for([program, dynamic_mlp], target, shapes)
+    assert (first.shapes, second.shapes) == ({"tokens": (2, 3)}, {"x": (5, 8)})
+    with pytest.raises(OptionError, match="no model has an input 'y'"):
+        jobs_for([program, dynamic_mlp], target, {"y": (1,)})

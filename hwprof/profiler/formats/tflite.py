@@ -39,6 +39,11 @@ def load(
     return Model(path, subject, "tflite")
 
 
+def input_names(path: Path) -> set[str]:
+    """Names of the model's inputs. Raises ModelError."""
+    return {name for name, _, _ in _declared(_read(path))}
+
+
 def _read(path: Path) -> LiteRtFile:
     if path.is_dir():
         raise ModelError(f"'{path}' is a folder; name the .tflite file inside it")

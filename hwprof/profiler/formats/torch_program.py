@@ -46,6 +46,11 @@ def load(
     return Model(path, subject, "torch")
 
 
+def input_names(path: Path) -> set[str]:
+    """Names of the program's inputs. Raises ModelError."""
+    return {each.name for each in read_archive(path).inputs}
+
+
 def save(model: Any, inputs: Any, folder: Path) -> Path:
     """Write a torch module, exported with `inputs`, or a program of torch.export into `folder`.
 
