@@ -188,7 +188,6 @@ def main() -> None:
                     if adds_up(best):
                         break
                     (again,) = measured(path, [first.device], table, problems) or [best]
-                    again = replace(again, ratio=again.latency_s / found[0].latency_s)
                     best = again if abs(again.gap or 9) < abs(best.gap or 9) else best
                 if not adds_up(best) and best.contended and best.gap is not None:
                     print(f"contended, not judged: {best.device} on {best.model}: {best.gap:+.1%}")
@@ -199,6 +198,9 @@ def main() -> None:
                         else f"{best.device} on {best.model}: no kernels, because {best.per_op}"
                     )
                 found[i] = best
+            # Some rows may be second measurements, the reference among them.
+            reference_s = found[0].latency_s if found else 0.0
+            found = [replace(r, ratio=r.latency_s / reference_s) for r in found]
             rows += found
             print("\n".join(text(found)), flush=True)
     agreed = {r.device for r in rows}
