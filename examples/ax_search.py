@@ -4,7 +4,8 @@ from ax.api.client import Client
 
 from hwprof import Objective
 from hwprof.predictors import pools, shipped
-from hwprof.predictors.objective import Goals, ax
+from hwprof.search import Goals
+from hwprof.search.adapters import ax
 
 SPACE, DEVICE = "nasbench201", "raspi4"
 

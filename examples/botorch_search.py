@@ -9,7 +9,7 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 
 from hwprof import Objective
 from hwprof.predictors import pools, shipped
-from hwprof.predictors.objective.botorch import CostModel, cost_constraint
+from hwprof.search.adapters.botorch import CostModel, cost_constraint
 
 SPACE, DEVICE = "nasbench201", "raspi4"
 pool = pools.load(SPACE)

@@ -4,8 +4,8 @@ import optuna
 
 from hwprof import Objective
 from hwprof.predictors import pools, shipped
-from hwprof.predictors.objective import Goals
-from hwprof.predictors.objective.optuna import architecture, directions, optuna_objective
+from hwprof.search import Goals
+from hwprof.search.adapters.optuna import architecture, directions, optuna_objective
 
 SPACE, DEVICE = "nasbench201", "raspi4"
 

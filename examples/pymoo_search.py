@@ -5,8 +5,8 @@ from pymoo.optimize import minimize
 
 from hwprof import Objective
 from hwprof.predictors import pools, shipped
-from hwprof.predictors.objective import Goals
-from hwprof.predictors.objective.pymoo import ArchitectureProblem, operators
+from hwprof.search import Goals
+from hwprof.search.adapters.pymoo import ArchitectureProblem, operators
 
 SPACE, DEVICE = "nasbench201", "raspi4"
 

@@ -8,8 +8,8 @@ from syne_tune.optimizer.baselines import REA
 
 from hwprof import Objective
 from hwprof.predictors import pools, shipped
-from hwprof.predictors.objective import Goals
-from hwprof.predictors.objective.syne_tune import ELAPSED, ArchitectureBlackbox
+from hwprof.search import Goals
+from hwprof.search.adapters.syne_tune import ELAPSED, ArchitectureBlackbox
 
 SPACE, DEVICE = "nasbench201", "raspi4"
 

@@ -5,7 +5,7 @@ import torch
 
 from hwprof import Objective, spaces
 from hwprof.predictors import pools, shipped
-from hwprof.predictors.objective.torch import ExpectedCost
+from hwprof.search.adapters.torch import ExpectedCost
 
 SPACE, DEVICE, LIMIT = "fbnet", "raspi4", "20ms"
 pool = pools.load(SPACE)

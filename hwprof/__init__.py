@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     )
     from hwprof.lut import Table
     from hwprof.measurement import Failure, Measurement
-    from hwprof.predictors.objective import Objective
     from hwprof.profiler.api import measure
     from hwprof.profiler.compare import compare_now, compare_stored
     from hwprof.profiler.plan import Plan
+    from hwprof.search import Objective
 
 _HOMES = {
     "DeviceError": "hwprof.errors",
@@ -33,7 +33,7 @@ _HOMES = {
     "Measurement": "hwprof.measurement",
     "MeasurementError": "hwprof.errors",
     "ModelError": "hwprof.errors",
-    "Objective": "hwprof.predictors.objective",
+    "Objective": "hwprof.search",
     "OptionError": "hwprof.errors",
     "Plan": "hwprof.profiler.plan",
     "Table": "hwprof.lut",

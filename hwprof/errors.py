@@ -27,3 +27,9 @@ class MeasurementError(HwprofError):
 
 class TableError(HwprofError):
     """The lookup table, or a file exchanged with it, cannot be read or written."""
+
+
+def one_line(error: BaseException, length: int = 400) -> str:
+    """The first line of an error that says something, without a full stop."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:length].rstrip(" .")

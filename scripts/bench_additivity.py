@@ -10,11 +10,11 @@ import statistics
 
 from common import name, parser, write
 
-from hwprof.devices.worker.client import WorkerTarget
+from hwprof.models.load import load_model
 from hwprof.profiler.bench import measure_on
-from hwprof.profiler.model_file import load_model
 from hwprof.profiler.node_cost import estimate_node_cost
 from hwprof.profiler.plan import Plan
+from hwprof.targets.worker import WorkerTarget
 
 
 def main() -> None:

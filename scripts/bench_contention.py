@@ -12,11 +12,11 @@ import statistics
 import numpy as np
 from common import name, neighbour, parser, write
 
-from hwprof.devices.worker.client import WorkerTarget
 from hwprof.measurement import Measurement
+from hwprof.models.load import load_model
 from hwprof.profiler.bench import measure_on
-from hwprof.profiler.model_file import load_model
 from hwprof.profiler.plan import Plan
+from hwprof.targets.worker import WorkerTarget
 
 
 def plain_median(measurement: Measurement) -> float:

@@ -13,11 +13,11 @@ from collections.abc import Callable
 import numpy as np
 from common import BURSTS, name, neighbour, parser, write
 
-from hwprof.devices.worker.client import WorkerTarget
+from hwprof.models.load import load_model
 from hwprof.profiler.bench import measure_on
-from hwprof.profiler.model_file import load_model
 from hwprof.profiler.plan import Plan
 from hwprof.samples import Samples
+from hwprof.targets.worker import WorkerTarget
 
 
 def trusted(q: float) -> Callable[[Samples], float]:

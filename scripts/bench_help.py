@@ -31,7 +31,7 @@ from fewshot_data import (
 )
 
 from hwprof import spaces
-from hwprof.predictors.help_ import PUBLISHED_REFERENCES, HelpOptions, HelpPredictor, trimmed
+from hwprof.predictors.help import PUBLISHED_REFERENCES, HelpOptions, HelpPredictor, trimmed
 
 LEVEL = 0.9
 

@@ -20,10 +20,10 @@ from typing import Any
 from common import BURSTS, light_models, name, neighbour, parser, write
 from peers import BUDGET_S
 
-from hwprof.devices.worker.client import WorkerTarget
+from hwprof.models.load import load_model
 from hwprof.profiler.bench import measure_on
-from hwprof.profiler.model_file import load_model
 from hwprof.profiler.plan import Plan
+from hwprof.targets.worker import WorkerTarget
 
 METHODS = ("hwprof", "loop", "torch")
 STATES = ("quiet", "loaded")

@@ -24,8 +24,8 @@ import numpy as np
 from hwprof import spaces
 from hwprof.predictors import pools
 from hwprof.predictors.fewshot import FewShotPredictor
-from hwprof.predictors.objective import Objective
 from hwprof.predictors.shipped import FITTED_ROWS, thinned
+from hwprof.search import Objective
 
 SPACE, UNSEEN = "nasbench201", "raspi4"
 
@@ -55,7 +55,7 @@ def torch_step_s() -> float:
     """Seconds of one forward and backward pass of the expected cost of 22 x 9 choices."""
     import torch
 
-    from hwprof.predictors.objective.torch import ExpectedCost
+    from hwprof.search.adapters.torch import ExpectedCost
 
     torch.set_num_threads(1)
     table = np.random.default_rng(0).gamma(2, 1e-3, (22, 9))

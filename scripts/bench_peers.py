@@ -33,11 +33,11 @@ from onnx import TensorProto, helper, numpy_helper
 from runtime_peers import PEERS
 
 from hwprof.devices.registry import available
-from hwprof.devices.worker.client import WorkerTarget
 from hwprof.errors import HwprofError
+from hwprof.models.load import load_model
 from hwprof.profiler.bench import measure_on
-from hwprof.profiler.model_file import load_model
 from hwprof.profiler.plan import Plan
+from hwprof.targets.worker import WorkerTarget
 
 SCRIPT = Path(__file__).parent / "runtime_peers.py"
 MODELS = ("squeezenet", "shufflenet", "inception_v1", "resnet50")

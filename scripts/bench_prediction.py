@@ -70,7 +70,7 @@ def help_rows(space: str) -> list[str]:
     found = json.loads(path.read_text())
     lines = [
         "",
-        f"HELP as in `hwprof.predictors.help_`, {len(found['reports'])} meta-trainings of "
+        f"HELP as in `hwprof.predictors.help`, {len(found['reports'])} meta-trainings of "
         f"{max(report['seconds'] for report in found['reports']):.0f} s at most:",
         "",
         "| accounting | OFFICIAL | STRICT | coverage |",

@@ -6,7 +6,7 @@ architecture that keeps the limit, from ten measurements, then look the true lat
 - help: HELP adapted to ten random architectures, mean prediction, as published.
 - hwprof, mean and q0.9: adapted to ten chosen ones; the mean or the 0.9 quantile keeps the limit.
 - hwprof, closed loop: one chosen, then nine times the most promising is measured
-  (hwprof.predictors.objective.closed_loop); the limit is kept with probability 0.9.
+  (hwprof.search.limited); the limit is kept with probability 0.9.
 
 A search that finds nothing feasible takes what is most likely to be. Regret is FLOPs short of the
 best architecture that keeps the limit on the true latencies, noise included.
@@ -30,9 +30,9 @@ from fewshot_data import POOLED, TEST, Data, load, train_devices, validation_dev
 from hwprof import spaces
 from hwprof.predictors.base import Predictor
 from hwprof.predictors.fewshot import FewShotPredictor
-from hwprof.predictors.help_ import HelpOptions
-from hwprof.predictors.objective import Objective
-from hwprof.predictors.objective.closed_loop import LimitedSearch
+from hwprof.predictors.help import HelpOptions
+from hwprof.search import Objective
+from hwprof.search.limited import LimitedSearch
 
 LEVELS = (0.25, 0.5, 0.75)
 SAMPLES = 10

@@ -23,11 +23,11 @@ import onnx
 
 from hwprof import Table, spaces
 from hwprof.devices.registry import available
-from hwprof.devices.worker.client import WorkerTarget
 from hwprof.measurement import Measurement, WarningCode
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.campaign import Job, in_turns, run_campaign
 from hwprof.profiler.plan import Plan
+from hwprof.targets.worker import WorkerTarget
 
 # Largest gap between the sum of kernels and end-to-end, over these models when quiet, rounded up.
 # None: the runtime gives no kernels.

@@ -39,12 +39,12 @@ PROGRAMS = {
     "predict": "from hwprof.predictors.shipped import fit_shipped; fit_shipped('fbnet').select(3)",
     "parquet": "import hwprof.lut.exchange.parquet, pyarrow",
     "lightgbm": "from hwprof.predictors.baselines.boosting import BoostedTrees; import lightgbm",
-    "nvml": "import pynvml; from hwprof.devices.meters import list_meters; list_meters()",
-    "optuna": "import hwprof.predictors.objective.optuna, optuna",
-    "pymoo": "import hwprof.predictors.objective.pymoo, pymoo",
-    "botorch": "import hwprof.predictors.objective.botorch, botorch",
-    "syne-tune": "import hwprof.predictors.objective.syne_tune, syne_tune.blackbox_repository",
-    "ax": "import hwprof.predictors.objective.ax, ax",
+    "nvml": "import pynvml; from hwprof.machine.meters import list_meters; list_meters()",
+    "optuna": "import hwprof.search.adapters.optuna, optuna",
+    "pymoo": "import hwprof.search.adapters.pymoo, pymoo",
+    "botorch": "import hwprof.search.adapters.botorch, botorch",
+    "syne-tune": "import hwprof.search.adapters.syne_tune, syne_tune.blackbox_repository",
+    "ax": "import hwprof.search.adapters.ax, ax",
 }
 
 

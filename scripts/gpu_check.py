@@ -25,13 +25,13 @@ import numpy as np
 from common import light_models, name, parser, write
 
 from hwprof.codec import to_builtins
-from hwprof.devices.base import Model
-from hwprof.devices.gpu.nvml import obstacle, open_nvml
 from hwprof.devices.registry import available
-from hwprof.devices.target import Run
-from hwprof.devices.worker.client import WorkerTarget
 from hwprof.errors import HwprofError
-from hwprof.profiler.model_file import load_model
+from hwprof.machine.gpu.nvml import obstacle, open_nvml
+from hwprof.models.base import Model
+from hwprof.models.load import load_model
+from hwprof.targets.base import Run
+from hwprof.targets.worker import WorkerTarget
 
 SETTINGS: dict[str, tuple[str, ...]] = {
     "torch-cuda": (

@@ -83,11 +83,11 @@ def torch(path: Path, job: dict[str, Any]) -> dict[str, Any]:
     from torch import from_numpy, inference_mode
     from torch.utils import benchmark
 
-    from hwprof.devices.inputs import random_input
-    from hwprof.profiler.model_file import load_model
+    from hwprof.models.inputs import random_input
+    from hwprof.models.load import load_model
 
     subject = load_model(path).subject
-    from hwprof.devices.torch.convert import to_module
+    from hwprof.convert.torch import to_module
 
     scope = {
         "module": to_module(path, subject),
@@ -111,8 +111,8 @@ def tvm(path: Path, job: dict[str, Any]) -> dict[str, Any]:
     from tvm import relax
     from tvm.relax.frontend.onnx import from_onnx
 
-    from hwprof.devices.inputs import random_input
-    from hwprof.profiler.model_file import load_model
+    from hwprof.models.inputs import random_input
+    from hwprof.models.load import load_model
 
     inputs = load_model(path).subject.inputs
     shapes = {spec.name: list(spec.shape) for spec in inputs}
@@ -132,8 +132,8 @@ def tvm(path: Path, job: dict[str, Any]) -> dict[str, Any]:
 def onnxruntime(path: Path, job: dict[str, Any]) -> dict[str, Any]:
     import onnxruntime as runtime
 
-    from hwprof.devices.inputs import random_input
-    from hwprof.profiler.model_file import load_model
+    from hwprof.models.inputs import random_input
+    from hwprof.models.load import load_model
 
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

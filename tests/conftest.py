@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.models import mlp_proto
+from tests.small_models import mlp_proto
 
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 

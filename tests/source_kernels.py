@@ -6,10 +6,10 @@ from pathlib import Path
 
 import onnx
 
-from hwprof.devices.onnxruntime.attributes import canonical_attributes
-from hwprof.devices.onnxruntime.elements import onnx_dtype
-from hwprof.devices.onnxruntime.onnx_graph import node_names
 from hwprof.graph import Kernel, TensorSpec
+from hwprof.models.onnx.attributes import canonical_attributes
+from hwprof.models.onnx.elements import onnx_dtype
+from hwprof.models.onnx.graph import node_names
 
 
 def source_kernels(path: Path) -> dict[str, Kernel]:

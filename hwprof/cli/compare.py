@@ -60,11 +60,11 @@ def compare(
     else:
         comparison = _stored(a, b, table_path(lut_path))
     if as_json:
-        from hwprof.cli.documents import comparison_document, print_json
+        from hwprof.report.document import comparison_document, print_json
 
         print_json(comparison_document(comparison))
     else:
-        from hwprof.cli.render import print_comparison
+        from hwprof.report.text import print_comparison
 
         print_comparison(comparison)
 
@@ -78,8 +78,8 @@ def _stored(a: str, b: str, path: Path) -> Comparison:
 
 
 def _models(a: str, b: str, lut_path: Path | None, options: dict[str, Any]) -> Comparison:
+    from hwprof.models.load import load_model
     from hwprof.profiler.campaign import jobs_for
-    from hwprof.profiler.model_file import load_model
 
     target = target_of(options["device"], options["threads"], options["meter"])
     jobs = jobs_for([Path(a), Path(b)], target, shapes_of(options["shapes"]), options["batch"])
@@ -90,7 +90,7 @@ def _models(a: str, b: str, lut_path: Path | None, options: dict[str, Any]) -> C
 def _devices(
     a: str, b: str, model: Path, lut_path: Path | None, options: dict[str, Any]
 ) -> Comparison:
-    from hwprof.profiler.model_file import load_model
+    from hwprof.models.load import load_model
 
     loaded = load_model(model, shapes=shapes_of(options["shapes"]), batch=options["batch"])
     sides = [(loaded, target_of(side, options["threads"], options["meter"])) for side in (a, b)]

@@ -16,11 +16,11 @@ def devices(quick: bool, as_json: bool) -> None:
     Each runtime that is installed is started once in a process of its own.
     """
     from hwprof.devices.registry import available
-    from hwprof.devices.worker.client import look_at_devices
+    from hwprof.targets.worker import look_at_devices
 
     listed = available() if quick else look_at_devices(available())
     if as_json:
-        from hwprof.cli.documents import print_json
+        from hwprof.report.document import print_json
 
         print_json(listed)
         return
@@ -41,11 +41,11 @@ def doctor(as_json: bool) -> int:
 
     Exits with 1 when something makes measuring impossible.
     """
-    from hwprof.profiler.doctor import Status, diagnose
+    from hwprof.machine.doctor import Status, diagnose
 
     findings = diagnose()
     if as_json:
-        from hwprof.cli.documents import print_json
+        from hwprof.report.document import print_json
 
         print_json(findings)
     else:

@@ -43,10 +43,10 @@ def show(
     identity: str | None, kernels: bool, lut_path: Path | None, as_json: bool, **filters: Any
 ) -> int:
     """Show a table, or one measurement by the first letters of its ID."""
-    from hwprof.cli.documents import measurement_document, print_json
-    from hwprof.cli.render import print_kernels, print_measurement, print_table
     from hwprof.errors import OptionError
     from hwprof.lut import Table
+    from hwprof.report.document import measurement_document, print_json
+    from hwprof.report.text import print_kernels, print_measurement, print_table
 
     if kernels and identity is None:
         raise OptionError("--kernels needs the ID of one measurement; 'hwprof lut show' lists them")

@@ -126,7 +126,7 @@ def measure(
     finally:
         # Also when interrupted: what was measured is printed, and still one document.
         if as_json:
-            from hwprof.cli.documents import measurement_document, print_json
+            from hwprof.report.document import measurement_document, print_json
 
             print_json(
                 [measurement_document(o.measurement) for o in outcomes if o.measurement is not None]
@@ -135,7 +135,7 @@ def measure(
         raise unsaved
     if not as_json and any(o.measurement for o in outcomes):
         if len(targets) > 1:
-            from hwprof.cli.render import print_ratios
+            from hwprof.report.text import print_ratios
 
             print_ratios([o.measurement for o in outcomes if o.measurement is not None])
         click.echo(f"\nSaved in {path}; see 'hwprof lut show --lut {path}'.")
@@ -185,7 +185,7 @@ def _architectures(
 
 def show(outcome: Outcome, as_json: bool, *, several: bool = False) -> None:
     """Print one outcome as it arrives: failures always, results unless JSON is wanted."""
-    from hwprof.cli.render import print_measurement
+    from hwprof.report.text import print_measurement
 
     if outcome.failure is not None:
         # Most reasons name the model; among several devices it must be clear which one failed.

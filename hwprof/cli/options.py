@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from hwprof.devices.target import Target
-    from hwprof.devices.worker.client import WorkerTarget
     from hwprof.profiler.plan import Plan
+    from hwprof.targets.base import Target
+    from hwprof.targets.worker import WorkerTarget
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -140,8 +140,8 @@ def table_path(given: Path | None) -> Path:
 def target_of(device: str, threads: int | None, meter: str | None) -> WorkerTarget:
     """The target that `--device`, `--threads` and `--meter` name."""
     from hwprof.devices.registry import parse
-    from hwprof.devices.worker.client import WorkerTarget
     from hwprof.errors import OptionError
+    from hwprof.targets.worker import WorkerTarget
 
     if threads is not None and "threads" in parse(device)[1]:
         raise OptionError(f"--threads is given beside '{device}', which sets threads; keep one")
@@ -158,8 +158,8 @@ def targets_of(
     OptionError and DeviceError for what no machine could measure, and for a device named twice.
     """
     from hwprof.devices.registry import names, parse
-    from hwprof.devices.target import UnavailableTarget
     from hwprof.errors import DeviceError, OptionError
+    from hwprof.targets.base import UnavailableTarget
 
     asked = [(d, t) for d in devices or (DEFAULT_DEVICE,) for t in threads or (None,)]
     found: list[tuple[str, Target]] = []
@@ -185,7 +185,7 @@ def targets_of(
 def shapes_of(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """`--shape` options by input name."""
     from hwprof.errors import OptionError
-    from hwprof.profiler.shapes import parse_shape
+    from hwprof.models.shapes import parse_shape
 
     shapes: dict[str, tuple[int, ...]] = {}
     for text in texts:

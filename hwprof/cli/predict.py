@@ -24,7 +24,7 @@ def select(space: str, samples: int, as_json: bool) -> None:
     """Print the architectures to measure on a new device, best first."""
     chosen = predicting().to_measure(space, samples)
     if as_json:
-        from hwprof.cli.documents import print_json
+        from hwprof.report.document import print_json
 
         print_json(chosen)
         return
@@ -53,7 +53,9 @@ def adapt(
 ) -> None:
     """Fit the shipped pool to a new device from a few measurements."""
     shipped = predicting()
-    known = shipped.read_measurements(measurements, space, device)
+    from hwprof.predictors.measurements import read_measurements
+
+    known = read_measurements(measurements, space, device)
     fitted = shipped.adapt_shipped(space, known, device, check_units=not any_speed)
     fitted.save(output)
     click.echo(f"fitted {len(known)} measurements of {space}; predictor in {output}")
@@ -105,7 +107,7 @@ def predict(
 
 def _print(answers: list[Answer], as_json: bool) -> None:
     if as_json:
-        from hwprof.cli.documents import print_json
+        from hwprof.report.document import print_json
 
         rows: list[dict[str, Any]] = [
             {
@@ -118,7 +120,7 @@ def _print(answers: list[Answer], as_json: bool) -> None:
         ]
         print_json(rows)
         return
-    from hwprof.cli.render import ms
+    from hwprof.report.text import ms
 
     for a in answers:
         click.echo(f"{ms(a.mean_s):>9s} ms  [{ms(a.low_s)}, {ms(a.high_s)}]  {a.arch}")

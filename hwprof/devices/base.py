@@ -9,29 +9,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from hwprof.device_spec import DeviceSpec
-from hwprof.devices.accelerator import Accelerator
-from hwprof.devices.availability import Availability as Availability
-from hwprof.devices.outputs import OutputTensor
-from hwprof.measurement import Memory, Subject
+from hwprof.machine.accelerator import Accelerator
+from hwprof.machine.availability import Availability as Availability
+from hwprof.measurement import Memory
+from hwprof.models.base import Model
+from hwprof.models.outputs import OutputTensor
 from hwprof.profile import Profile
 from hwprof.samples import Samples
-
-ModelFormat = Literal["onnx", "torch", "tflite"]
-"""`onnx`, a program saved by `torch.export.save` (.pt2), or a LiteRT model (.tflite)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model file with every input dimension decided."""
-
-    path: Path
-    subject: Subject
-    format: ModelFormat = "onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +57,7 @@ class Session(ABC):
     def outputs(self) -> tuple[OutputTensor, ...]:
         """Outputs of one run on the inputs that are timed, in the order the model declares them.
 
-        Those inputs are `hwprof.devices.inputs.random_input` of each of the subject's. Types that
+        Those inputs are `hwprof.models.inputs.random_input` of each of the subject's. Types that
         NumPy lacks come as float32. Raises MeasurementError when the run fails, DeviceError when
         the device cannot hand its outputs out.
         """

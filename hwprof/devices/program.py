@@ -13,13 +13,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from hwprof.devices.base import Model, ProfiledRun, Session
-from hwprof.devices.host import peak_rss_bytes, reset_peak_rss, rss_bytes
-from hwprof.devices.host.process import peak_reset_obstacle
-from hwprof.devices.outputs import OutputTensor
+from hwprof.devices.base import ProfiledRun, Session
 from hwprof.devices.timing import time_runs
-from hwprof.errors import HwprofError, MeasurementError, ModelError
+from hwprof.errors import HwprofError, MeasurementError, ModelError, one_line
+from hwprof.machine.host import peak_rss_bytes, reset_peak_rss, rss_bytes
+from hwprof.machine.host.process import peak_reset_obstacle
 from hwprof.measurement import Memory
+from hwprof.models.base import Model
+from hwprof.models.outputs import OutputTensor
 from hwprof.samples import Samples
 
 # Empty runs to time the timing with: their minimum is stable to some nanoseconds.
@@ -50,12 +51,6 @@ class Program(ABC):
 
     def close(self) -> None:  # noqa: B027 - most programs hold nothing that needs it
         """Free what does not free itself when the program is dropped."""
-
-
-def one_line(error: BaseException, length: int = 400) -> str:
-    """The first line of an error that says something, without a full stop."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:length].rstrip(" .")
 
 
 class ProgramSession(Session):

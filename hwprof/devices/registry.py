@@ -84,7 +84,7 @@ def _load(entry: EntryPoint) -> type[Device]:
     if not (isinstance(backend, type) and issubclass(backend, Device)):
         raise DeviceError(
             f"the backend of device '{entry.name}' ({entry.value}) is not an hwprof Device; "
-            "ask its author to run hwprof.devices.contract"
+            "ask its author to run hwprof.testing.devices"
         )
     return backend
 

@@ -13,7 +13,7 @@ GROUP = "hwprof.predictors"
 # Also found in a checkout that was never installed.
 BUILTIN: Mapping[str, str] = {
     "fewshot": "hwprof.predictors.fewshot:FewShotPredictor",
-    "help": "hwprof.predictors.help_:HelpPredictor",
+    "help": "hwprof.predictors.help:HelpPredictor",
     "flops": "hwprof.predictors.baselines.flops:ProxyPredictor",
     "nearest": "hwprof.predictors.baselines.nearest:NearestDevice",
     "nnls": "hwprof.predictors.baselines.nnls:DeviceMixture",
@@ -48,7 +48,7 @@ def get(name: str, *, plugins: Iterable[EntryPoint] | None = None) -> type[Predi
     if not (isinstance(found, type) and issubclass(found, Predictor)):
         raise OptionError(
             f"the predictor {name!r} ({entry.value}) is not an hwprof Predictor; "
-            "ask its author to run hwprof.predictors.contract"
+            "ask its author to run hwprof.testing.predictors"
         )
     return found
 

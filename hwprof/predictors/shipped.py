@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hwprof import spaces
 from hwprof.errors import OptionError
-from hwprof.lut import Table
 from hwprof.predictors import pools
 from hwprof.predictors.fewshot import FewShotPredictor
 from hwprof.predictors.fewshot.adapted import AdaptedFewShot
+from hwprof.predictors.measurements import _UNITS, ArchLatency
 from hwprof.predictors.pool import DevicePool
 
 # Fitting takes time with the cube of this; beyond some hundred architectures per device the
 # prediction of new devices gains nothing on NAS-Bench-201 (100: .959, 900: .960 mean Spearman).
 FITTED_ROWS = 1000
-_SQLITE = b"SQLite format 3\x00"
-_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
-
-
-@dataclass(frozen=True, slots=True)
-class ArchLatency:
-    """One measured architecture. `std_error_s` is None where the file does not tell."""
-
-    arch: str
-    latency_s: float
-    std_error_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,34 +60,6 @@ def to_measure(space: str, k: int) -> list[str]:
     predictor = fit_shipped(space)
     names = predictor.fitted.names or ()
     return [names[row] for row in predictor.select(k)]
-
-
-def read_measurements(path: Path, space: str, device: str | None = None) -> list[ArchLatency]:
-    """Measurements of architectures of `space` from CSV, JSON lines or an hwprof table.
-
-    A file needs the columns `arch` and `latency_s` (or `latency_ms`, `latency_us`), and may have
-    `std_error_s`. In a table, measurements count whose model is named by an architecture;
-    `device` narrows them. Raises OptionError that names the line and what is wrong.
-    """
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(len(_SQLITE))
-    except OSError as error:
-        raise OptionError(
-            f"'{path}' cannot be read ({error.strerror}); name a file of measurements"
-        ) from error
-    if start == _SQLITE:
-        found = list(_from_table(path, space, device))
-    elif path.suffix.lower() in (".jsonl", ".ndjson", ".json"):
-        found = list(_from_rows(path, _json_rows(path)))
-    else:
-        found = list(_from_rows(path, _csv_rows(path)))
-    if not found:
-        raise OptionError(
-            f"'{path}' holds no measurement of an architecture of {space}; "
-            f"'hwprof select --space {space}' prints which to measure"
-        )
-    return found
 
 
 def adapt_shipped(
@@ -191,79 +149,3 @@ class Shipped:
 
 def _rows_by_name(predictor: FewShotPredictor) -> dict[str, int]:
     return {name: row for row, name in enumerate(predictor.fitted.names or ())}
-
-
-def _from_table(path: Path, space: str, device: str | None) -> Iterable[ArchLatency]:
-    form = spaces.get(space)
-    devices: set[str] = set()
-    with Table.open(path, create=False, readonly=True) as table:
-        for measurement in table.measurements(device=device):
-            try:
-                arch = form.format(form.parse(measurement.subject.name))
-            except OptionError:
-                continue  # a model that is no architecture of this space
-            devices.add(measurement.device.slug)
-            if len(devices) > 1:
-                raise OptionError(
-                    f"'{path}' holds measurements of several devices "
-                    f"({', '.join(sorted(devices))}); choose one with --device"
-                )
-            latency = measurement.latency
-            ci95 = latency.ci95_s
-            error = None if ci95 is None else (ci95[1] - ci95[0]) / (2 * 1.96)
-            yield ArchLatency(arch, latency.headline_s, error)
-
-
-def _csv_rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            yield from enumerate(csv.DictReader(stream), 2)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise OptionError(f"'{path}' is not a CSV file ({error}); export it as CSV") from error
-
-
-def _json_rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise OptionError(f"'{path}' is not JSON lines ({error}); write it as UTF-8") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise OptionError(
-                f"line {number} of '{path}' is not JSON ({error}); write one object per line"
-            ) from error
-        if not isinstance(row, dict):
-            raise OptionError(f"line {number} of '{path}' is no object; write one object per line")
-        yield number, row
-
-
-def _from_rows(path: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterable[ArchLatency]:
-    for number, row in rows:
-        where = f"line {number} of '{path}'"
-        arch = row.get("arch")
-        unit = next((u for u in _UNITS if row.get(f"latency_{u}") not in (None, "")), None)
-        if not isinstance(arch, str) or not arch or unit is None:
-            raise OptionError(
-                f"{where} needs arch and latency_s (or latency_ms, latency_us); add the missing one"
-            )
-        value = _number(row[f"latency_{unit}"], where) * _UNITS[unit]
-        if not 0 < value < float("inf"):
-            raise OptionError(
-                f"{where} has the latency '{row[f'latency_{unit}']}'; a latency is positive and "
-                "finite, so measure it again or leave it out"
-            )
-        error = row.get("std_error_s")
-        yield ArchLatency(arch, value, None if error in (None, "") else _number(error, where))
-
-
-def _number(value: Any, where: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise OptionError(
-            f"{where} has '{value}' where a number should stand; correct it"
-        ) from error

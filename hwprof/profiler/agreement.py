@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Model, ModelFormat
-from hwprof.devices.outputs import OutputTensor
-from hwprof.devices.target import Run, Target
-from hwprof.devices.worker.client import WorkerTarget
 from hwprof.errors import DeviceError, HwprofError, MeasurementError
+from hwprof.models.base import Model, ModelFormat
+from hwprof.models.outputs import OutputTensor
+from hwprof.targets.base import Run, Target
+from hwprof.targets.worker import WorkerTarget
 
 # By format of the model: the device that is asked, and what it is called.
 REFERENCES: Mapping[ModelFormat, tuple[str, str]] = {

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from hwprof.devices.target import Target
-from hwprof.devices.worker.client import WorkerTarget
 from hwprof.errors import OptionError
 from hwprof.lut import Table
 from hwprof.measurement import Measurement
+from hwprof.models.load import load_model
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.bench import Listener, measure_on
-from hwprof.profiler.model_file import load_model
 from hwprof.profiler.node_cost import NodeCosts
 from hwprof.profiler.plan import Plan
+from hwprof.targets.base import Target
+from hwprof.targets.worker import WorkerTarget
 
 if TYPE_CHECKING:
     import onnx
@@ -87,7 +87,7 @@ def _file_of(
     The file's own name matters to nobody: a model's may hold what no file name can.
     """
     if _is_torch(model):
-        from hwprof.profiler.formats.torch_program import save
+        from hwprof.convert.torch.export import save
 
         return save(model, inputs, folder), type(model).__name__
     if inputs is not None:

@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hwprof.devices.target import Target
 from hwprof.profiler.campaign import Job
 from hwprof.spaces import Space
+from hwprof.targets.base import Target
 
 
 def architecture_jobs(

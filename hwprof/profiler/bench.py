@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from hwprof.devices.base import Model, ProfiledRun
-from hwprof.devices.host import HostState, quiet_cpus
-from hwprof.devices.target import Run, Target
+from hwprof.devices.base import ProfiledRun
 from hwprof.errors import DeviceError
 from hwprof.latency import common_basis
+from hwprof.machine.host import HostState, quiet_cpus
 from hwprof.measurement import Energy, Measurement, Memory, Restart
+from hwprof.models.base import Model
 from hwprof.profile import Profile
 from hwprof.profiler.agreement import Check
 from hwprof.profiler.conditions import provenance
@@ -21,6 +21,7 @@ from hwprof.profiler.criteria import HotCriterion
 from hwprof.profiler.plan import Plan
 from hwprof.profiler.warn import warnings_for
 from hwprof.samples import Samples
+from hwprof.targets.base import Run, Target
 
 # The first run allocates, the second settles the memory plan, and a sleeping core needs some
 # milliseconds to clock up; importing the runtime and opening the model have kept it awake.

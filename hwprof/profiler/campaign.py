@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hwprof.devices.target import Target
 from hwprof.errors import DeviceError, HwprofError, ModelError, OptionError, TableError
 from hwprof.lut import Table
 from hwprof.measurement import Failure, Measurement
+from hwprof.models.base import printable
+from hwprof.models.load import input_names, load_model
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.bench import Bench, Progress, utc_now
-from hwprof.profiler.model_file import input_names, load_model, printable
 from hwprof.profiler.node_cost import NodeCosts
 from hwprof.profiler.plan import Plan
+from hwprof.targets.base import Target
 
 
 @dataclass(frozen=True, slots=True)

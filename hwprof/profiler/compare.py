@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwprof.devices.base import Model
-from hwprof.devices.target import Target
 from hwprof.errors import TableError
 from hwprof.lut import Table
 from hwprof.measurement import Measurement
+from hwprof.models.base import Model
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.bench import Bench, Listener
 from hwprof.profiler.plan import Plan
 from hwprof.statistics import student_t95
+from hwprof.targets.base import Target
 
 # Facts that must agree before two figures say something about what differs otherwise.
 CHECKED = ("hardware", "runtime", "runtime_version", "runtime_build", "precision", "threads")

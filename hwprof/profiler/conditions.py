@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import platform
 
-from hwprof.devices.gpu.state import describe, slowed_between
-from hwprof.devices.host import HostState, between
+from hwprof.machine.gpu.state import describe, slowed_between
+from hwprof.machine.host import HostState, between
 from hwprof.measurement import Provenance
 from hwprof.version import __version__
 

@@ -15,14 +15,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from hwprof.devices.base import Model
-from hwprof.devices.target import Target
 from hwprof.errors import DeviceError, HwprofError
 from hwprof.latency import summarise
 from hwprof.lut import Table
+from hwprof.models.base import Model
+from hwprof.models.load import load_model
 from hwprof.profiler.bench import NodeCost, choose_cpus, steady_state
-from hwprof.profiler.model_file import load_model
 from hwprof.profiler.plan import Plan
+from hwprof.targets.base import Target
 
 NAME = "profiler_node_cost_s"
 # Kernels small enough that their own noise does not drown a microsecond, yet of three kinds.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
-from hwprof.spaces.kernels import Kernels
+from hwprof.similarity import Kernels
 
 if TYPE_CHECKING:
     import onnx

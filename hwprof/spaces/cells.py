@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hwprof.spaces.kernels import Basis, Component, FeatureMap
+from hwprof.similarity import Basis, Component, FeatureMap
 
 FloatArray = NDArray[np.float64]
 

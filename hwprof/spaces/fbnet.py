@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hwprof.similarity import Blocks, Kernels, Linear
 from hwprof.spaces.base import Choices, Costs, Indices
 from hwprof.spaces.building import Network, Tensor, check_image
 from hwprof.spaces.fixed import FixedChoices, everywhere
-from hwprof.spaces.kernels import Blocks, Kernels, Linear
 
 if TYPE_CHECKING:
     import onnx

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hwprof.errors import OptionError
+from hwprof.similarity import Kernels, Linear, Rbf
 from hwprof.spaces.base import Choices, Indices, Position, Space
-from hwprof.spaces.kernels import Kernels, Linear, Rbf
 from hwprof.spaces.products import Term, products
 
 

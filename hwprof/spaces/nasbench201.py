@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hwprof.errors import OptionError
+from hwprof.similarity import Hamming, Kernels, Linear
 from hwprof.spaces.base import Choices, Costs, Indices
 from hwprof.spaces.building import Network, Tensor, check_image
 from hwprof.spaces.cells import Live
 from hwprof.spaces.fixed import FixedChoices, everywhere
-from hwprof.spaces.kernels import Hamming, Kernels, Linear
 
 if TYPE_CHECKING:
     import onnx

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hwprof.similarity import Component, FeatureMap, RbfBasis
 from hwprof.spaces.base import Position
-from hwprof.spaces.kernels import Component, FeatureMap, RbfBasis
 
 FloatArray = NDArray[np.float64]
 

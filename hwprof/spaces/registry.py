@@ -56,7 +56,7 @@ def _load(entry: EntryPoint) -> Space:
     if space is None or space.name != entry.name:
         raise OptionError(
             f"the search space {entry.name!r} ({entry.value}) is not an hwprof Space of that "
-            "name; ask its author to run hwprof.spaces.contract"
+            "name; ask its author to run hwprof.testing.spaces"
         )
     return space
 

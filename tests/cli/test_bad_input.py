@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 import hwprof.lut.table as hwprof_lut_table
 from hwprof.lut import Table
 from tests.cli.conftest import Result
-from tests.models import mlp_proto
+from tests.small_models import mlp_proto
 
 Cli = Callable[..., Result]
 QUICK = ("--precision", "0.3", "--budget", "2", "--no-per-op")

@@ -37,7 +37,7 @@ def nine(tmp_path: Path, mlp: Path) -> list[Path]:
     """Nine models of different content that take a moment each."""
     import onnx
 
-    from tests.models import mlp_proto
+    from tests.small_models import mlp_proto
 
     models = []
     for width in range(8, 17):

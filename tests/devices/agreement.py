@@ -8,9 +8,10 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper
 
-from hwprof.devices.base import Device, Model
+from hwprof.devices.base import Device
 from hwprof.devices.onnxruntime import OnnxRuntimeCpu
-from hwprof.devices.outputs import OutputTensor
+from hwprof.models.base import Model
+from hwprof.models.outputs import OutputTensor
 
 TOLERANCE = 1e-3
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwprof.devices.base import Model, ProfiledRun
-from hwprof.devices.program import Program, ProgramSession, one_line
-from hwprof.errors import DeviceError, MeasurementError, ModelError
-from hwprof.profiler.model_file import load_model
+from hwprof.devices.base import ProfiledRun
+from hwprof.devices.program import Program, ProgramSession
+from hwprof.errors import DeviceError, MeasurementError, ModelError, one_line
+from hwprof.models.base import Model
+from hwprof.models.load import load_model
 
 
 class Failing(Program):

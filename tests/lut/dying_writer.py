@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from hwprof.lut import Table
-from hwprof.lut.contract import example_measurement
+from hwprof.testing.stores import example_measurement
 
 
 def write_and_die(path: Path, last_statement: int) -> None:

@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from hwprof.graph import Kernel, TensorSpec
-from hwprof.lut.contract import example_failure, example_measurement
 from hwprof.lut.entries import Calibration
-from hwprof.lut.examples import example_device
 from hwprof.measurement import Energy, Measurement, Memory, Restart, StopReason, Subject
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.samples import FloatArray, IntArray, Samples
+from hwprof.testing.examples import example_device
+from hwprof.testing.stores import example_failure, example_measurement
 
 texts = st.text(max_size=12)
 floats = st.floats(allow_nan=False, allow_infinity=False)

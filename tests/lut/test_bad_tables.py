@@ -15,8 +15,8 @@ import pytest
 
 from hwprof.errors import TableError
 from hwprof.lut import Table, schema
-from hwprof.lut.contract import example_failure, example_measurement
 from hwprof.lut.faults import explain
+from hwprof.testing.stores import example_failure, example_measurement
 
 
 def refused(path: Path, match: str, **options: Any) -> None:

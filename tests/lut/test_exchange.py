@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 
 from hwprof.errors import OptionError, TableError
 from hwprof.lut import Calibration, ImportReport, Table, export, import_file
-from hwprof.lut.contract import (
+from hwprof.lut.exchange.to_rows import COLUMNS
+from hwprof.measurement import Failure, Measurement
+from hwprof.testing.stores import (
     example_calibration,
     example_device,
     example_failure,
     example_measurement,
 )
-from hwprof.lut.exchange.tidy import COLUMNS
-from hwprof.measurement import Failure, Measurement
 from tests.lut import strategies
 
 FORMATS = ("jsonl", "csv", "parquet")
@@ -560,7 +560,7 @@ def test_the_csv_limit_of_other_code_is_left_alone(table: Table, tmp_path: Path)
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = (
-        "import sys, hwprof.lut, hwprof.lut.contract;"
+        "import sys, hwprof.lut, hwprof.testing.stores;"
         "print([m for m in ('pyarrow', 'onnx', 'onnxruntime', 'pytest') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

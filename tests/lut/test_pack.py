@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hwprof.codec import CodecError
 from hwprof.errors import TableError
 from hwprof.lut import rows
-from hwprof.lut.contract import example_failure, example_measurement
 from hwprof.lut.pack import check_failure, pack, unpack
 from hwprof.measurement import Measurement, Subject
 from hwprof.samples import Samples
+from hwprof.testing.stores import example_failure, example_measurement
 from tests.lut.strategies import measurements
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from hwprof.errors import TableError
 from hwprof.lut import Table
-from hwprof.lut.contract import example_measurement
+from hwprof.testing.stores import example_measurement
 
 WRITER = Path(__file__).with_name("writer.py")
 

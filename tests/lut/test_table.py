@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hwprof.errors import OptionError, TableError
 from hwprof.lut import Calibration, Table
-from hwprof.lut.contract import (
+from hwprof.testing.stores import (
     LAWS,
     Store,
     example_calibration,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from hwprof.lut import Table
-from hwprof.lut.contract import example_measurement
+from hwprof.testing.stores import example_measurement
 
 
 def main(first: int, count: int, paths: list[str]) -> None:

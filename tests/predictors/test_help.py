@@ -14,12 +14,12 @@ from tests.predictors.pools import latencies, one_hot, small_pool
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from hwprof.predictors.help_ import HelpOptions, HelpPredictor, Scale, trimmed  # noqa: E402
-from hwprof.predictors.help_.encoders import choose_encoder  # noqa: E402
-from hwprof.predictors.help_.episodes import draw, embedding, make_task  # noqa: E402
-from hwprof.predictors.help_.inference import Support, Tuned, tune  # noqa: E402
-from hwprof.predictors.help_.network import Network, divergence  # noqa: E402
-from hwprof.predictors.help_.ranks import rank_correlation  # noqa: E402
+from hwprof.predictors.help import HelpOptions, HelpPredictor, Scale, trimmed  # noqa: E402
+from hwprof.predictors.help.encoders import choose_encoder  # noqa: E402
+from hwprof.predictors.help.episodes import draw, embedding, make_task  # noqa: E402
+from hwprof.predictors.help.inference import Support, Tuned, tune  # noqa: E402
+from hwprof.predictors.help.network import Network, divergence  # noqa: E402
+from hwprof.predictors.help.ranks import rank_correlation  # noqa: E402
 
 TINY = HelpOptions(
     episodes=4, check_every=2, tasks=3, samples=5, queries=10, width=8, draws=2, fall_back=False
@@ -311,9 +311,9 @@ def test_options_that_do_not_fit_the_pool_are_refused():
 
 
 def test_a_missing_torch_names_the_extra(monkeypatch):
-    real = sys.modules["hwprof.predictors.help_.predictor"].find_spec
+    real = sys.modules["hwprof.predictors.help.predictor"].find_spec
     monkeypatch.setattr(
-        "hwprof.predictors.help_.predictor.find_spec",
+        "hwprof.predictors.help.predictor.find_spec",
         lambda name: None if name == "torch" else real(name),
     )
     with pytest.raises(OptionError, match=r"needs torch.*hwprof\[torch\]"):

@@ -11,9 +11,10 @@ import pytest
 
 from hwprof.errors import OptionError, TableError
 from hwprof.lut import Table
-from hwprof.lut.examples import example_measurement
 from hwprof.predictors import pools, shipped
-from hwprof.predictors.shipped import ArchLatency, Shipped
+from hwprof.predictors.measurements import ArchLatency, read_measurements
+from hwprof.predictors.shipped import Shipped
+from hwprof.testing.examples import example_measurement
 
 SPACE = "nasbench201"
 DEVICE = "gold_6226"
@@ -82,13 +83,13 @@ def test_measurements_from_csv_and_json_lines(tmp_path: Path, chosen: list[str])
         writer = csv.writer(stream)
         writer.writerow(["arch", "latency_ms", "std_error_s"])
         writer.writerows([[chosen[0], 12.5, 0.001], [chosen[1], 8, ""]])
-    assert shipped.read_measurements(table, SPACE) == [
+    assert read_measurements(table, SPACE) == [
         ArchLatency(chosen[0], 0.0125, 0.001),
         ArchLatency(chosen[1], 0.008),
     ]
     lines = tmp_path / "m.jsonl"
     lines.write_text("".join(json.dumps({"arch": a, "latency_s": 0.5}) + "\n\n" for a in chosen))
-    assert len(shipped.read_measurements(lines, SPACE)) == 10
+    assert len(read_measurements(lines, SPACE)) == 10
 
 
 def test_measurements_from_a_table_of_one_device(tmp_path: Path, chosen: list[str]) -> None:
@@ -101,7 +102,7 @@ def test_measurements_from_a_table_of_one_device(tmp_path: Path, chosen: list[st
             device = example_measurement(0).device
             table.add(replace(one, subject=replace(one.subject, name=arch), device=device))
         table.add(example_measurement(9))  # a model that is no architecture
-    known = shipped.read_measurements(path, SPACE)
+    known = read_measurements(path, SPACE)
     assert sorted(m.arch for m in known) == sorted(chosen[:3])
     with Table.open(path) as table:
         one = example_measurement(20)
@@ -109,7 +110,7 @@ def test_measurements_from_a_table_of_one_device(tmp_path: Path, chosen: list[st
         subject = replace(one.subject, name=chosen[4])
         table.add(replace(one, subject=subject, device=other))
     with pytest.raises(OptionError, match="--device"):
-        shipped.read_measurements(path, SPACE)
+        read_measurements(path, SPACE)
 
 
 @pytest.mark.parametrize(
@@ -126,13 +127,13 @@ def test_measurements_from_a_table_of_one_device(tmp_path: Path, chosen: list[st
 def test_files_that_do_not_fit(tmp_path: Path, name: str, content: str, says: str) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(OptionError, match=says) as error:
-        shipped.read_measurements(tmp_path / name, SPACE)
+        read_measurements(tmp_path / name, SPACE)
     assert "\n" not in str(error.value)
 
 
 def test_bad_requests(tmp_path: Path, fitted: Shipped, truth: dict[str, float]) -> None:
     with pytest.raises(OptionError, match="cannot be read"):
-        shipped.read_measurements(tmp_path / "gone.csv", SPACE)
+        read_measurements(tmp_path / "gone.csv", SPACE)
     with pytest.raises(OptionError, match="no pool ships"):
         shipped.to_measure("darts", 10)
     with pytest.raises(OptionError):

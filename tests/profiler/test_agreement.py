@@ -9,18 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwprof.devices.base import Model
-from hwprof.devices.host import snapshot
-from hwprof.devices.outputs import OutputTensor
-from hwprof.devices.replay import ReplayDevice, ReplaySession, ReplayTarget, replay_spec
-from hwprof.devices.target import LocalRun, Run
 from hwprof.errors import DeviceError, MeasurementError
+from hwprof.machine.host import snapshot
 from hwprof.measurement import Energy
+from hwprof.models.base import Model
+from hwprof.models.load import load_model
+from hwprof.models.outputs import OutputTensor
 from hwprof.profiler.agreement import Agreement, difference, verdict
 from hwprof.profiler.bench import measure_on
-from hwprof.profiler.model_file import load_model
 from hwprof.profiler.plan import Plan
 from hwprof.samples import Samples
+from hwprof.targets.base import Run
+from hwprof.targets.local import LocalRun
+from hwprof.testing.replay import ReplayDevice, ReplaySession, ReplayTarget, replay_spec
 
 PLAN = Plan(pin="none", per_op=False)
 SPEC = replace(replay_spec(), precision="fp32")

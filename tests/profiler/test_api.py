@@ -11,7 +11,7 @@ import hwprof
 from hwprof.devices.onnxruntime.runtime import memory_advice, out_of_memory, short_reason
 from hwprof.errors import ModelError
 from hwprof.profiler.plan import Plan
-from tests.models import mlp_proto
+from tests.small_models import mlp_proto
 
 QUICK = Plan(precision=0.3, budget_s=2, per_op=False)
 

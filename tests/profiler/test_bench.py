@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 
 from hwprof.codec import from_json, to_json
-from hwprof.devices.base import Model, ProfiledRun
-from hwprof.devices.host import HostState, snapshot
-from hwprof.devices.replay import ReplayDevice, ReplayTarget, replay_spec
+from hwprof.devices.base import ProfiledRun
 from hwprof.errors import DeviceError
 from hwprof.graph import Kernel, TensorSpec
+from hwprof.machine.host import HostState, snapshot
 from hwprof.measurement import Measurement, Memory, StopReason, Subject, WarningCode
+from hwprof.models.base import Model
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.profiler.bench import Progress, measure_on
 from hwprof.profiler.compare import compare_now, compare_stored
 from hwprof.profiler.plan import Plan
 from hwprof.samples import Basis, Samples
+from hwprof.testing.replay import ReplayDevice, ReplayTarget, replay_spec
 
 MODEL = Model(Path("m.onnx"), Subject("m", "0" * 64, (TensorSpec("x", "float32", (1, 3)),), 1))
 PINNED = Plan(pin="0", per_op=False)

@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 
 from hwprof.codec import to_json
-from hwprof.devices.base import Model, ProfiledRun
-from hwprof.devices.host import snapshot
-from hwprof.devices.replay import ReplayDevice, ReplayTarget
-from hwprof.devices.target import LocalRun, Run
+from hwprof.devices.base import ProfiledRun
 from hwprof.errors import DeviceError
 from hwprof.graph import Kernel
+from hwprof.machine.host import snapshot
 from hwprof.measurement import Energy
+from hwprof.models.base import Model
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.profiler.node_cost import KINDS, LENGTHS, PROFILED_RUNS, estimate_node_cost
 from hwprof.samples import Samples
+from hwprof.targets.base import Run
+from hwprof.targets.local import LocalRun
+from hwprof.testing.replay import ReplayDevice, ReplayTarget
 
 KERNEL_S = 2e-6
 FIXED_S = 5e-6

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwprof.devices.base import Model
-from hwprof.devices.host import snapshot
-from hwprof.devices.replay import ReplayDevice, ReplayTarget, replay_spec
-from hwprof.devices.target import Run, Target, UnavailableTarget
 from hwprof.errors import DeviceError, MeasurementError, OptionError
 from hwprof.lut import Table
+from hwprof.machine.host import snapshot
+from hwprof.models.base import Model
 from hwprof.profiler.campaign import Job, in_turns, jobs_for, run_campaign
 from hwprof.profiler.compare import compare_turns
 from hwprof.profiler.plan import Plan
 from hwprof.samples import Samples
+from hwprof.targets.base import Run, Target, UnavailableTarget
+from hwprof.testing.replay import ReplayDevice, ReplayTarget, replay_spec
 
 PLAN = Plan(pin="none", per_op=False, restarts=3)
 
@@ -94,7 +94,7 @@ def test_resuming_takes_up_only_what_is_missing(mlp: Path, table: Table) -> None
 
 def test_a_shape_finds_its_input_whatever_the_format(dynamic_mlp: Path, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
-    from hwprof.profiler.formats.torch_program import save
+    from hwprof.convert.torch.export import save
 
     class Net(torch.nn.Module):  # type: ignore[misc, name-defined]
         def forward(self, tokens: object) -> object:

@@ -9,9 +9,9 @@ import onnx
 import onnxruntime
 from scipy.stats import spearmanr
 
-from hwprof.devices.onnxruntime.attributes import canonical_attributes
-from hwprof.devices.onnxruntime.elements import onnx_dtype
 from hwprof.graph import Kernel, TensorSpec
+from hwprof.models.onnx.attributes import canonical_attributes
+from hwprof.models.onnx.elements import onnx_dtype
 from hwprof.predictors.fewshot import FewShotPredictor
 from hwprof.predictors.pool import DevicePool
 from hwprof.spaces.base import Space

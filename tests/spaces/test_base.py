@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hwprof import spaces
 from hwprof.errors import OptionError
-from hwprof.spaces.contract import check_space
+from hwprof.testing.spaces import check_space
 from tests.spaces.tiny import Tiny
 
 SPACE = Tiny()

@@ -1,9 +1,9 @@
 """The smallest space that has a depth, for tests of what all spaces share."""
 
 from hwprof.errors import OptionError
+from hwprof.similarity import Kernels, Linear
 from hwprof.spaces.base import Position, Space
 from hwprof.spaces.building import Network, check_image
-from hwprof.spaces.kernels import Kernels, Linear
 
 LAYERS = ("a", "b", "c")
 

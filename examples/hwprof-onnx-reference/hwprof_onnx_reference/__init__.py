@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device, Model, ProfiledRun
-from hwprof.devices.formats import refuse_other_formats
-from hwprof.devices.host import hardware
-from hwprof.devices.inputs import random_input
+from hwprof.devices.base import Availability, Device, ProfiledRun
 from hwprof.devices.options import refuse_unknown
-from hwprof.devices.program import Program, ProgramSession, one_line
+from hwprof.devices.program import Program, ProgramSession
 from hwprof.devices.timing import time_runs
-from hwprof.errors import ModelError
+from hwprof.errors import ModelError, one_line
 from hwprof.graph import Kernel, TensorSpec
+from hwprof.machine.host import hardware
+from hwprof.models.base import Model
+from hwprof.models.formats import refuse_other_formats
+from hwprof.models.inputs import random_input
 from hwprof.profile import KernelOccurrence, Profile
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import pytest
 from hwprof_onnx_reference import OnnxReference
 from onnx import TensorProto, helper, numpy_helper
 
-from hwprof.devices.base import Model
-from hwprof.devices.contract import check_bad_model, check_device
 from hwprof.devices.registry import available, connect
-from hwprof.profiler.model_file import load_model
+from hwprof.models.base import Model
+from hwprof.models.load import load_model
+from hwprof.testing.devices import check_bad_model, check_device
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device, Model
+from hwprof.devices.base import Availability, Device
 from hwprof.devices.executorch.runtime import (
     NATIVE,
     XNNPACK,
@@ -16,11 +16,12 @@ from hwprof.devices.executorch.runtime import (
     runtime_build,
     runtime_version,
 )
-from hwprof.devices.formats import refuse_other_formats
-from hwprof.devices.host import hardware
 from hwprof.devices.options import chosen, refuse_unknown, threads_of
 from hwprof.devices.program import ProgramSession
 from hwprof.errors import DeviceError
+from hwprof.machine.host import hardware
+from hwprof.models.base import Model
+from hwprof.models.formats import refuse_other_formats
 
 BACKENDS: Mapping[str, str] = {"xnnpack": XNNPACK, "portable": NATIVE}
 PRECISIONS = ("fp32", "int8")

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hwprof.devices.base import Model
 from hwprof.devices.executorch.fx_graph import (
     base_name,
     is_idle,
@@ -23,9 +22,9 @@ from hwprof.devices.executorch.fx_graph import (
 from hwprof.devices.executorch.plan import DelegateCall, DelegatedNode, NativeCall, Plan
 from hwprof.devices.executorch.runtime import quiet
 from hwprof.devices.executorch.xnnpack_graph import read_operators
-from hwprof.devices.inputs import random_input
-from hwprof.devices.program import one_line
-from hwprof.errors import DeviceError, HwprofError, ModelError
+from hwprof.errors import DeviceError, HwprofError, ModelError, one_line
+from hwprof.models.base import Model
+from hwprof.models.inputs import random_input
 
 _DELEGATE = "executorch_call_delegate"
 _VIEW = "view"  # executorch.exir.memory.view, which is no operator of torch
@@ -53,7 +52,7 @@ def lower(
 
     Raises ModelError, DeviceError, or OSError when the file cannot be written.
     """
-    from hwprof.devices.torch.convert import SOURCE_NODES
+    from hwprof.convert.torch import SOURCE_NODES
 
     name = model.path.name
     with quiet():
@@ -85,8 +84,8 @@ def _exported(model: Model, inputs: tuple[Any, ...]) -> Any:
     """The model as an ExportedProgram whose nodes name their source nodes in `meta["custom"]`."""
     import torch
 
-    from hwprof.devices.torch.convert import to_module
-    from hwprof.devices.torch.exported import read_exported
+    from hwprof.convert.torch import to_module
+    from hwprof.convert.torch.exported import read_exported
 
     read = to_module if model.format == "onnx" else read_exported
     module = read(model.path, model.subject)

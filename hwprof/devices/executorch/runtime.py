@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from hwprof.devices.program import one_line
-from hwprof.errors import DeviceError
+from hwprof.errors import DeviceError, one_line
 
 XNNPACK = "XnnpackBackend"
 NATIVE = "native kernels"

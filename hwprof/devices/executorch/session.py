@@ -11,17 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from hwprof.devices.base import Model, ProfiledRun
+from hwprof.devices.base import ProfiledRun
 from hwprof.devices.executorch.etdump import parse_etdump
 from hwprof.devices.executorch.join import join, uncovered
 from hwprof.devices.executorch.lower import example_inputs, lower
 from hwprof.devices.executorch.plan import Plan
 from hwprof.devices.executorch.runtime import set_threads
-from hwprof.devices.host import peak_reset_obstacle, reset_peak_rss, rss_bytes
-from hwprof.devices.program import Program, ProgramSession, one_line
+from hwprof.devices.program import Program, ProgramSession
 from hwprof.devices.scratch import scratch_folder
 from hwprof.devices.timing import time_runs
-from hwprof.errors import DeviceError, MeasurementError, ModelError
+from hwprof.errors import DeviceError, MeasurementError, ModelError, one_line
+from hwprof.machine.host import peak_reset_obstacle, reset_peak_rss, rss_bytes
+from hwprof.models.base import Model
 from hwprof.profile import Profile
 
 # Runs before the profiled ones count: the first touches memory that later ones find in place.

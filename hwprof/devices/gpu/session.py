@@ -6,12 +6,12 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 
-from hwprof.devices.accelerator import Accelerator
-from hwprof.devices.base import Model
-from hwprof.devices.host import MemoryReading
 from hwprof.devices.program import Program, ProgramSession
 from hwprof.errors import HwprofError
+from hwprof.machine.accelerator import Accelerator
+from hwprof.machine.host import MemoryReading
 from hwprof.measurement import Memory
+from hwprof.models.base import Model
 from hwprof.samples import Samples
 
 

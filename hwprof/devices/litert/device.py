@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device, Model
-from hwprof.devices.formats import refuse_other_formats
-from hwprof.devices.host import hardware
-from hwprof.devices.litert.runtime import INSTALL, PACKAGE, build, import_runtime, version
+from hwprof.devices.base import Availability, Device
+from hwprof.devices.litert.runtime import build, version
 from hwprof.devices.options import chosen, refuse_unknown, threads_of
 from hwprof.devices.program import ProgramSession
+from hwprof.machine.host import hardware
+from hwprof.models.base import Model
+from hwprof.models.formats import refuse_other_formats
+from hwprof.models.tflite.runtime import INSTALL, PACKAGE, import_runtime
 
 NAME = "litert-cpu"
 DELEGATES: Mapping[str, str] = {"xnnpack": "XNNPACK", "none": "LiteRT builtin kernels"}

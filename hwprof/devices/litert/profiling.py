@@ -8,12 +8,12 @@ import numpy as np
 
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.litert.align import FOLDED_BACK, FOLDED_FORWARD, IDLE, align
-from hwprof.devices.litert.file import LiteRtFile, Operator, read
 from hwprof.devices.litert.native import DELEGATED, OPERATOR, Event, NativeModel
 from hwprof.devices.litert.source import Source
 from hwprof.devices.timing import time_runs
 from hwprof.errors import DeviceError
 from hwprof.graph import Kernel, TensorSpec
+from hwprof.models.tflite.file import LiteRtFile, Operator, read
 from hwprof.profile import KernelOccurrence, Profile
 
 DOMAIN = "ai.google.litert"

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hwprof.devices.base import Model, ProfiledRun
-from hwprof.devices.inputs import random_input
+from hwprof.devices.base import ProfiledRun
 from hwprof.devices.litert.runtime import (
     memory_advice,
     out_of_memory,
@@ -19,6 +18,8 @@ from hwprof.devices.litert.runtime import (
 from hwprof.devices.litert.source import Source
 from hwprof.devices.program import Program
 from hwprof.errors import DeviceError, HwprofError, MeasurementError, ModelError
+from hwprof.models.base import Model
+from hwprof.models.inputs import random_input
 
 
 class LiteRtProgram(Program):

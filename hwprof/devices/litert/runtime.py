@@ -7,37 +7,12 @@ import platform
 import re
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
-from types import ModuleType
 
-from hwprof.devices.program import one_line
-from hwprof.errors import DeviceError
+from hwprof.errors import one_line
 
-INSTALL = "install it with pip install 'hwprof[litert]'"
-PACKAGE = "ai_edge_litert"
 _DISTRIBUTIONS = ("ai-edge-litert", "ai-edge-litert-nightly")
 # The library with the interpreter and XNNPACK in it.
 _LIBRARY = "libpywrap_litert_common.so"
-
-
-def import_runtime() -> ModuleType:
-    """LiteRT's interpreter module. Raises DeviceError with the reason it is not usable."""
-    try:
-        from ai_edge_litert import interpreter
-    except ModuleNotFoundError as error:
-        if error.name == PACKAGE:
-            raise DeviceError(f"ai-edge-litert is not installed; {INSTALL}") from error
-        raise _broken(error) from error
-    except Exception as error:  # a missing shared library, an old NumPy: each fails its own way
-        raise _broken(error) from error
-    module: ModuleType = interpreter
-    return module
-
-
-def _broken(error: Exception) -> DeviceError:
-    return DeviceError(
-        f"ai-edge-litert is installed but does not import ({one_line(error)}); "
-        "reinstall it with pip install --force-reinstall ai-edge-litert"
-    )
 
 
 def version() -> str:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hwprof.devices.base import Model
 from hwprof.devices.litert.runtime import give_back_memory, memory_advice
 from hwprof.devices.scratch import scratch_folder
 from hwprof.errors import MeasurementError
+from hwprof.models.base import Model
 
 Order = tuple[int, ...]
 
@@ -47,7 +47,7 @@ def source_of(model: Model) -> Source:
             [tuple(range(len(t.shape))) for t in model.subject.inputs],
         )
     # Imported here: it brings onnx, which a LiteRT model does not need.
-    from hwprof.devices.litert.convert import convert
+    from hwprof.convert.litert import convert
 
     folder = scratch_folder()
     path = Path(folder.name, "model.tflite")

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device, Model
-from hwprof.devices.formats import refuse_other_formats
-from hwprof.devices.host import hardware
+from hwprof.devices.base import Availability, Device
 from hwprof.devices.mnn.runtime import (
     availability,
     converted,
@@ -20,6 +18,9 @@ from hwprof.devices.options import chosen, refuse_unknown, threads_of
 from hwprof.devices.program import ProgramSession
 from hwprof.devices.scratch import scratch_folder
 from hwprof.errors import DeviceError
+from hwprof.machine.host import hardware
+from hwprof.models.base import Model
+from hwprof.models.formats import refuse_other_formats
 
 NAME = "mnn-cpu"
 # MNN's own word for each of our precisions. Its "low" is 16 bits only where the processor has

@@ -14,15 +14,16 @@ from collections.abc import Iterable, Sequence
 import onnx
 from onnx import ModelProto, NodeProto, helper
 
-from hwprof.devices.base import Model, ProfiledRun
-from hwprof.devices.conversion import opset_of
+from hwprof.devices.base import ProfiledRun
 from hwprof.devices.mnn.file import LAYOUT, Operator
 from hwprof.devices.mnn.trace import Command, Trace
-from hwprof.devices.onnxruntime.attributes import canonical_attributes
-from hwprof.devices.onnxruntime.cover import cover
-from hwprof.devices.onnxruntime.elements import onnx_dtype
-from hwprof.devices.onnxruntime.onnx_graph import node_names
 from hwprof.graph import Kernel, TensorSpec
+from hwprof.models.base import Model
+from hwprof.models.onnx.attributes import canonical_attributes
+from hwprof.models.onnx.cover import cover
+from hwprof.models.onnx.decide import opset_of
+from hwprof.models.onnx.elements import onnx_dtype
+from hwprof.models.onnx.graph import node_names
 from hwprof.profile import KernelOccurrence, Profile
 
 DOMAIN = "com.alibaba.mnn"

@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from hwprof.devices.base import Model, ProfiledRun
-from hwprof.devices.conversion import declared_outputs
-from hwprof.devices.inputs import random_input
+from hwprof.convert.process import declared_outputs
+from hwprof.devices.base import ProfiledRun
 from hwprof.devices.mnn.file import Operator
 from hwprof.devices.mnn.runtime import silenced
 from hwprof.devices.mnn.trace import Command, Trace, tensor_specs
 from hwprof.devices.program import Program
 from hwprof.devices.timing import switch_counter
 from hwprof.errors import DeviceError, MeasurementError, ModelError
+from hwprof.models.base import Model
+from hwprof.models.inputs import random_input
 from hwprof.samples import FloatArray
 
 # Codes of Interpreter.getSessionInfo (MNN/Interpreter.hpp, SessionInfoCode).

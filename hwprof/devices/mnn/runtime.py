@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from hwprof.devices.availability import Availability
-from hwprof.devices.base import Model
-from hwprof.devices.conversion import Ran, decided_copy, graph_operators, run_converter
+from hwprof.convert.process import Ran, run_converter
 from hwprof.errors import DeviceError, ModelError
+from hwprof.machine.availability import Availability
+from hwprof.models.base import Model
+from hwprof.models.onnx.decide import decided_copy, graph_operators
 
 INSTALL = "install it with pip install 'hwprof[mnn]'"
 

@@ -9,14 +9,15 @@ from pathlib import Path
 from types import ModuleType
 
 from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device, Model
-from hwprof.devices.formats import refuse_other_formats
-from hwprof.devices.host import hardware
+from hwprof.devices.base import Availability, Device
 from hwprof.devices.ncnn.runtime import availability, converted, import_runtime
 from hwprof.devices.options import chosen, refuse_unknown, threads_of
 from hwprof.devices.program import ProgramSession
 from hwprof.devices.scratch import scratch_folder
 from hwprof.errors import DeviceError
+from hwprof.machine.host import hardware
+from hwprof.models.base import Model
+from hwprof.models.formats import refuse_other_formats
 
 NAME = "ncnn-cpu"
 PRECISIONS = ("fp32", "fp16")

@@ -10,10 +10,11 @@ from typing import Any
 import onnx
 from onnx import helper
 
-from hwprof.devices.base import Model, ProfiledRun
+from hwprof.devices.base import ProfiledRun
 from hwprof.devices.ncnn.runtime import Layer
-from hwprof.devices.onnxruntime.cover import cover
 from hwprof.graph import Kernel, TensorSpec
+from hwprof.models.base import Model
+from hwprof.models.onnx.cover import cover
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.samples import FloatArray, IntArray
 

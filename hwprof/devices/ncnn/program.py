@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from hwprof.devices.base import Model, ProfiledRun
-from hwprof.devices.conversion import Declared, declared_outputs
-from hwprof.devices.inputs import random_input
+from hwprof.convert.process import Declared, declared_outputs
+from hwprof.devices.base import ProfiledRun
 from hwprof.devices.ncnn.runtime import Converted
 from hwprof.devices.program import Program
 from hwprof.devices.timing import switch_counter
 from hwprof.errors import DeviceError, MeasurementError, ModelError
+from hwprof.models.base import Model
+from hwprof.models.inputs import random_input
 from hwprof.samples import FloatArray
 
 # Extractor.extract: hand the tensor out as it lies in memory, packed or not.

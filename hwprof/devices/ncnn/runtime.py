@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from hwprof.devices.availability import Availability
-from hwprof.devices.base import Model
-from hwprof.devices.conversion import Ran, decided_copy, run_converter
+from hwprof.convert.process import Ran, run_converter
 from hwprof.errors import DeviceError, ModelError
+from hwprof.machine.availability import Availability
+from hwprof.models.base import Model
+from hwprof.models.onnx.decide import decided_copy
 
 INSTALL = "install it with pip install 'hwprof[ncnn]'"
 

@@ -15,15 +15,16 @@ from pathlib import Path
 from types import ModuleType
 
 from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device, Model
-from hwprof.devices.formats import refuse_other_formats
-from hwprof.devices.gpu.nvml import obstacle
+from hwprof.devices.base import Availability, Device
 from hwprof.devices.gpu.options import decide_environment, device_of, engine_folder
 from hwprof.devices.gpu.session import GpuSession
 from hwprof.devices.onnxruntime.device import LEVELS
 from hwprof.devices.onnxruntime.runtime import import_runtime, provider_library
 from hwprof.devices.options import chosen, refuse_unknown
 from hwprof.errors import DeviceError
+from hwprof.machine.gpu.nvml import obstacle
+from hwprof.models.base import Model
+from hwprof.models.formats import refuse_other_formats
 
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
@@ -76,8 +77,8 @@ class OnnxRuntimeGpu(Device):
 
     @property
     def spec(self) -> DeviceSpec:
-        from hwprof.devices.gpu.driver import open_cuda
-        from hwprof.devices.gpu.hardware import gpu_hardware
+        from hwprof.machine.gpu.driver import open_cuda
+        from hwprof.machine.gpu.hardware import gpu_hardware
 
         runtime = gpu_runtime(self.provider())
         own = self.own_options()
@@ -139,8 +140,8 @@ class OnnxRuntimeCuda(OnnxRuntimeGpu):
         return {"opt": self.level, "conv": self.conv, "launch": self.launch}
 
     def open(self, model: Model) -> GpuSession:
-        from hwprof.devices.gpu.hardware import NvidiaGpu
         from hwprof.devices.onnxruntime.gpu_program import OnnxRuntimeGpuProgram
+        from hwprof.machine.gpu.hardware import NvidiaGpu
 
         refuse_other_formats(model, "onnx", "onnxruntime-cuda")
         decide_environment("CUDA_LAUNCH_BLOCKING", "1" if self.launch == "blocking" else None)
@@ -223,9 +224,9 @@ class OnnxRuntimeTensorRt(OnnxRuntimeGpu):
         return options
 
     def open(self, model: Model) -> GpuSession:
-        from hwprof.devices.gpu.hardware import NvidiaGpu
         from hwprof.devices.onnxruntime.gpu_program import OnnxRuntimeGpuProgram
-        from hwprof.devices.tensorrt.types import check_types, open_inputs, read_structure
+        from hwprof.machine.gpu.hardware import NvidiaGpu
+        from hwprof.models.onnx.types import check_types, open_inputs, read_structure
 
         refuse_other_formats(model, "onnx", "onnxruntime-tensorrt")
         proto = read_structure(model.path)

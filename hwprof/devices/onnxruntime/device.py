@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device, Model
-from hwprof.devices.formats import refuse_other_formats
-from hwprof.devices.host import hardware
+from hwprof.devices.base import Availability, Device
 from hwprof.devices.onnxruntime.runtime import (
     import_runtime,
     memory_advice,
@@ -21,6 +19,9 @@ from hwprof.devices.options import chosen, refuse_unknown, threads_of
 from hwprof.devices.program import ProgramSession
 from hwprof.devices.scratch import scratch_folder
 from hwprof.errors import DeviceError, MeasurementError, ModelError
+from hwprof.machine.host import hardware
+from hwprof.models.base import Model
+from hwprof.models.formats import refuse_other_formats
 
 PROVIDER = "CPUExecutionProvider"
 PRECISIONS = ("native", "fp16", "int8")
@@ -39,7 +40,7 @@ class OnnxRuntimeCpu(Device):
     `threads` counts intra-op threads (operators run one after another), `level` is the graph
     optimisation level, `spin` whether idle threads spin, as ONNX Runtime does by default.
     `precision` is `native` (the types that the model has), or `fp16` or `int8`: the model is then
-    converted by ONNX Runtime's own tools before it is opened (hwprof.devices.onnxruntime.convert).
+    converted by ONNX Runtime's own tools before it is opened (hwprof.convert.onnxruntime).
     """
 
     threads: int = 1
@@ -92,7 +93,7 @@ class OnnxRuntimeCpu(Device):
         # Conversion is no part of opening: whoever deploys the model has done it before.
         folder = None
         if self.precision != "native":
-            from hwprof.devices.onnxruntime.convert import converted
+            from hwprof.convert.onnxruntime import converted
 
             folder = scratch_folder()
             path = converted(model.path, model.subject, self.precision, Path(folder.name))

@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from hwprof.devices.base import Model, ProfiledRun
+from hwprof.devices.base import ProfiledRun
 from hwprof.devices.gpu.memory import out_of_memory, ran_out
 from hwprof.devices.gpu.session import GpuProgram
-from hwprof.devices.host import MemoryReading
-from hwprof.devices.inputs import random_input
 from hwprof.devices.onnxruntime.runtime import provider_library, short_reason
 from hwprof.devices.onnxruntime.session import OnnxRuntimeProgram
 from hwprof.devices.program import timing_overhead_s
 from hwprof.devices.timing import time_runs
 from hwprof.errors import DeviceError, HwprofError, ModelError
+from hwprof.machine.host import MemoryReading
+from hwprof.models.base import Model
+from hwprof.models.inputs import random_input
 from hwprof.samples import Samples
 
 CPU = "CPUExecutionProvider"

@@ -16,12 +16,12 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 from onnx.checker import ValidationError
 from onnx.external_data_helper import load_external_data_for_tensor
 
-from hwprof.devices.onnxruntime.attributes import is_small_integer
-from hwprof.devices.onnxruntime.elements import OPAQUE, onnx_dtype
-from hwprof.devices.onnxruntime.onnx_graph import subgraphs
 from hwprof.devices.onnxruntime.trace import NodeTrace, Trace, TracedTensor
 from hwprof.errors import MeasurementError, ModelError
 from hwprof.graph import ITEM_BITS, TensorSpec
+from hwprof.models.onnx.attributes import is_small_integer
+from hwprof.models.onnx.elements import OPAQUE, onnx_dtype
+from hwprof.models.onnx.graph import subgraphs
 
 Scope = dict[str, TensorSpec]
 

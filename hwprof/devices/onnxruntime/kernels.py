@@ -11,15 +11,15 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, NodeProto
 
-from hwprof.devices.onnxruntime.attributes import canonical_attributes
-from hwprof.devices.onnxruntime.cover import cover
-from hwprof.devices.onnxruntime.elements import OPAQUE, onnx_dtype
 from hwprof.devices.onnxruntime.join import Placed, Scope, join
 from hwprof.devices.onnxruntime.memory_plan import planned_activation_bytes
-from hwprof.devices.onnxruntime.onnx_graph import reads, subgraphs
 from hwprof.devices.onnxruntime.trace import Trace, parse_profile
 from hwprof.errors import MeasurementError, ModelError
 from hwprof.graph import ITEM_BITS, Graph, Kernel, Node, TensorSpec
+from hwprof.models.onnx.attributes import canonical_attributes
+from hwprof.models.onnx.cover import cover
+from hwprof.models.onnx.elements import OPAQUE, onnx_dtype
+from hwprof.models.onnx.graph import reads, subgraphs
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.samples import FloatArray, IntArray
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from hwprof.devices.onnxruntime.elements import OPAQUE
 from hwprof.graph import Graph, Node, TensorSpec
+from hwprof.models.onnx.elements import OPAQUE
 
 # Kernels whose first output is their first input under another shape.
 _VIEWS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Dropout"})

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from hwprof.devices.base import Model, ProfiledRun
-from hwprof.devices.inputs import random_input
+from hwprof.devices.base import ProfiledRun
 from hwprof.devices.onnxruntime.runtime import memory_advice, out_of_memory, short_reason
 from hwprof.devices.program import Program
 from hwprof.devices.scratch import scratch_folder
 from hwprof.devices.timing import time_runs
 from hwprof.errors import DeviceError, HwprofError, MeasurementError
+from hwprof.models.base import Model
+from hwprof.models.inputs import random_input
 
 # Runs before the profiled ones count: the first allocates the arena, the second settles it.
 PROFILE_WARMUP = 2

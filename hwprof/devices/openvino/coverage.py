@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
-from hwprof.devices.onnxruntime.cover import cover
-from hwprof.devices.onnxruntime.onnx_graph import node_names, subgraphs
 from hwprof.devices.openvino.runtime_model import RuntimeNode
+from hwprof.models.onnx.cover import cover
+from hwprof.models.onnx.graph import node_names, subgraphs
 
 # Layers that rearrange a tensor, in the words of the slicer.
 _REARRANGES: Mapping[str, str] = {

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
-from hwprof.devices.onnxruntime.attributes import canonical_attributes, is_small_integer
-from hwprof.devices.onnxruntime.elements import onnx_dtype
-from hwprof.devices.onnxruntime.onnx_graph import node_names
 from hwprof.devices.openvino.coverage import Coverage, cover_runtime
 from hwprof.devices.openvino.running_means import run_durations
 from hwprof.devices.openvino.runtime_model import RuntimeNode
 from hwprof.errors import MeasurementError
 from hwprof.graph import Kernel, TensorSpec
+from hwprof.models.onnx.attributes import canonical_attributes, is_small_integer
+from hwprof.models.onnx.elements import onnx_dtype
+from hwprof.models.onnx.graph import node_names
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.samples import FloatArray, IntArray
 

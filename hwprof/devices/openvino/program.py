@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hwprof.devices.base import Model, ProfiledRun
-from hwprof.devices.inputs import random_input
+from hwprof.devices.base import ProfiledRun
 from hwprof.devices.openvino.runtime import (
     import_runtime,
     memory_advice,
@@ -21,6 +20,8 @@ from hwprof.devices.openvino.settings import TARGET, Settings, refuse_substitute
 from hwprof.devices.program import Program
 from hwprof.devices.timing import time_runs
 from hwprof.errors import HwprofError, MeasurementError, ModelError
+from hwprof.models.base import Model
+from hwprof.models.inputs import random_input
 from hwprof.samples import Samples
 
 # Runs before the profiled ones count: the first one allocates and touches the weights.

@@ -13,11 +13,11 @@ from typing import Any
 
 from onnx import ModelProto
 
-from hwprof.devices.base import Model
 from hwprof.devices.gpu.memory import out_of_memory, ran_out
-from hwprof.devices.onnxruntime.onnx_graph import node_names
 from hwprof.devices.tensorrt.runtime import last_error, version
 from hwprof.errors import DeviceError, HwprofError, ModelError
+from hwprof.models.base import Model
+from hwprof.models.onnx.graph import node_names
 
 FLAGS = {"fp16": "FP16", "bf16": "BF16", "int8": "INT8"}
 PRECISIONS = ("fp32", "tf32", *FLAGS, "typed")

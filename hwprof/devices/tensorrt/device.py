@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device, Model
-from hwprof.devices.formats import refuse_other_formats
-from hwprof.devices.gpu.nvml import obstacle
+from hwprof.devices.base import Availability, Device
 from hwprof.devices.gpu.options import decide_environment, device_of, engine_folder
 from hwprof.devices.gpu.session import GpuSession
 from hwprof.devices.options import chosen, refuse_unknown
 from hwprof.devices.tensorrt.runtime import import_runtime
+from hwprof.machine.gpu.nvml import obstacle
+from hwprof.models.base import Model
+from hwprof.models.formats import refuse_other_formats
 
 # Not from the building module: that needs onnx, which listing devices does not.
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8", "typed")
@@ -62,8 +63,8 @@ class TensorRt(Device):
 
     @property
     def spec(self) -> DeviceSpec:
-        from hwprof.devices.gpu.driver import open_cuda
-        from hwprof.devices.gpu.hardware import gpu_hardware
+        from hwprof.machine.gpu.driver import open_cuda
+        from hwprof.machine.gpu.hardware import gpu_hardware
 
         trt = import_runtime()
         return DeviceSpec(
@@ -84,8 +85,6 @@ class TensorRt(Device):
 
     def open(self, model: Model) -> GpuSession:
         # Imported here: they need onnx, which listing devices does not.
-        from hwprof.devices.gpu.driver import CudaError, open_cuda
-        from hwprof.devices.gpu.hardware import NvidiaGpu
         from hwprof.devices.gpu.memory import out_of_memory, ran_out
         from hwprof.devices.gpu.timing import flush_bytes
         from hwprof.devices.tensorrt.build import (
@@ -96,8 +95,10 @@ class TensorRt(Device):
         )
         from hwprof.devices.tensorrt.program import TensorRtProgram
         from hwprof.devices.tensorrt.runtime import make_logger
-        from hwprof.devices.tensorrt.types import check_types, read_structure
         from hwprof.errors import DeviceError
+        from hwprof.machine.gpu.driver import CudaError, open_cuda
+        from hwprof.machine.gpu.hardware import NvidiaGpu
+        from hwprof.models.onnx.types import check_types, read_structure
 
         refuse_other_formats(model, "onnx", "tensorrt")
         proto = read_structure(model.path)

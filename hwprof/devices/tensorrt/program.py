@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
-from hwprof.devices.base import Model, ProfiledRun
-from hwprof.devices.gpu.driver import CudaContext, CudaError
+from hwprof.devices.base import ProfiledRun
 from hwprof.devices.gpu.memory import out_of_memory, ran_out
 from hwprof.devices.gpu.session import GpuProgram
 from hwprof.devices.gpu.timing import EventClock, events_overhead_s, time_events
-from hwprof.devices.host import MemoryReading
-from hwprof.devices.inputs import random_input
-from hwprof.devices.onnxruntime.cover import nodes_with_work
-from hwprof.devices.onnxruntime.onnx_graph import node_names
-from hwprof.devices.program import one_line
 from hwprof.devices.tensorrt.layers import build_profile, layers_of
 from hwprof.devices.tensorrt.runtime import last_error, make_profiler
-from hwprof.errors import DeviceError, HwprofError, MeasurementError, ModelError
+from hwprof.errors import DeviceError, HwprofError, MeasurementError, ModelError, one_line
+from hwprof.machine.gpu.driver import CudaContext, CudaError
+from hwprof.machine.host import MemoryReading
+from hwprof.models.base import Model
+from hwprof.models.inputs import random_input
+from hwprof.models.onnx.cover import nodes_with_work
+from hwprof.models.onnx.graph import node_names
 from hwprof.samples import Samples
 
 PROFILE_WARMUP = 2

@@ -14,13 +14,14 @@ from pathlib import Path
 from types import ModuleType
 
 from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device, Model
-from hwprof.devices.formats import refuse_other_formats
-from hwprof.devices.gpu.nvml import obstacle
+from hwprof.devices.base import Availability, Device
 from hwprof.devices.gpu.options import decide_environment, device_of
 from hwprof.devices.gpu.session import GpuSession
 from hwprof.devices.options import chosen, refuse_unknown
 from hwprof.errors import DeviceError
+from hwprof.machine.gpu.nvml import obstacle
+from hwprof.models.base import Model
+from hwprof.models.formats import refuse_other_formats
 
 NAME = "torch-cuda"
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16")
@@ -71,8 +72,8 @@ class TorchCuda(Device):
 
     @property
     def spec(self) -> DeviceSpec:
-        from hwprof.devices.gpu.driver import open_cuda
-        from hwprof.devices.gpu.hardware import gpu_hardware
+        from hwprof.machine.gpu.driver import open_cuda
+        from hwprof.machine.gpu.hardware import gpu_hardware
 
         torch = import_cuda(self.device)
         git = str(torch.version.git_version or "")[:12]
@@ -99,10 +100,10 @@ class TorchCuda(Device):
         )
 
     def open(self, model: Model) -> GpuSession:
-        from hwprof.devices.gpu.driver import open_cuda
-        from hwprof.devices.gpu.hardware import NvidiaGpu
         from hwprof.devices.gpu.memory import out_of_memory
         from hwprof.devices.gpu.timing import flush_bytes
+        from hwprof.machine.gpu.driver import open_cuda
+        from hwprof.machine.gpu.hardware import NvidiaGpu
 
         refuse_other_formats(model, ("onnx", "torch"), NAME)
         # The variable would overrule what is set below.
@@ -172,7 +173,7 @@ def build_obstacle() -> str:
 
 def import_cuda(index: int) -> ModuleType:
     """PyTorch, seeing GPU `index`. Raises DeviceError with the reason it does not."""
-    from hwprof.devices.torch.runtime import import_runtime
+    from hwprof.convert.torch.runtime import import_runtime
 
     torch = import_runtime()
     reason = build_obstacle() or obstacle()

@@ -18,13 +18,13 @@ from torch import fx
 from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity
 
-from hwprof.devices.base import Model
+from hwprof.convert.torch import source_nodes
 from hwprof.devices.gpu.timing import EventClock
-from hwprof.devices.torch.convert import source_nodes
 from hwprof.devices.torch.eager_profile import is_call
 from hwprof.devices.torch.kernels import argument_text, layout_text, tensor_spec, tensors_in
 from hwprof.errors import DeviceError
 from hwprof.graph import Kernel, TensorSpec
+from hwprof.models.base import Model
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.samples import FloatArray
 
@@ -192,8 +192,8 @@ def build_compiled(
 def work_of(model: Model, module: fx.GraphModule | None) -> tuple[str, ...]:
     """Nodes of the model file that some kernel must do the work of."""
     if model.format == "onnx":
-        from hwprof.devices.onnxruntime.cover import nodes_with_work
-        from hwprof.devices.tensorrt.types import read_structure
+        from hwprof.models.onnx.cover import nodes_with_work
+        from hwprof.models.onnx.types import read_structure
 
         return nodes_with_work(read_structure(model.path))
     nodes = module.graph.nodes if module is not None else ()

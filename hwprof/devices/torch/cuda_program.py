@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import fx
 
-from hwprof.devices.base import Model, ProfiledRun
+from hwprof.devices.base import ProfiledRun
 from hwprof.devices.gpu.memory import out_of_memory, ran_out
 from hwprof.devices.gpu.session import GpuProgram
 from hwprof.devices.gpu.timing import EventClock, events_overhead_s, time_events
-from hwprof.devices.host import MemoryReading
-from hwprof.devices.program import one_line
 from hwprof.devices.torch.load import to_array
-from hwprof.errors import DeviceError, HwprofError, MeasurementError, ModelError
+from hwprof.errors import DeviceError, HwprofError, MeasurementError, ModelError, one_line
+from hwprof.machine.host import MemoryReading
+from hwprof.models.base import Model
 from hwprof.samples import Samples
 
 # What torch's own types leave open.

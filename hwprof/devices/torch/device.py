@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hwprof.convert.torch.runtime import MISSING, import_runtime, is_installed
 from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device, Model
-from hwprof.devices.formats import refuse_other_formats
-from hwprof.devices.host import hardware
+from hwprof.devices.base import Availability, Device
 from hwprof.devices.options import chosen, refuse_unknown, threads_of
 from hwprof.devices.program import ProgramSession
-from hwprof.devices.torch.runtime import (
-    MISSING,
-    build_of,
-    compiler_version,
-    import_runtime,
-    is_installed,
-    set_threads,
-)
+from hwprof.devices.torch.runtime import build_of, compiler_version, set_threads
 from hwprof.errors import OptionError
+from hwprof.machine.host import hardware
+from hwprof.models.base import Model
+from hwprof.models.formats import refuse_other_formats
 
 NAME = "torch-cpu"
 SWITCH = ("on", "off")

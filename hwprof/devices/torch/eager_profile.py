@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import fx
 
+from hwprof.convert.torch import source_nodes
+from hwprof.convert.torch.runtime import quiet
 from hwprof.devices.timing import time_runs
-from hwprof.devices.torch.convert import source_nodes
 from hwprof.devices.torch.kernels import argument_text, layout_text, tensor_spec, tensors_in
-from hwprof.devices.torch.runtime import quiet
 from hwprof.graph import Kernel
 from hwprof.profile import KernelOccurrence, Profile
 

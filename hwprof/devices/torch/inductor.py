@@ -20,9 +20,8 @@ from typing import Any
 import torch
 from torch import fx
 
-from hwprof.devices.program import one_line
-from hwprof.devices.torch.runtime import quiet
-from hwprof.errors import DeviceError, ModelError
+from hwprof.convert.torch.runtime import quiet
+from hwprof.errors import DeviceError, ModelError, one_line
 
 _LOG = "torch.__trace"
 _TRACES = "inductor_provenance_tracking_kernel_stack_traces"

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import fx
 
-from hwprof.devices.base import Model
-from hwprof.devices.inputs import random_input
-from hwprof.devices.torch.convert import to_module
-from hwprof.devices.torch.convert.builder import Builder, from_array
-from hwprof.devices.torch.exported import read_exported
+from hwprof.convert.torch import to_module
+from hwprof.convert.torch.builder import Builder, from_array
+from hwprof.convert.torch.exported import read_exported
+from hwprof.models.base import Model
+from hwprof.models.inputs import random_input
 
 FLOATS: Mapping[str, torch.dtype] = {
     "fp32": torch.float32,

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import fx
 
-from hwprof.devices.base import Model, ProfiledRun
-from hwprof.devices.program import Program, one_line
+from hwprof.devices.base import ProfiledRun
+from hwprof.devices.program import Program
 from hwprof.devices.torch.inductor import compile_module, refuse_unless_integer
 from hwprof.devices.torch.load import to_array
-from hwprof.errors import HwprofError, MeasurementError
+from hwprof.errors import HwprofError, MeasurementError, one_line
+from hwprof.models.base import Model
 
 # Allocations settle during the first runs, as they do before samples count.
 PROFILE_WARMUP = 2

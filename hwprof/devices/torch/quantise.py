@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import fx
 
-from hwprof.devices.program import one_line
-from hwprof.devices.torch.runtime import quiet
-from hwprof.errors import DeviceError, ModelError
+from hwprof.convert.torch.runtime import quiet
+from hwprof.errors import DeviceError, ModelError, one_line
 
 
 def quantised(

@@ -10,8 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hwprof.devices.base import Model
-from hwprof.devices.program import one_line
 from hwprof.devices.tvm.importing import Imported, import_onnx
 from hwprof.devices.tvm.tracing import (
     KernelCall,
@@ -21,7 +19,8 @@ from hwprof.devices.tvm.tracing import (
     trace_nodes,
 )
 from hwprof.devices.tvm.tuning import open_database
-from hwprof.errors import ModelError
+from hwprof.errors import ModelError, one_line
+from hwprof.models.base import Model
 
 # After which passes the module is kept: the first takes operators apart, between the next two all
 # operators are kernels not yet grouped, the last is `default`'s, which does not group them.

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device, Model
-from hwprof.devices.formats import refuse_other_formats
-from hwprof.devices.host import hardware
+from hwprof.devices.base import Availability, Device
 from hwprof.devices.options import chosen, refuse_unknown, threads_of
 from hwprof.devices.program import ProgramSession
 from hwprof.devices.tvm.runtime import import_runtime, processor, set_threads
 from hwprof.errors import OptionError
+from hwprof.machine.host import hardware
+from hwprof.models.base import Model
+from hwprof.models.formats import refuse_other_formats
 
 # How TVM's own guides compile for a CPU. `zero` is what the quick start does: legalise, fold
 # constants, fuse. `static_shape_tuning` takes batch normalisation and the like apart before, so

@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, numpy_helper
 
-from hwprof.devices.onnxruntime.onnx_graph import RANDOM, subgraphs
 from hwprof.graph import TensorSpec
+from hwprof.models.onnx.graph import RANDOM, subgraphs
 
 # Shapes, axes and indices: larger constants are weights, and stay what they are.
 SMALL = 64

@@ -11,11 +11,10 @@ from typing import Any
 import onnx
 from google.protobuf.message import DecodeError
 
-from hwprof.devices.base import Model
-from hwprof.devices.onnxruntime.onnx_graph import node_names
-from hwprof.devices.program import one_line
 from hwprof.devices.tvm.folding import fold_shapes
-from hwprof.errors import ModelError
+from hwprof.errors import ModelError, one_line
+from hwprof.models.base import Model
+from hwprof.models.onnx.graph import node_names
 
 # TVM's importer looks at an operator's name only, and knows some of ONNX Runtime's own.
 _STANDARD = ("", "ai.onnx")

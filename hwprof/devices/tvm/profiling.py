@@ -12,13 +12,14 @@ import numpy as np
 import onnx
 from onnx import ModelProto
 
-from hwprof.devices.base import Model, ProfiledRun
-from hwprof.devices.onnxruntime.cover import cover
+from hwprof.devices.base import ProfiledRun
 from hwprof.devices.timing import time_runs
 from hwprof.devices.tvm.compiling import Compiled
 from hwprof.devices.tvm.tracing import KernelCall
 from hwprof.errors import DeviceError
 from hwprof.graph import Kernel, TensorSpec
+from hwprof.models.base import Model
+from hwprof.models.onnx.cover import cover
 from hwprof.profile import KernelOccurrence, Profile
 
 DOMAIN = "org.apache.tvm"

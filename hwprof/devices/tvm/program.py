@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from hwprof.devices.base import Model, ProfiledRun
-from hwprof.devices.inputs import random_input
+from hwprof.devices.base import ProfiledRun
 from hwprof.devices.program import Program
 from hwprof.devices.tvm.compiling import Compiled
 from hwprof.errors import DeviceError
+from hwprof.models.base import Model
+from hwprof.models.inputs import random_input
 
 
 class TvmProgram(Program):

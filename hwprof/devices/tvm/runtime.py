@@ -7,8 +7,7 @@ import warnings
 from collections.abc import Collection
 from types import ModuleType
 
-from hwprof.devices.program import one_line
-from hwprof.errors import DeviceError
+from hwprof.errors import DeviceError, one_line
 
 # Levels of the x86-64 ABI, best first (System V ABI, AMD64 supplement, section 3.1.1).
 _X86_LEVELS = {

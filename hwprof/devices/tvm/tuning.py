@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from hwprof.devices.program import one_line
-from hwprof.errors import DeviceError
+from hwprof.errors import DeviceError, one_line
 
 RECORDS = "database_tuning_record.json"
 WORKLOADS = "database_workload.json"

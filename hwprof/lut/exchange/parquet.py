@@ -20,8 +20,8 @@ from hwprof.lut.exchange.base import (
     header,
     not_ours,
 )
-from hwprof.lut.exchange.tidy import COLUMNS, NEEDED, Row, rows_of
-from hwprof.lut.exchange.untidy import records_of
+from hwprof.lut.exchange.from_rows import records_of
+from hwprof.lut.exchange.to_rows import COLUMNS, NEEDED, Row, rows_of
 from hwprof.lut.rows import canonical_json
 
 METADATA_KEY = b"hwprof"

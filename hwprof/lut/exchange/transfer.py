@@ -16,7 +16,7 @@ from hwprof.lut.filters import Filters
 from hwprof.lut.table import Table
 from hwprof.measurement import Failure, Measurement
 
-FORMATS = {"jsonl": "jsonl", "csv": "csv_", "parquet": "parquet"}
+FORMATS = {"jsonl": "jsonl", "csv": "csv", "parquet": "parquet"}
 """Module of each format, by the name it is asked for."""
 
 

@@ -12,7 +12,7 @@ from hwprof.predictors.base import FloatArray
 from hwprof.predictors.baselines.base import Baseline, Known, Regression, dispersion
 from hwprof.predictors.baselines.ridge import mapped, summaries
 from hwprof.predictors.pool import DevicePool
-from hwprof.spaces.kernels import FeatureMap
+from hwprof.similarity import FeatureMap
 
 _ROUNDS = 100
 

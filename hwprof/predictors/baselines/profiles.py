@@ -10,7 +10,7 @@ from hwprof.errors import OptionError
 from hwprof.predictors.base import FloatArray
 from hwprof.predictors.fewshot.smoothing import Smoothed, smooth
 from hwprof.predictors.pool import DevicePool
-from hwprof.spaces.kernels import Kernels, Linear, Rbf
+from hwprof.similarity import Kernels, Linear, Rbf
 
 # For a space that nobody has described: a linear part, and a smooth one that the evidence may use.
 _PLAIN = Kernels(

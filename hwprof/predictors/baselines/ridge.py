@@ -10,7 +10,7 @@ from hwprof.predictors.base import FloatArray
 from hwprof.predictors.baselines.base import Baseline, Known, Regression, dispersion
 from hwprof.predictors.baselines.profiles import check_kernels
 from hwprof.predictors.pool import DevicePool
-from hwprof.spaces.kernels import FeatureMap, Linear
+from hwprof.similarity import FeatureMap, Linear
 
 _STRENGTHS = 10.0 ** np.arange(-4, 3.01, 0.5)
 # Prior variance of the raw features beside the space's own summary of an architecture.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwprof.spaces.kernels import Kernels, Linear, Rbf
+from hwprof.similarity import Kernels, Linear, Rbf
 
 # A linear part, since costs add up, and a smooth one for what does not. Length 1 is the distance
 # between two typical architectures: it bends over the whole pool rather than between neighbours.

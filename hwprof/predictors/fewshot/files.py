@@ -23,8 +23,8 @@ from hwprof.predictors.fewshot.calibration import Calibration
 from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import PriorFeatures, slices_of
+from hwprof.similarity import Basis, HammingBasis, Identity, RbfBasis
 from hwprof.spaces.cells import LiveBasis
-from hwprof.spaces.kernels import Basis, HammingBasis, Identity, RbfBasis
 
 SCHEMA = 2
 _KEY = "hwprof.fewshot"
@@ -145,7 +145,7 @@ def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
         else:
             raise TableError(
                 f"a predictor with the basis {type(basis).__name__} has no file form; "
-                "use the kernels of hwprof.spaces.kernels"
+                "use the kernels of hwprof.similarity"
             )
     header = _Header(
         schema=SCHEMA,

@@ -14,7 +14,7 @@ from hwprof.predictors.fewshot.lookup import RowLookup
 from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import PriorFeatures
 from hwprof.predictors.pool import check_features
-from hwprof.spaces.kernels import Identity
+from hwprof.similarity import Identity
 
 FloatArray = NDArray[np.float64]
 

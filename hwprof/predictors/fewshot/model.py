@@ -34,7 +34,7 @@ from hwprof.predictors.fewshot.rehearsal import grid_shares, learned_prior, rehe
 from hwprof.predictors.fewshot.selection import design
 from hwprof.predictors.fewshot.smoothing import smooth
 from hwprof.predictors.pool import DevicePool
-from hwprof.spaces.kernels import Kernels
+from hwprof.similarity import Kernels
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwprof.predictors.fewshot.smoothing import Smoothed
-from hwprof.spaces.kernels import Basis, FeatureMap, Identity
+from hwprof.similarity import Basis, FeatureMap, Identity
 
 FloatArray = NDArray[np.float64]
 

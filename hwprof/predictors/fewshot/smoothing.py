@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwprof.predictors.pool import BoolArray, DevicePool
-from hwprof.spaces.kernels import FeatureMap, Kernels
+from hwprof.similarity import FeatureMap, Kernels
 
 FloatArray = NDArray[np.float64]
 

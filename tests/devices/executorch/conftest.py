@@ -10,10 +10,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from hwprof.devices.base import Model, ProfiledRun
+from hwprof.devices.base import ProfiledRun
 from hwprof.devices.executorch import ExecuTorchCpu
 from hwprof.devices.onnxruntime import OnnxRuntimeCpu
-from hwprof.profiler.model_file import load_model
+from hwprof.models.base import Model
+from hwprof.models.load import load_model
 
 RUNS = 3
 

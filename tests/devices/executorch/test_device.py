@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from hwprof.devices.base import Model
-from hwprof.devices.contract import check_bad_model, check_device
 from hwprof.devices.executorch import ExecuTorchCpu
 from hwprof.devices.executorch.runtime import import_runtime, set_threads
 from hwprof.errors import ModelError, OptionError
 from hwprof.graph import TensorSpec
 from hwprof.measurement import Subject
-from hwprof.profiler.model_file import load_model
+from hwprof.models.base import Model
+from hwprof.models.load import load_model
+from hwprof.testing.devices import check_bad_model, check_device
 
 
 def test_keeps_the_laws(mlp: Path) -> None:

@@ -4,9 +4,9 @@ import pytest
 
 from hwprof.devices.gpu.memory import out_of_memory, ran_out
 from hwprof.devices.gpu.options import decide_environment, device_of, engine_folder
-from hwprof.devices.gpu.precision import refuse_unsupported
 from hwprof.devices.gpu.timing import EventClock, events_overhead_s, flush_bytes, time_events
 from hwprof.errors import DeviceError, OptionError
+from hwprof.machine.gpu.precision import refuse_unsupported
 
 
 class Scripted(EventClock):

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwprof.devices.litert.convert import convert
-from hwprof.profiler.model_file import load_model
+from hwprof.convert.litert import convert
+from hwprof.models.load import load_model
 
 
 @pytest.fixture

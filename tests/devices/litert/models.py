@@ -11,9 +11,9 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
-from hwprof.devices.inputs import random_input
 from hwprof.devices.litert import LiteRtCpu
-from hwprof.profiler.model_file import load_model
+from hwprof.models.inputs import random_input
+from hwprof.models.load import load_model
 
 Arrays = Mapping[str, np.ndarray]
 

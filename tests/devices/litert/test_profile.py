@@ -12,8 +12,8 @@ from hwprof.devices.litert import LiteRtCpu, native
 from hwprof.devices.litert.align import align
 from hwprof.devices.litert.partitions import partitions_of
 from hwprof.errors import DeviceError
+from hwprof.models.load import load_model
 from hwprof.profile import Profile
-from hwprof.profiler.model_file import load_model
 from tests.devices.litert.models import node, positive, save, weights
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from onnx import TensorProto, helper
 
-from hwprof.devices.base import Model
-from hwprof.devices.contract import check_bad_model, check_device
 from hwprof.devices.mnn import MnnCpu
 from hwprof.devices.mnn.device import check_precision
 from hwprof.errors import DeviceError, ModelError, OptionError
-from hwprof.profiler.model_file import load_model
+from hwprof.models.base import Model
+from hwprof.models.load import load_model
+from hwprof.testing.devices import check_bad_model, check_device
 from tests.devices.agreement import assert_agrees, several_ends, strange_operator, write_model
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from hwprof.devices.base import Model
 from hwprof.devices.mnn import MnnCpu
 from hwprof.devices.mnn.file import read_operators
 from hwprof.devices.mnn.trace import Command
 from hwprof.errors import DeviceError
+from hwprof.models.base import Model
+from hwprof.models.load import load_model
 from hwprof.profile import KernelOccurrence, Profile
-from hwprof.profiler.model_file import load_model
 from tests.devices.agreement import write_model
 
 RUNS = 3

@@ -10,14 +10,14 @@ import numpy as np
 import onnx
 import pytest
 
-from hwprof.devices.base import Model
-from hwprof.devices.contract import check_bad_model, check_device
 from hwprof.devices.ncnn import NcnnCpu
 from hwprof.devices.ncnn.device import check_precision
 from hwprof.devices.ncnn.runtime import import_runtime, read_layers
 from hwprof.errors import DeviceError, ModelError, OptionError
-from hwprof.profiler.model_file import load_model
+from hwprof.models.base import Model
+from hwprof.models.load import load_model
 from hwprof.spaces import get
+from hwprof.testing.devices import check_bad_model, check_device
 from tests.devices.agreement import assert_agrees, several_ends, strange_operator
 
 pytestmark = pytest.mark.skipif(

@@ -13,8 +13,6 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from hwprof.devices.base import Model
-from hwprof.devices.contract import check_backend
 from hwprof.devices.onnxruntime import OnnxRuntimeCpu, OnnxRuntimeCuda, OnnxRuntimeTensorRt
 from hwprof.devices.onnxruntime.cuda import CUDA, TENSORRT, gpu_runtime
 from hwprof.devices.onnxruntime.gpu_program import (
@@ -24,7 +22,9 @@ from hwprof.devices.onnxruntime.gpu_program import (
     refuse_strays,
 )
 from hwprof.errors import DeviceError, MeasurementError, ModelError, OptionError
-from hwprof.profiler.model_file import load_model
+from hwprof.models.base import Model
+from hwprof.models.load import load_model
+from hwprof.testing.devices import check_backend
 
 
 def program(path: Path, provider: str = CPU, **settings: Any) -> OnnxRuntimeGpuProgram:

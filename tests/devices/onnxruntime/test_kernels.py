@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from hwprof.devices.onnxruntime.attributes import canonical_attributes, structure_hash
 from hwprof.devices.onnxruntime.join import constants, join
 from hwprof.devices.onnxruntime.kernels import Extras, build_profile, weights_bytes
 from hwprof.devices.onnxruntime.trace import Trace, parse_profile
 from hwprof.errors import MeasurementError, ModelError
 from hwprof.graph import TensorSpec
+from hwprof.models.onnx.attributes import canonical_attributes, structure_hash
 from hwprof.profile import Profile
 from tests.devices.onnxruntime.profiled import (
     Profiled,

@@ -9,9 +9,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from hwprof.devices.worker.client import WorkerTarget
 from hwprof.measurement import Memory
-from hwprof.profiler.model_file import load_model
+from hwprof.models.load import load_model
+from hwprof.targets.worker import WorkerTarget
 
 WIDTH, LAYERS = 2500, 4
 WEIGHTS = LAYERS * WIDTH * WIDTH * 4

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from hwprof.devices.base import Model
-from hwprof.devices.contract import check_bad_model, check_device
-from hwprof.devices.inputs import random_input
 from hwprof.devices.onnxruntime import OnnxRuntimeCpu
 from hwprof.devices.openvino import OpenVinoCpu
 from hwprof.devices.openvino.runtime import import_runtime, memory_advice, short_reason
 from hwprof.devices.openvino.runtime_model import read_runtime_model
 from hwprof.devices.openvino.settings import Settings, refuse_substitutes, refuse_unsupported
 from hwprof.errors import DeviceError, MeasurementError, ModelError, OptionError
-from hwprof.profiler.model_file import load_model
+from hwprof.models.base import Model
+from hwprof.models.inputs import random_input
+from hwprof.models.load import load_model
+from hwprof.testing.devices import check_bad_model, check_device
 from tests.devices.openvino.conftest import Saved
 
 VALUE = helper.make_tensor_value_info

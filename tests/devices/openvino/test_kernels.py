@@ -17,8 +17,8 @@ from hwprof.devices.openvino.kernels import Report, build_profile
 from hwprof.devices.openvino.runtime_model import RuntimeNode
 from hwprof.errors import MeasurementError
 from hwprof.graph import TensorSpec
+from hwprof.models.load import load_model
 from hwprof.profile import KernelOccurrence
-from hwprof.profiler.model_file import load_model
 from tests.devices.openvino.conftest import Saved
 
 VALUE, NODE = helper.make_tensor_value_info, helper.make_node

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from hwprof.devices.gpu.driver import Cuda
-from hwprof.devices.gpu.nvml import Nvml
-from tests.devices.gpu.fake_nvml import Board, FakeNvml
-from tests.devices.gpu.stub import compile_stub
+from hwprof.machine.gpu.driver import Cuda
+from hwprof.machine.gpu.nvml import Nvml
 from tests.devices.tensorrt.fake_tensorrt import FakeTensorRt
+from tests.machine.gpu.fake_nvml import Board, FakeNvml
+from tests.machine.gpu.stub import compile_stub
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def trt(monkeypatch: pytest.MonkeyPatch, stub_cuda: ctypes.CDLL) -> FakeTensorRt
     """A machine with TensorRT 10 and one GPU, as far as hwprof can tell."""
     fake, cuda, nvml = FakeTensorRt(), Cuda(stub_cuda), Nvml(FakeNvml(Board(energy_step_mj=1)))
     monkeypatch.setattr("hwprof.devices.tensorrt.device.import_runtime", lambda: fake)
-    monkeypatch.setattr("hwprof.devices.gpu.driver.open_cuda", lambda: cuda)
-    monkeypatch.setattr("hwprof.devices.gpu.hardware.open_cuda", lambda: cuda)
-    monkeypatch.setattr("hwprof.devices.gpu.hardware.open_nvml", lambda: nvml)
+    monkeypatch.setattr("hwprof.machine.gpu.driver.open_cuda", lambda: cuda)
+    monkeypatch.setattr("hwprof.machine.gpu.hardware.open_cuda", lambda: cuda)
+    monkeypatch.setattr("hwprof.machine.gpu.hardware.open_nvml", lambda: nvml)
     return fake

@@ -11,17 +11,17 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from hwprof.devices.contract import check_device
-from hwprof.devices.meters import EnergyMeter
 from hwprof.devices.onnxruntime import OnnxRuntimeCpu
-from hwprof.devices.onnxruntime.onnx_graph import node_names
-from hwprof.devices.target import LocalTarget
 from hwprof.devices.tensorrt import TensorRt
 from hwprof.devices.tensorrt.program import _decoded, _encoded
 from hwprof.devices.tensorrt.runtime import import_runtime
 from hwprof.errors import DeviceError, MeasurementError, ModelError, OptionError
+from hwprof.machine.meters import EnergyMeter
 from hwprof.measurement import Energy
-from hwprof.profiler.model_file import load_model
+from hwprof.models.load import load_model
+from hwprof.models.onnx.graph import node_names
+from hwprof.targets.local import LocalTarget
+from hwprof.testing.devices import check_device
 from tests.devices.tensorrt.fake_tensorrt import UNSUPPORTED, FakeTensorRt
 
 pytestmark = pytest.mark.usefixtures("trt")
@@ -167,7 +167,7 @@ def test_energy_is_that_of_the_same_gpu(mlp: Path, monkeypatch: pytest.MonkeyPat
         asked.append(meter.domain)
         return Energy(reason="noted")
 
-    monkeypatch.setattr("hwprof.devices.meters.measure_energy", note)
+    monkeypatch.setattr("hwprof.machine.meters.measure_energy", note)
     with LocalTarget(TensorRt()).start(load_model(mlp)) as run:
         assert run.energy().reason == "noted"
     assert asked == ["board of NVIDIA H200, energy counter"]

@@ -9,8 +9,8 @@ import numpy as np
 import onnxruntime
 import torch
 
-from hwprof.devices.base import Model
-from hwprof.devices.inputs import random_input
+from hwprof.models.base import Model
+from hwprof.models.inputs import random_input
 
 
 def reference(model: Model) -> list[np.ndarray]:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from onnx import helper
 
+from hwprof.convert.torch import source_nodes, to_module
 from hwprof.devices.torch.compiled_code import Site
 from hwprof.devices.torch.compiled_cover import claims_of
-from hwprof.devices.torch.convert import source_nodes, to_module
 from hwprof.devices.torch.inductor import Written
-from hwprof.profiler.model_file import load_model
+from hwprof.models.load import load_model
 from tests.devices.torch.graphs import convolutional, model_file
 
 

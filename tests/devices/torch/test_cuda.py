@@ -17,8 +17,6 @@ from torch._C._autograd import DeviceType
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity
 
-from hwprof.devices.base import Model
-from hwprof.devices.contract import check_backend
 from hwprof.devices.gpu.timing import EventClock
 from hwprof.devices.onnxruntime import OnnxRuntimeCpu
 from hwprof.devices.torch import TorchCuda, cuda
@@ -34,7 +32,9 @@ from hwprof.devices.torch.cuda_profile import (
 from hwprof.devices.torch.cuda_program import TorchCudaProgram
 from hwprof.devices.torch.load import load_module
 from hwprof.errors import DeviceError, MeasurementError, ModelError, OptionError
-from hwprof.profiler.model_file import load_model
+from hwprof.models.base import Model
+from hwprof.models.load import load_model
+from hwprof.testing.devices import check_backend
 
 HERE = torch.device("cpu")
 

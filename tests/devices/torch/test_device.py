@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from hwprof.devices import registry
-from hwprof.devices.base import Model
-from hwprof.devices.contract import check_bad_model, check_device
 from hwprof.devices.torch import TorchCpu, runtime
 from hwprof.errors import DeviceError, OptionError
-from hwprof.profiler.model_file import load_model
+from hwprof.models.base import Model
+from hwprof.models.load import load_model
+from hwprof.testing.devices import check_bad_model, check_device
 from tests.devices.torch.agreement import reference
 from tests.devices.torch.graphs import NODES, convolutional
 

@@ -11,12 +11,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from hwprof.devices.base import Model
-from hwprof.devices.contract import check_bad_model, check_device
 from hwprof.devices.onnxruntime import OnnxRuntimeCpu
 from hwprof.devices.tvm import TvmCpu
 from hwprof.errors import DeviceError, ModelError, OptionError
-from hwprof.profiler.model_file import load_model
+from hwprof.models.base import Model
+from hwprof.models.load import load_model
+from hwprof.testing.devices import check_bad_model, check_device
 
 
 def agrees(device: TvmCpu, model: Model) -> None:

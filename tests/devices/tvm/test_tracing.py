@@ -13,8 +13,8 @@ from hwprof.devices.tvm import TvmCpu
 from hwprof.devices.tvm.importing import import_onnx
 from hwprof.devices.tvm.profiling import UNTRACED, operator
 from hwprof.devices.tvm.runtime import import_runtime
+from hwprof.models.load import load_model
 from hwprof.profile import Profile
-from hwprof.profiler.model_file import load_model
 
 
 def profiled(path: Path, pipeline: str = "zero") -> tuple[Profile, str]:

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from hwprof.devices.tvm import TvmCpu
 from hwprof.devices.tvm.tuning import RECORDS, check_database
 from hwprof.errors import DeviceError
-from hwprof.profiler.model_file import load_model
+from hwprof.models.load import load_model
 
 
 @pytest.fixture

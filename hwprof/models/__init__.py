@@ -1,0 +1,1 @@
+"""Model files: opening them, deciding their shapes, making up inputs; their graphs."""

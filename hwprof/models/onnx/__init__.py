@@ -1,0 +1,1 @@
+"""ONNX files: structure, types, graphs, and which nodes a kernel covers."""

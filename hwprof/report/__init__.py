@@ -1,0 +1,1 @@
+"""Measurements, comparisons and tables as text for people and as JSON documents."""

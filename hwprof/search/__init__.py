@@ -1,0 +1,41 @@
+"""Predicted costs as objectives and limits of a search.
+
+The adapters to search libraries are modules of their own, imported only by who uses them:
+`hwprof.search.adapters.optuna`, `pymoo`, `botorch`, `syne_tune`, `ax` and `torch`.
+"""
+
+from __future__ import annotations
+
+from hwprof.search.additive import (
+    AdditiveTable,
+    BilinearCost,
+    LinearCost,
+    additive_table,
+    hard_constrained,
+)
+from hwprof.search.architectures import Architectures
+from hwprof.search.devices import DeviceObjectives
+from hwprof.search.filter import Filtered, RejectionFilter
+from hwprof.search.goals import Goals, Limited
+from hwprof.search.limited import LimitedSearch
+from hwprof.search.objective import Objective
+from hwprof.search.pareto import pareto_front
+from hwprof.search.preferences import PreferenceObjective
+
+__all__ = [
+    "AdditiveTable",
+    "Architectures",
+    "BilinearCost",
+    "DeviceObjectives",
+    "Filtered",
+    "Goals",
+    "Limited",
+    "LimitedSearch",
+    "LinearCost",
+    "Objective",
+    "PreferenceObjective",
+    "RejectionFilter",
+    "additive_table",
+    "hard_constrained",
+    "pareto_front",
+]

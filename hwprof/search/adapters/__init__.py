@@ -1,0 +1,1 @@
+"""Objectives as the search libraries take them: one file per library."""

@@ -1,0 +1,120 @@
+"""BoTorch: a predictor as a model, and limits as constraints on posterior samples.
+
+BoTorch maximises, so costs are negated. Needs the extra `botorch`. Shapes: b batches of q
+architectures, each d features or p choices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwprof.errors import OptionError
+from hwprof.search.adapters.extras import missing
+from hwprof.search.objective import Objective
+
+try:
+    import torch
+    from botorch.models.deterministic import DeterministicModel
+    from botorch.models.model import Model
+    from botorch.posteriors import GPyTorchPosterior
+    from gpytorch.distributions import MultivariateNormal
+    from linear_operator.operators import DiagLinearOperator
+except ImportError as error:
+    raise missing("botorch", "botorch", error) from error
+
+Inputs = Literal["features", "choices"]
+
+
+class CostModel(Model):  # type: ignore[misc]
+    """Posterior of `-cost / unit`, one output: mean and variance are the predictor's.
+
+    The predictor says nothing of how the errors of two architectures go together: they count as
+    independent. It gives no gradients: choose among candidates (`optimize_acqf_discrete`).
+    """
+
+    num_outputs = 1
+
+    def __init__(
+        self, objective: Objective, *, inputs: Inputs = "features", unit: float | None = None
+    ) -> None:
+        """X holds features, or with `inputs="choices"` rows of choices of the objective's space.
+
+        `unit` divides the cost, so that BoTorch, whose constraints are smoothed on a scale of
+        about 1e-3, sees numbers near 1; by default the objective's limit, or 1 without one. Raises
+        OptionError for a quantile objective, which has no distribution: use `CostFunction`.
+        """
+        if objective.statistic != "mean":
+            raise OptionError(
+                "a quantile has no distribution of its own; use CostFunction, or statistic='mean'"
+            )
+        super().__init__()
+        self.objective, self.inputs, self.unit = objective, inputs, _unit(objective, unit)
+
+    @property
+    def batch_shape(self) -> Any:
+        """None of its own: whatever X has."""
+        return torch.Size([])
+
+    def posterior(
+        self,
+        X: Any,
+        output_indices: list[int] | None = None,
+        observation_noise: Any = False,
+        posterior_transform: Any = None,
+    ) -> Any:
+        """The posterior at X `[b, q, d]`; the noise of one measurement is always part of it."""
+        mean, std = self.objective.moments(_architectures(X, self.inputs))
+        shape = X.shape[:-1]
+        centre = torch.as_tensor(-mean / self.unit, dtype=X.dtype).reshape(shape)
+        variance = torch.as_tensor((std / self.unit) ** 2, dtype=X.dtype).reshape(shape)
+        found = GPyTorchPosterior(MultivariateNormal(centre, DiagLinearOperator(variance)))
+        return found if posterior_transform is None else posterior_transform(found)
+
+
+class CostFunction(DeterministicModel):  # type: ignore[misc]
+    """`-cost / unit` as a certain value, `[b, q, 1]`: of means, and of quantiles."""
+
+    def __init__(
+        self, objective: Objective, *, inputs: Inputs = "features", unit: float | None = None
+    ) -> None:
+        """As `CostModel`, for any objective."""
+        super().__init__()
+        self.objective, self.inputs, self.unit = objective, inputs, _unit(objective, unit)
+        self._num_outputs = 1
+
+    def forward(self, X: Any) -> Any:
+        """The value at X `[b, q, d]`, shape `[b, q, 1]`."""
+        cost = self.objective(_architectures(X, self.inputs))
+        return torch.as_tensor(-cost / self.unit, dtype=X.dtype).reshape(*X.shape[:-1], 1)
+
+
+def cost_constraint(
+    model: CostModel | CostFunction, output: int = 0, limit: float | None = None
+) -> Callable[[Any], Any]:
+    """What acquisition functions take as a constraint: samples `[..., m]` to numbers `[...]`, at
+    most 0 where the cost, output number `output` of all models, meets the limit.
+
+    `limit` is in base units, by default the objective's. Raises OptionError without either.
+    """
+    bound = (model.objective.need_limit() if limit is None else limit) / model.unit
+
+    def violation(samples: Any) -> Any:
+        return -samples[..., output] - bound
+
+    return violation
+
+
+def _unit(objective: Objective, unit: float | None) -> float:
+    found = unit if unit is not None else objective.limit or 1.0
+    if not found > 0:
+        raise OptionError(f"unit must be positive, but is {unit}; give one in base units")
+    return found
+
+
+def _architectures(X: Any, inputs: Inputs) -> NDArray[Any]:
+    rows: NDArray[Any] = X.detach().cpu().numpy().reshape(-1, X.shape[-1])
+    return np.round(rows).astype(np.int64) if inputs == "choices" else rows.astype(np.float64)

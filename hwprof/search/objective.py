@@ -1,0 +1,239 @@
+"""What a search minimises or bounds: the predicted cost of architectures on a device.
+
+Shapes: n architectures, p positions of a space, d features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hwprof.errors import OptionError
+from hwprof.metrics import Metric, metric_of, parse_limit
+from hwprof.predictors.base import AdaptedPredictor, FloatArray, Prediction
+from hwprof.search.architectures import Architectures
+from hwprof.search.cache import RowCache
+
+if TYPE_CHECKING:
+    from hwprof.search.devices import DeviceObjectives
+
+Statistic = Literal["mean"] | float
+BoolArray = NDArray[np.bool_]
+
+
+class Objective:
+    """Cost of a batch of architectures, `[n]`, in base units: seconds, joules, bytes, counts.
+
+    Architectures are texts or rows of choices `[n, p]` (with `space`), rows of the pool `[n]`,
+    or feature rows, floats `[n, d]`; one text alone is a batch of one.
+    """
+
+    def __init__(
+        self,
+        predictor: AdaptedPredictor | Mapping[str, AdaptedPredictor] | None = None,
+        *,
+        metric: str = "latency",
+        statistic: Statistic = "mean",
+        limit: float | str | None = None,
+        encode: Callable[[Any], ArrayLike] | None = None,
+        space: object | None = None,
+        cache_size: int = 0,
+    ) -> None:
+        """Cost `metric` by `predictor`, one of latency, or by one of several by metric.
+
+        FLOPs, parameters and activation bytes come from `space` where no predictor is named for
+        them. `statistic` is the mean or a quantile from 0 to 1: a high one errs on the safe side.
+        `limit` is in base units or a text such as `15ms`. `encode` turns what is neither feature
+        rows nor rows of the pool into one of them. `cache_size` values are remembered: none
+        by default, since a genetic search of 10,000 rows, 43 % of them new, gains 0.01 to 0.04 s.
+
+        Raises OptionError for a metric that nothing tells, and options that cannot be.
+        """
+        self.metric: Metric = metric_of(metric)
+        self.space = None if space is None else Architectures.of(space)
+        self.predictor = self._chosen(predictor)
+        self.statistic = _checked_statistic(statistic)
+        self.limit = None if limit is None else parse_limit(limit, self.metric)
+        self.encode = encode
+        if cache_size < 0:
+            raise OptionError(f"cache_size must be 0 or more, but is {cache_size}; 0 keeps nothing")
+        self.cache = RowCache(cache_size) if cache_size else None
+
+    @staticmethod
+    def over(predictors: Mapping[str, Any], **options: Any) -> DeviceObjectives:
+        """Several devices at once: see `DeviceObjectives`."""
+        from hwprof.search.devices import DeviceObjectives
+
+        return DeviceObjectives(predictors, **options)
+
+    def __call__(self, archs: ArrayLike) -> FloatArray:
+        """The cost, `[n]`. Raises OptionError for what are no architectures."""
+        return self.of_read(self.read(archs))
+
+    def violation(self, archs: ArrayLike) -> FloatArray:
+        """Cost minus limit, `[n]`, at most 0 where the limit is met.
+
+        Raises OptionError when no limit was given.
+        """
+        return self(archs) - self.need_limit()
+
+    def probability(self, archs: ArrayLike) -> FloatArray:
+        """Probability of meeting the limit, `[n]`. Raises OptionError when none was given."""
+        limit = self.need_limit()
+        read = self.read(archs)
+        if len(read) == 0:
+            return np.zeros(0)
+        if self.predictor is None:
+            return (self.of_read(read) <= limit).astype(np.float64)
+        return self.prediction(read).cdf(limit)
+
+    def feasible(self, archs: ArrayLike, level: float = 0.9) -> BoolArray:
+        """Whether the limit is met with probability `level` at least, `[n]`.
+
+        Raises OptionError when no limit was given, or unless 0 < level < 1.
+        """
+        if not 0 < level < 1:
+            raise OptionError(f"level must lie between 0 and 1, but is {level}; 0.9 is usual")
+        return self.probability(archs) >= level
+
+    def moments(self, archs: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation, each `[n]`; what the space tells is certain."""
+        read = self.read(archs)
+        if self.predictor is None or len(read) == 0:
+            value = self.of_read(read)
+            return value, np.zeros(len(value))
+        prediction = self.prediction(read)
+        return prediction.mean_s, prediction.std_s
+
+    def check_reachable(self, candidates: ArrayLike) -> int:
+        """How many candidates meet the limit.
+
+        Raises OptionError that names the best when none does, and when no limit was given.
+        """
+        read = self.read(candidates)
+        if len(read) == 0:
+            raise OptionError("candidates must not be empty; give at least one architecture")
+        cost = self.of_read(read)
+        within = int((cost <= self.need_limit()).sum())
+        if within == 0:
+            best = int(cost.argmin())
+            raise OptionError(
+                f"no candidate meets the {self.metric.name} limit of "
+                f"{self.metric.show(self.need_limit())}: the best is "
+                f"{self.metric.show(float(cost[best]))} ({self._label(read, best)}); raise the "
+                "limit or widen the candidates"
+            )
+        return within
+
+    def need_limit(self) -> float:
+        """The limit in base units. Raises OptionError when none was given."""
+        if self.limit is None:
+            raise OptionError(
+                f"this objective has no limit; give one, such as limit='{self.metric.example}'"
+            )
+        return self.limit
+
+    def read(self, archs: ArrayLike) -> NDArray[Any]:
+        """Architectures as one array: canonical rows of choices `[n, p]`, rows of the pool `[n]`
+        (both integers) or features `[n, d]` (floats). Raises OptionError for anything else.
+        """
+        given: Any = [archs] if isinstance(archs, str) else archs
+        array = np.asarray(given)
+        if array.size == 0:
+            return np.zeros(0, dtype=np.int64)
+        if array.dtype.kind == "f" and array.ndim == 2:
+            return array
+        if array.dtype.kind in "iu" and array.ndim == 1:
+            return array
+        if self.encode is not None:
+            encoded = np.asarray(self.encode(given))
+            if (encoded.ndim, encoded.dtype.kind) not in ((2, "f"), (1, "i")):
+                raise OptionError(
+                    f"encode must give feature rows (floats [n, d]) or rows of the pool (integers "
+                    f"[n]), but gave {encoded.dtype} of shape {encoded.shape}; correct it"
+                )
+            return encoded
+        if self.space is None:
+            raise OptionError(
+                f"architectures of type {array.dtype} and shape {array.shape} need a space to be "
+                "read; pass space= or encode=, or give feature rows [n, d] or rows of the pool [n]"
+            )
+        return self.space.indices(given)
+
+    def of_read(self, read: NDArray[Any]) -> FloatArray:
+        """The cost of what `read` gave, `[n]`."""
+        if len(read) == 0:
+            return np.zeros(0)
+        return self._compute(read) if self.cache is None else self.cache.values(read, self._compute)
+
+    def prediction(self, read: NDArray[Any]) -> Prediction:
+        """The prediction for what `read` gave. Raises OptionError where the space alone tells."""
+        if self.predictor is None:
+            raise OptionError(f"{self.metric.name} is not predicted; use the value itself")
+        return self.predictor.predict(self._input(read))
+
+    def _input(self, read: NDArray[Any]) -> NDArray[Any]:
+        chosen = read.ndim == 2 and read.dtype.kind in "iu"
+        return self.space.features(read) if chosen and self.space is not None else read
+
+    def _compute(self, read: NDArray[Any]) -> FloatArray:
+        if self.predictor is None:
+            if self.space is None or read.ndim != 2 or read.dtype.kind == "f":
+                raise OptionError(
+                    f"{self.metric.name} is told by the space alone; give texts or rows of choices"
+                )
+            return self.space.cost(read, self.metric.name)
+        prediction = self.prediction(read)
+        # The mean is one matrix product; only a quantile needs the distribution.
+        if self.statistic == "mean":
+            return prediction.mean_s
+        return prediction.quantile(float(self.statistic))
+
+    def _chosen(
+        self, predictor: AdaptedPredictor | Mapping[str, AdaptedPredictor] | None
+    ) -> AdaptedPredictor | None:
+        name = self.metric.name
+        named = isinstance(predictor, Mapping) and name in predictor
+        if self.metric.of_space and not named:
+            if self.space is None:
+                raise OptionError(f"{name} is told by a space; pass space=")
+            return None
+        if isinstance(predictor, Mapping):
+            if not named:
+                known = ", ".join(map(str, predictor)) or "none"
+                raise OptionError(
+                    f"there is no predictor for {name!r} (there is {known}); ask for one of those "
+                    "or adapt one to it"
+                )
+            predictor = predictor[name]
+        elif predictor is not None and name != "latency":
+            raise OptionError(
+                f"a predictor alone is taken for one of latency, but {name} is asked; if it was "
+                f"adapted to {name}, pass {{{name!r}: predictor}}"
+            )
+        if not isinstance(predictor, AdaptedPredictor):
+            raise OptionError(
+                f"predictor must be one that is adapted to a device, but is "
+                f"{type(predictor).__name__}; pass what adapt() gives, or a mapping from metric "
+                "to it"
+            )
+        return predictor
+
+    def _label(self, read: NDArray[Any], i: int) -> str:
+        if read.ndim == 2 and read.dtype.kind in "iu" and self.space is not None:
+            return self.space.texts(read[i : i + 1])[0]
+        return f"row {read[i]} of the pool" if read.ndim == 1 else f"candidate {i}"
+
+
+def _checked_statistic(statistic: object) -> Statistic:
+    if statistic == "mean":
+        return "mean"
+    if isinstance(statistic, int | float) and 0 < statistic < 1:
+        return float(statistic)
+    raise OptionError(
+        f"statistic must be 'mean' or a quantile between 0 and 1, but is {statistic!r}; "
+        "0.9 errs on the safe side"
+    )

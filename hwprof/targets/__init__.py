@@ -1,0 +1,1 @@
+"""Where a device runs: this process, or a fresh worker that speaks JSON lines."""

@@ -1,0 +1,197 @@
+"""The laws that every search space keeps. Plugin authors run them against their own.
+
+    from hwprof.testing.spaces import check_space
+    check_space(MySpace())
+
+Each law raises AssertionError with a sentence. Nothing here depends on a test framework; building
+needs onnxruntime, which hwprof has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hwprof.errors import OptionError
+from hwprof.spaces.base import Indices, Space
+
+_ROWS = 40
+_SEED = 0
+
+
+def law(holds: bool, sentence: str) -> None:
+    """Raise AssertionError(sentence) unless `holds`."""
+    if not holds:
+        raise AssertionError(sentence)
+
+
+def refused(action: Callable[[], object], what: str) -> None:
+    """The action raises an OptionError of one line."""
+    try:
+        action()
+    except OptionError as error:
+        law("\n" not in str(error), f"the error for {what} is one line")
+        return
+    raise AssertionError(f"{what} is refused with an OptionError")
+
+
+def check_positions(space: Space) -> None:
+    """Laws of the name and the positions."""
+    law(space.name == space.name.lower() and bool(space.name), "the name is lower-case")
+    names = [position.name for position in space.positions]
+    law(len(names) > 0, "a space has positions")
+    law(len(set(names)) == len(names), "names of positions are unique")
+    for position in space.positions:
+        law(len(position.choices) > 0, "a position has choices")
+        law(len(set(position.choices)) == len(position.choices), "choices of a position differ")
+    law(space.width == sum(len(p.choices) for p in space.positions), "the width counts choices")
+
+
+def check_texts(space: Space, rows: Indices) -> None:
+    """Texts, choices and rows are three forms of the same architecture."""
+    texts = space.texts(rows)
+    law(len(texts) == len(rows), "every row has a text")
+    law(bool((space.indices(texts) == rows).all()), "texts give back their rows")
+    law(len(set(texts)) == len(np.unique(rows, axis=0)), "different rows have different texts")
+    for text, row in zip(texts, rows, strict=True):
+        choices = space.parse(text)
+        pairs = zip(space.positions, row, strict=True)
+        law(choices == tuple(p.choices[i] for p, i in pairs), "parse gives a choice per position")
+        law(space.format(choices) == text, "format is the inverse of parse")
+        law(bool((space.row(text) == row).all()), "a text and its row are the same architecture")
+    law(space.indices([]).shape == (0, len(space.positions)), "no text gives no row")
+
+
+def check_rows(space: Space, rows: Indices) -> None:
+    """Rows are valid, canonical and encoded one-hot."""
+    law(rows.shape == (len(rows), len(space.positions)), "rows are [n, positions]")
+    law(np.issubdtype(rows.dtype, np.int64), "rows are int64")
+    sizes = np.array([len(p.choices) for p in space.positions])
+    law(bool(((rows >= 0) & (rows < sizes)).all()), "rows hold indices of choices")
+    law(bool((space.canonical(rows) == rows).all()), "rows that a space returns are canonical")
+    law(bool((space.indices(rows) == rows).all()), "indices of canonical rows are these rows")
+    features = space.encode(rows)
+    law(features.dtype == np.float32, "features are float32")
+    law(features.shape == (len(rows), space.width), "features are [n, d]")
+    law(bool(np.isin(features, (0, 1)).all()), "features are one-hot")
+    start = 0
+    for position, column in zip(space.positions, rows.T, strict=True):
+        part = features[:, start : start + len(position.choices)]
+        one = part.sum(axis=1) == 1
+        law(bool((one & (part.argmax(axis=1) == column)).all()), "features are one-hot by position")
+        start += len(position.choices)
+    law(bool((space.encode(space.texts(rows)) == features).all()), "texts and rows encode alike")
+
+
+def check_canonical(space: Space, rng: np.random.Generator) -> None:
+    """Canonical rows stay what they are, and stand for the same architecture."""
+    sizes = [len(position.choices) for position in space.positions]
+    anything = rng.integers(0, sizes, (_ROWS, len(sizes)))
+    before = anything.copy()
+    clean = space.canonical(anything)
+    law(bool((anything == before).all()), "canonical leaves its argument as it was")
+    law(bool((space.canonical(clean) == clean).all()), "canonical is idempotent")
+    law(bool(((clean == anything) | (clean == 0)).all()), "canonical only clears unused positions")
+    law(space.texts(anything) == space.texts(clean), "canonical keeps the architecture")
+    first = anything[:3]
+    law(
+        [space.costs(row) for row in first] == [space.costs(row) for row in space.canonical(first)],
+        "positions that are not used cost nothing",
+    )
+
+
+def check_search(space: Space, rng: np.random.Generator) -> None:
+    """Laws of sampling, mutation and crossover."""
+    law(space.sample(0, rng).shape == (0, len(space.positions)), "no sample is no row")
+    seeded = [space.sample(_ROWS, np.random.default_rng(_SEED)) for _ in range(2)]
+    law(bool((seeded[0] == seeded[1]).all()), "sampling is decided by the generator")
+    parents, others = space.sample(_ROWS, rng), space.sample(_ROWS, rng)
+    before = parents.copy()
+    children = space.mutate(parents, rng)
+    check_rows(space, children)
+    law(bool((parents == before).all()), "mutation leaves the parents as they were")
+    law(bool((children != parents).any(axis=1).all()), "mutation changes every architecture")
+    all_new = space.mutate(parents, rng, rate=1.0)
+    stays = (all_new == parents) & space.used(parents) & space.used(all_new) & (space.sizes > 1)
+    law(not stays.any(), "at a rate of 1 every used position changes")
+    child = space.crossover(parents, others, rng)
+    check_rows(space, child)
+    law(bool(((child == parents) | (child == others)).all()), "a child takes after its parents")
+    same = space.crossover(parents, parents, rng)
+    law(bool((same == parents).all()), "a child of one parent is that parent")
+
+
+def check_refusals(space: Space, row: Indices) -> None:
+    """What is no architecture is refused, in one line."""
+    text = space.texts(row[None])[0]
+    law(bool((space.indices([f"  {text}\n"])[0] == row).all()), "space around a text is ignored")
+    for wrong in ("", "no such architecture", text + " surplus"):
+        refused(lambda wrong=wrong: space.parse(wrong), f"the text {wrong!r}")  # type: ignore[misc]
+    choices = list(space.parse(text))
+    refused(lambda: space.format(choices[:-1]), "one choice too few")
+    refused(lambda: space.format([*choices[:-1], "no such choice"]), "an unknown choice")
+    refused(lambda: space.indices(text), "a text that is not in a list")
+    mixed: Any = [text, 3]
+    refused(lambda: space.indices(mixed), "a list of texts and numbers")
+    high, low = row.copy(), row.copy()
+    high[-1], low[0] = len(space.positions[-1].choices), -1
+    for wrong_row in (high, low, row[:-1], row + 0.5):
+        refused(lambda r=wrong_row: space.indices(r[None]), f"the row {wrong_row}")  # type: ignore[misc]
+    refused(lambda: space.costs(high), "the cost of a row out of range")
+
+
+def check_costs(space: Space, rows: Indices) -> None:
+    """Costs are positive, and the same for a text and its row, one by one and together."""
+    costs = [space.costs(row) for row in rows]
+    texts = space.texts(rows)
+    law([space.costs(text) for text in texts] == costs, "a text and its row cost the same")
+    for cost in costs:
+        positive = min(cost.flops, cost.parameters, cost.activation_bytes) > 0
+        law(positive, "FLOPs, parameters and bytes are positive")
+    law(space.flops(rows).tolist() == [c.flops for c in costs], "flops are those of costs")
+    law(space.parameters(texts).tolist() == [c.parameters for c in costs], "so are parameters")
+
+
+def check_build(space: Space, row: Indices) -> None:
+    """A model passes ONNX's checks, runs, and is finite."""
+    import onnx
+    import onnxruntime
+
+    model = space.build(row)
+    onnx.checker.check_model(model, full_check=True)
+    learned = sum(int(np.prod(t.dims)) for t in model.graph.initializer)
+    law(learned >= space.costs(row).parameters, "a model holds all its parameters")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    rng = np.random.default_rng(_SEED)
+    inputs = {
+        given.name: rng.standard_normal(given.shape).astype(np.float32)
+        if given.type == "tensor(float)"
+        else rng.integers(0, 2, given.shape)
+        for given in session.get_inputs()
+    }
+    for result in session.run(None, inputs):
+        law(bool(np.isfinite(result).all()), "what a model computes is finite")
+    refused(lambda: space.build(row, batch=0), "a batch of 0")
+    refused(lambda: space.build(row, resolution=0), "a resolution of 0")
+
+
+def check_space(space: Space, *, build: bool = True) -> None:
+    """Every law. `build=False` leaves the models out, which take the most time."""
+    rng = np.random.default_rng(_SEED)
+    check_positions(space)
+    check_canonical(space, rng)
+    rows = space.sample(_ROWS, rng)
+    check_rows(space, rows)
+    check_texts(space, rows)
+    check_search(space, rng)
+    check_refusals(space, rows[0])
+    check_costs(space, rows[:3])
+    law(space.kernels().name == space.name, "kernels bear the name of the space")
+    if build:
+        check_build(space, rows[0])
