@@ -2,7 +2,8 @@
 
 from hwprof.errors import OptionError
 from hwprof.spaces.base import Position, Space
-from hwprof.spaces.building import Network, check_image
+from hwprof.spaces.building import Network
+from hwprof.spaces.sizes import check_image
 
 LAYERS = ("a", "b", "c")
 
