@@ -5,64 +5,81 @@ Shapes: n architectures, m devices.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, get_args
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
-from hwprof.predictors.base import AdaptedPredictor, FloatArray
-from hwprof.search.objective import Objective, Statistic
+from hwprof.metrics import Metric
+from hwprof.predictors.base import FloatArray
 
 How = Literal["worst", "weighted", "each"]
 
 
-class DeviceObjectives:
-    """Cost on several devices: the worst `[n]`, a weighted sum `[n]`, or each `[n, m]`."""
+class OneDevice(Protocol):
+    """The cost on one device, perhaps with a limit: `hwprof.search.Objective` is one."""
+
+    metric: Metric
+    limit: float | None
+
+    def read(self, archs: ArrayLike) -> NDArray[Any]:
+        """Architectures as one array, which every device of a space reads alike."""
+        ...
+
+    def of_read(self, read: NDArray[Any]) -> FloatArray:
+        """The cost of what `read` gave, `[n]`."""
+        ...
+
+    def need_limit(self) -> float:
+        """The limit in base units. Raises OptionError where there is none."""
+        ...
+
+    def probability(self, archs: ArrayLike) -> FloatArray:
+        """Probability of meeting the limit, `[n]`."""
+        ...
+
+    def feasible(self, archs: ArrayLike, level: float = 0.9) -> NDArray[np.bool_]:
+        """Whether the limit is met with probability `level` at least, `[n]`."""
+        ...
+
+
+One = TypeVar("One", bound=OneDevice)
+
+
+class DeviceObjectives(Generic[One]):
+    """Cost on several devices: the worst `[n]`, a weighted sum `[n]`, or each `[n, m]`.
+
+    `hwprof.search.Objective.over` makes one from predictors.
+    """
 
     def __init__(
         self,
-        predictors: Mapping[str, AdaptedPredictor | Mapping[str, AdaptedPredictor]],
+        objectives: Mapping[str, One],
         *,
         how: How = "worst",
         weights: Mapping[str, float] | None = None,
-        limits: Mapping[str, float | str] | float | str | None = None,
-        metric: str = "latency",
-        statistic: Statistic = "mean",
-        encode: Callable[[Any], ArrayLike] | None = None,
-        space: object | None = None,
     ) -> None:
-        """Predictors by the name of their device; the rest as in `Objective`.
+        """Objectives of one metric over one space, by the name of their device.
 
-        `limits` are by device, or one for all; devices without a limit are not bounded. `weights`
-        go with `how="weighted"`. Raises OptionError for options that cannot be.
+        Those without a limit are not bounded. `weights` go with `how="weighted"`. Raises
+        OptionError for options that cannot be.
         """
-        if not predictors:
-            raise OptionError("predictors is empty; give at least one, by the device's name")
+        if not objectives:
+            raise OptionError(
+                "the mapping of devices is empty; give at least one, by the device's name"
+            )
         if how not in get_args(How):
             raise OptionError(f"unknown how {how!r}; choose among {', '.join(get_args(How))}")
         self.how: How = how
-        self.devices = tuple(predictors)
-        by_device = limits if isinstance(limits, Mapping) else dict.fromkeys(self.devices, limits)
-        for name in by_device:
-            self._check(name)
-        self._objectives = {
-            name: Objective(
-                predictor,
-                metric=metric,
-                statistic=statistic,
-                limit=by_device.get(name),
-                encode=encode,
-                space=space,
-            )
-            for name, predictor in predictors.items()
-        }
+        self.devices = tuple(objectives)
+        self._objectives = dict(objectives)
         self.weights = self._weights(weights)
 
-    def device(self, name: str) -> Objective:
+    def device(self, name: str) -> One:
         """The objective of one device. Raises OptionError naming the devices there are."""
-        self._check(name)
+        check_device(name, self.devices)
         return self._objectives[name]
 
     def each(self, archs: ArrayLike) -> FloatArray:
@@ -110,12 +127,6 @@ class DeviceObjectives:
         every: NDArray[np.bool_] = np.logical_and.reduce(each)
         return every
 
-    def _check(self, name: str) -> None:
-        if name not in self.devices:
-            raise OptionError(
-                f"there is no device {name!r}; choose among {', '.join(self.devices)}"
-            )
-
     def _weights(self, weights: Mapping[str, float] | None) -> FloatArray:
         if self.how != "weighted":
             if weights is not None:
@@ -124,7 +135,7 @@ class DeviceObjectives:
         if weights is None:
             raise OptionError("how='weighted' needs weights; give one per device")
         for name in weights:
-            self._check(name)
+            check_device(name, self.devices)
         lacking = [name for name in self.devices if name not in weights]
         if lacking:
             raise OptionError(f"weights lacks {', '.join(lacking)}; give one per device")
@@ -132,3 +143,9 @@ class DeviceObjectives:
         if not (np.isfinite(values).all() and (values >= 0).all() and values.any()):
             raise OptionError("weights must be finite, 0 or more, and not all 0; correct them")
         return values
+
+
+def check_device(name: str, devices: Iterable[str]) -> None:
+    """Raise OptionError naming the devices there are, unless this is one of them."""
+    if name not in devices:
+        raise OptionError(f"there is no device {name!r}; choose among {', '.join(devices)}")

@@ -6,7 +6,7 @@ Shapes: n architectures, p positions of a space, d features.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,9 +16,7 @@ from hwprof.metrics import Metric, metric_of, parse_limit
 from hwprof.predictors.base import AdaptedPredictor, FloatArray, Prediction
 from hwprof.search.architectures import Architectures
 from hwprof.search.cache import RowCache
-
-if TYPE_CHECKING:
-    from hwprof.search.devices import DeviceObjectives
+from hwprof.search.devices import DeviceObjectives, How, check_device
 
 Statistic = Literal["mean"] | float
 BoolArray = NDArray[np.bool_]
@@ -63,11 +61,27 @@ class Objective:
         self.cache = RowCache(cache_size) if cache_size else None
 
     @staticmethod
-    def over(predictors: Mapping[str, Any], **options: Any) -> DeviceObjectives:
-        """Several devices at once: see `DeviceObjectives`."""
-        from hwprof.search.devices import DeviceObjectives
+    def over(
+        predictors: Mapping[str, AdaptedPredictor | Mapping[str, AdaptedPredictor]],
+        *,
+        how: How = "worst",
+        weights: Mapping[str, float] | None = None,
+        limits: Mapping[str, float | str] | float | str | None = None,
+        **options: Any,
+    ) -> DeviceObjectives[Objective]:
+        """Several devices at once, predictors by the name of their device.
 
-        return DeviceObjectives(predictors, **options)
+        `limits` are by device, or one for all; devices without a limit are not bounded. `how` and
+        `weights` as in `DeviceObjectives`, `options` as here. Raises OptionError as both do.
+        """
+        by_device = limits if isinstance(limits, Mapping) else dict.fromkeys(predictors, limits)
+        for name in by_device:
+            check_device(name, predictors)
+        objectives = {
+            name: Objective(predictor, limit=by_device.get(name), **options)
+            for name, predictor in predictors.items()
+        }
+        return DeviceObjectives(objectives, how=how, weights=weights)
 
     def __call__(self, archs: ArrayLike) -> FloatArray:
         """The cost, `[n]`. Raises OptionError for what are no architectures."""

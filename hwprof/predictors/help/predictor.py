@@ -184,9 +184,10 @@ class HelpPredictor(Predictor):
 
     def save(self, path: Path | str) -> None:
         """Write everything to one safetensors file; nothing in it can be executed."""
-        from hwprof.predictors.help.storage import save
+        from hwprof.predictors.help.storage import Saved, save
 
-        save(self, Path(path))
+        parts = (self.pool, self.options, self.space, self.seed)
+        save(Saved(*parts, self.references, self.report, self.state), Path(path))
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -198,10 +199,20 @@ class HelpPredictor(Predictor):
         require_torch()
         from hwprof.predictors.help.storage import load
 
-        pool, options, space, seed, references, report, state = load(Path(path))
-        mixture = DeviceMixture.fit(learning_pool(pool, options), seed=seed)
-        network = _network(pool, space, options, len(references))
-        return cls(pool, options, space, seed, references, report, mixture, network, state)
+        saved = load(Path(path))
+        mixture = DeviceMixture.fit(learning_pool(saved.pool, saved.options), seed=saved.seed)
+        network = _network(saved.pool, saved.space, saved.options, len(saved.references))
+        return cls(
+            pool=saved.pool,
+            options=saved.options,
+            space=saved.space,
+            seed=saved.seed,
+            references=saved.references,
+            report=saved.report,
+            mixture=mixture,
+            network=network,
+            state=saved.state,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,14 +18,23 @@ from hwprof.predictors.help.report import TrainingReport
 from hwprof.predictors.help.training import State
 from hwprof.predictors.pool import DevicePool
 
-if TYPE_CHECKING:
-    from hwprof.predictors.help.predictor import HelpPredictor
-
 # 1: first version.
 SCHEMA_VERSION = 1
 _KEY = "hwprof.help"
 
-Loaded = tuple[DevicePool, HelpOptions, str | None, int, IntArray, TrainingReport, State]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Saved:
+    """What of a fitted HELP is kept; the rest follows from it."""
+
+    pool: DevicePool
+    options: HelpOptions
+    space: str | None
+    seed: int
+    references: IntArray
+    """Rows of the reference architectures, shape `[e]`."""
+    report: TrainingReport
+    state: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +57,22 @@ class Version:
     schema: int
 
 
-def save(predictor: HelpPredictor, path: Path) -> None:
-    """Write a predictor. Raises OptionError when the file cannot be written."""
-    pool = predictor.pool
+def save(saved: Saved, path: Path) -> None:
+    """Write a predictor's parts. Raises OptionError when the file cannot be written."""
+    pool = saved.pool
     header = Header(
         SCHEMA_VERSION,
-        predictor.options,
-        predictor.space,
-        predictor.seed,
-        predictor.report,
+        saved.options,
+        saved.space,
+        saved.seed,
+        saved.report,
         pool.devices,
         pool.names,
     )
-    arrays = {name: p.detach().numpy() for name, p in predictor.state.flat().items()}
+    arrays = {name: p.detach().numpy() for name, p in saved.state.flat().items()}
     arrays["pool/features"] = np.ascontiguousarray(pool.features)
     arrays["pool/latency_s"] = np.ascontiguousarray(pool.latency_s)
-    arrays["references"] = np.ascontiguousarray(predictor.references)
+    arrays["references"] = np.ascontiguousarray(saved.references)
     try:
         save_file(arrays, path, metadata={_KEY: to_json(header).decode()})
     except (OSError, SafetensorError) as error:
@@ -73,7 +81,7 @@ def save(predictor: HelpPredictor, path: Path) -> None:
         ) from error
 
 
-def load(path: Path) -> Loaded:
+def load(path: Path) -> Saved:
     """Read a predictor's parts. Raises OptionError for any file that `save` did not write."""
     try:
         with safe_open(path, framework="numpy") as opened:
@@ -97,7 +105,7 @@ def load(path: Path) -> Loaded:
         state = _state(arrays)
     except (KeyError, ValueError) as error:
         raise OptionError(f"{path} lacks {error}; it is damaged, save it again") from error
-    return pool, header.options, header.space, header.seed, references, header.report, state
+    return Saved(pool, header.options, header.space, header.seed, references, header.report, state)
 
 
 def _header(path: Path, text: str) -> Header:
