@@ -90,6 +90,10 @@ def test_measurements_from_csv_and_json_lines(tmp_path: Path, chosen: list[str])
     lines = tmp_path / "m.jsonl"
     lines.write_text("".join(json.dumps({"arch": a, "latency_s": 0.5}) + "\n\n" for a in chosen))
     assert len(read_measurements(lines, SPACE)) == 10
+    units = tmp_path / "units.csv"
+    units.write_text(f"arch,latency_us,latency_ns\n{chosen[0]},7,\n{chosen[1]},,8000\n")
+    found = [m.latency_s for m in read_measurements(units, SPACE)]
+    assert found == pytest.approx([7e-6, 8e-6])
 
 
 def test_measurements_from_a_table_of_one_device(tmp_path: Path, chosen: list[str]) -> None:
@@ -143,11 +147,3 @@ def test_bad_requests(tmp_path: Path, fitted: Shipped, truth: dict[str, float]) 
     milliseconds = [ArchLatency(a, 1e3 * s) for a, s in list(truth.items())[:10]]
     with pytest.raises(OptionError, match=r"unit|ms|milliseconds"):
         shipped.adapt_shipped(SPACE, milliseconds)
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("15ms", 0.015), ("0.2 s", 0.2), ("800us", 8e-4)])
-def test_latencies_with_units(text: str, seconds: float) -> None:
-    assert shipped.parse_latency(text) == pytest.approx(seconds)
-    for wrong in ("15", "-1ms", "0ms", "fast", "1.2.3ms"):
-        with pytest.raises(OptionError, match="15ms"):
-            shipped.parse_latency(wrong)
