@@ -8,14 +8,13 @@ from itertools import count
 import numpy as np
 import pytest
 
-from hwprof.errors import OptionError
 from hwprof.predictors import registry
-from hwprof.predictors.base import Prediction
 from hwprof.predictors.baselines import RidgeRegression
 from hwprof.predictors.help import HelpOptions, HelpPredictor
 from hwprof.predictors.pool import DevicePool
 from hwprof.testing import predictors as contract
-from tests.predictors.pools import small_pool
+from tests.testing import broken_predictors as parts
+from tests.testing.broken_predictors import POOL, TARGET, Bent, Broken, Shifted, stretch
 from tests.testing.laws import uncovered
 
 ENDING = " is refused with an HwprofError"
@@ -23,7 +22,6 @@ TINY = HelpOptions(
     episodes=6, check_every=3, tasks=2, samples=5, queries=10, width=8, draws=2, fall_back=False
 )
 NEEDS = {"help": ("torch", "safetensors"), "lightgbm": ("lightgbm",)}
-POOL, TARGET = small_pool()
 N = POOL.rows
 
 
@@ -53,154 +51,6 @@ def test_the_laws_hold_where_cells_are_missing(name):
 def test_help_keeps_the_laws_where_the_mixture_answers():
     fit = partial(HelpPredictor.fit, options=HelpOptions(episodes=1, width=4))
     contract.check_predictor(fit, POOL, TARGET, counts=(8,))
-
-
-class Bent(Prediction):
-    """A prediction with some of it changed."""
-
-    def __init__(self, inner, mean=None, std=None, quantile=None, cdf=None):
-        self.inner, self.changed = inner, {"quantile": quantile, "cdf": cdf}
-        self.mean_s = inner.mean_s if mean is None else mean(inner.mean_s)
-        self.std_s = inner.std_s if std is None else std(inner.std_s)
-
-    mean_s = std_s = None
-
-    def quantile(self, q):
-        change = self.changed["quantile"]
-        return self.inner.quantile(q) if change is None else change(self.inner.quantile, q)
-
-    def cdf(self, value_s):
-        change = self.changed["cdf"]
-        found = self.inner.cdf(value_s)
-        return found if change is None else change(found)
-
-
-class BrokenAdapted:
-    """Adapted values go through `given`, predictions through `bend`."""
-
-    def __init__(self, inner, bend=None, given=None, update=None):
-        self.inner, self.bend, self.given, self.changed = inner, bend, given, update
-        self.calls = count()
-
-    def predict(self, architectures):
-        asked = np.asarray(architectures)
-        found = self.inner.predict(asked if self.given is None else self.given(asked))
-        return found if self.bend is None else self.bend(found, asked, next(self.calls))
-
-    def update(self, indices, latency_s, std_error_s=None):
-        if self.changed is not None:
-            return self.changed(self, indices, latency_s)
-        fresh = self.inner.update(indices, latency_s, std_error_s)
-        return BrokenAdapted(fresh, self.bend, self.given)
-
-
-class Broken:
-    """Ridge regression with some of it changed."""
-
-    def __init__(self, select=None, measured=None, bend_of=None, **adapted):
-        self.inner = RidgeRegression.fit(POOL)
-        self.chosen, self.measured, self.bend_of, self.adapted = (
-            select,
-            measured,
-            bend_of,
-            adapted,
-        )
-        self.calls = count()
-
-    def select(self, k, candidates=None, exclude=None):
-        if self.chosen is None:
-            return self.inner.select(k, candidates, exclude)
-        return self.chosen(self.inner.select, next(self.calls), k, candidates, exclude)
-
-    def adapt(self, indices, latency_s, device=None, std_error_s=None):
-        if self.measured is not None:
-            indices, latency_s, std_error_s = self.measured(indices, latency_s, std_error_s)
-        adapted = dict(self.adapted)
-        if self.bend_of is not None:
-            adapted["bend"] = self.bend_of(next(self.calls), np.asarray(indices))
-        inner = self.inner.adapt(indices, latency_s, device, std_error_s)
-        return BrokenAdapted(inner, **adapted)
-
-
-class Stretched(Prediction):
-    """A prediction times factors that may differ."""
-
-    def __init__(self, inner, factor, std=None):
-        self.inner, self.factor = inner, factor
-        self.mean_s = inner.mean_s * factor
-        self.std_s = inner.std_s * (factor if std is None else std)
-
-    mean_s = std_s = None
-
-    def quantile(self, q):
-        return self.inner.quantile(q) * self.factor
-
-
-def stretch(factor_of, std_of=None):
-    """By what is asked and how often it was."""
-
-    def bend(found, asked, call):
-        std = None if std_of is None else std_of(asked)
-        return Stretched(found, factor_of(asked, call), std)
-
-    return bend
-
-
-class Shifted(Prediction):
-    """A prediction later by some seconds, or wider."""
-
-    def __init__(self, inner, later=0.0, wider=0.0):
-        self.inner, self.later = inner, later
-        self.mean_s, self.std_s = inner.mean_s + later, inner.std_s + wider
-
-    mean_s = std_s = None
-
-    def quantile(self, q):
-        return self.inner.quantile(q) + self.later
-
-
-def replaced_bad(bad, value):
-    """Latencies that are bad become something else."""
-
-    def measured(indices, latency_s, std_error_s):
-        latency = np.asarray(latency_s, dtype=float)
-        return indices, np.where(bad(latency), value, latency), std_error_s
-
-    return measured
-
-
-def one_at_least(indices, latency_s, std_error_s):
-    return (indices, latency_s, std_error_s) if len(indices) else ([0], [1e-3], None)
-
-
-def indices_by(change):
-    return lambda indices, latency_s, std_error_s: (
-        change(np.asarray(indices)),
-        latency_s,
-        std_error_s,
-    )
-
-
-def two_lines(indices, latency_s, std_error_s):
-    if len(indices) == 0:
-        raise OptionError("there is no measurement;\ngive one")
-    return indices, latency_s, std_error_s
-
-
-def widened(asked):
-    if asked.ndim == 2 and asked.shape[1] < POOL.width:
-        return np.hstack([asked, np.zeros((len(asked), 1))])
-    return asked
-
-
-def in_place(adapted, indices, latency_s):
-    adapted.inner = adapted.inner.update(indices, latency_s)
-    return BrokenAdapted(adapted.inner)
-
-
-def update_of_numbers(adapted, indices, latency_s):
-    latency = np.nan_to_num(np.asarray(latency_s, dtype=float), nan=1e-3)
-    return BrokenAdapted(adapted.inner.update(indices, latency), update=adapted.changed)
 
 
 PREDICTION = [
@@ -255,7 +105,7 @@ ADAPTED = [
         {"update": lambda adapted, indices, latency_s: adapted},
         "update equals adapt on the union",
     ),
-    ({"update": in_place}, "update leaves the old predictor as it was"),
+    ({"update": parts.in_place}, "update leaves the old predictor as it was"),
     (
         {"bend": stretch(lambda asked, _: 1 + 0.01 * np.arange(len(asked)))},
         "a part is predicted as in the whole",
@@ -280,26 +130,26 @@ ADAPTED = [
     ),
 ]
 REFUSALS = [
-    ({"measured": replaced_bad(np.isnan, 1e-3)}, "a latency of nan" + ENDING),
-    ({"measured": replaced_bad(np.isinf, 1e-3)}, "a latency of inf" + ENDING),
-    ({"measured": replaced_bad(lambda y: y == 0, 1e-3)}, "a latency of 0.0" + ENDING),
-    ({"measured": replaced_bad(lambda y: y < 0, 1e-3)}, "a latency of -1.0" + ENDING),
-    ({"measured": one_at_least}, "no measurement" + ENDING),
-    ({"measured": two_lines}, "the error for no measurement is one line"),
+    ({"measured": parts.replaced_bad(np.isnan, 1e-3)}, "a latency of nan" + ENDING),
+    ({"measured": parts.replaced_bad(np.isinf, 1e-3)}, "a latency of inf" + ENDING),
+    ({"measured": parts.replaced_bad(lambda y: y == 0, 1e-3)}, "a latency of 0.0" + ENDING),
+    ({"measured": parts.replaced_bad(lambda y: y < 0, 1e-3)}, "a latency of -1.0" + ENDING),
+    ({"measured": parts.one_at_least}, "no measurement" + ENDING),
+    ({"measured": parts.two_lines}, "the error for no measurement is one line"),
     (
         {"measured": lambda indices, y, e: (indices[: len(y)], y, e)},
         "fewer latencies than indices" + ENDING,
     ),
     (
-        {"measured": indices_by(lambda i: np.minimum(i, N - 1) if i.size else i)},
+        {"measured": parts.indices_by(lambda i: np.minimum(i, N - 1) if i.size else i)},
         "an index past the pool" + ENDING,
     ),
     (
-        {"measured": indices_by(lambda i: np.maximum(i, 0) if i.size else i)},
+        {"measured": parts.indices_by(lambda i: np.maximum(i, 0) if i.size else i)},
         "a negative index" + ENDING,
     ),
     (
-        {"measured": indices_by(lambda i: i.astype(np.int64) if i.size else i)},
+        {"measured": parts.indices_by(lambda i: i.astype(np.int64) if i.size else i)},
         "an index that is no integer" + ENDING,
     ),
     (
@@ -310,12 +160,12 @@ REFUSALS = [
         {"given": lambda asked: asked % N if asked.ndim == 1 else asked},
         "a prediction past the pool" + ENDING,
     ),
-    ({"given": widened}, "features of another width" + ENDING),
+    ({"given": parts.widened}, "features of another width" + ENDING),
     (
         {"given": lambda asked: np.nan_to_num(asked) if asked.ndim == 2 else asked},
         "features that are NaN" + ENDING,
     ),
-    ({"update": update_of_numbers}, "an update with a latency that is NaN" + ENDING),
+    ({"update": parts.update_of_numbers}, "an update with a latency that is NaN" + ENDING),
 ]
 
 
