@@ -4,17 +4,11 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from hwprof.codec import from_json, to_json
 from hwprof.devices import registry
+from hwprof.devices.base import Availability
 from hwprof.devices.onnxruntime import OnnxRuntimeCpu
 from hwprof.errors import DeviceError, OptionError
-
-
-def test_built_ins_are_entry_points_too() -> None:
-    from importlib.metadata import entry_points
-
-    declared = {entry.name: entry.value for entry in entry_points(group=registry.GROUP)}
-    for name, value in registry.BUILTIN.items():
-        assert declared[name] == value
 
 
 @pytest.mark.parametrize("name", ["cpu", "ort", "onnxruntime", "CPUExecutionProvider"])
@@ -52,16 +46,37 @@ def test_an_unknown_device_names_the_known_ones() -> None:
         registry.connect("npu")
 
 
-def test_a_broken_plugin_is_a_reason_not_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+class Careless(OnnxRuntimeCpu):
+    """A plugin that raises where it must not."""
+
+    @classmethod
+    def availability(cls) -> Availability:
+        raise OSError("no such\ndriver")
+
+
+def test_a_broken_plugin_is_a_reason_not_a_crash() -> None:
+    group = registry.REGISTRY.group
     found = (
-        EntryPoint("broken", "no_such_module:Device", registry.GROUP),
-        EntryPoint("stranger", "json:JSONDecoder", registry.GROUP),
+        EntryPoint("broken", "no_such_module:Device", group),
+        EntryPoint("stranger", "json:JSONDecoder", group),
+        EntryPoint("careless", f"{__name__}:Careless", group),
     )
-    monkeypatch.setattr(registry, "plugins", lambda: found)
-    listed = {device.name: device for device in registry.available()}
+    listed = {device.name: device for device in registry.available(plugins=found)}
     assert not listed["broken"].available
     assert "no_such_module" in listed["broken"].reason
-    assert "not an hwprof Device" in listed["stranger"].reason
+    assert "not an hwprof Device; ask its author to run" in listed["stranger"].reason
+    assert listed["careless"].reason.endswith("OSError: no such driver")
     assert listed["onnxruntime-cpu"].available
     with pytest.raises(DeviceError, match="does not import"):
-        registry.connect("broken")
+        registry.connect("broken", plugins=found)
+
+
+def test_a_listing_carries_the_options() -> None:
+    listed = {device.name: device for device in registry.available(plugins=())}
+    assert [str(each) for each in listed["onnxruntime-cpu"].options] == [
+        "threads=1,N",
+        "opt=all,none,basic,extended",
+        "spin=on,off",
+        "precision=native,fp16,int8",
+    ]
+    assert from_json(to_json(listed["tvm-cpu"]), registry.Listed) == listed["tvm-cpu"]

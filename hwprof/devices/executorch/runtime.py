@@ -15,7 +15,7 @@ XNNPACK = "XnnpackBackend"
 NATIVE = "native kernels"
 """Kernels of the runtime's own library: portable C++, some of them vectorised."""
 
-_INSTALL = "pip install 'hwprof[executorch]'"
+INSTALL = "pip install 'hwprof[executorch]'"
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def import_runtime() -> ModuleType:
             from executorch.extension.pybindings import portable_lib
     except Exception as error:  # a missing library is an ImportError, a mismatched torch anything
         raise DeviceError(
-            f"executorch does not import ({one_line(error)}); reinstall it with {_INSTALL}"
+            f"executorch does not import ({one_line(error)}); reinstall it with {INSTALL}"
         ) from error
     module: ModuleType = portable_lib
     return module
@@ -61,7 +61,7 @@ def import_compiler() -> None:
     except Exception as error:  # as above
         raise DeviceError(
             f"executorch's compiler does not import ({one_line(error)}); "
-            f"reinstall it with {_INSTALL}"
+            f"reinstall it with {INSTALL}"
         ) from error
 
 

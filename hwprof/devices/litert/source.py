@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hwprof.devices.litert.runtime import give_back_memory, memory_advice
+from hwprof.devices.litert.runtime import memory_advice
+from hwprof.devices.memory import return_heap
 from hwprof.devices.scratch import scratch_folder
 from hwprof.errors import MeasurementError
 from hwprof.models.base import Model
@@ -69,5 +70,5 @@ def source_of(model: Model) -> Source:
     )
     del converted
     gc.collect()
-    give_back_memory()
+    return_heap()
     return source

@@ -13,12 +13,13 @@ from pathlib import Path
 from types import ModuleType
 
 from hwprof.convert.process import Ran, run_converter
+from hwprof.devices.declared import installed
 from hwprof.errors import DeviceError, ModelError
 from hwprof.machine.availability import Availability
 from hwprof.models.base import Model
 from hwprof.models.onnx.decide import decided_copy, graph_operators
 
-INSTALL = "install it with pip install 'hwprof[mnn]'"
+INSTALL = "pip install 'hwprof[mnn]'"
 
 # The command `mnnconvert` installs a package with pip and reports every conversion to a server of
 # the vendor's (MNN/tools/utils/log.py). The extension module underneath does neither.
@@ -32,13 +33,15 @@ _SUBGRAPHS = "The model has subgraphs"
 
 def availability() -> Availability:
     """Whether MNN and its converter are installed, without importing them."""
-    if importlib.util.find_spec("MNN") is None:
-        return Availability(False, f"MNN is not installed; {INSTALL}")
+    found = installed(INSTALL, "MNN")
+    if not found.ok:
+        return found
     engine, tools = (importlib.util.find_spec(name) for name in (ENGINE, CONVERTER))
     if engine is None or tools is None or not _neighbours(engine.origin, tools.origin):
         # The converter's name is a common one: any other module could stand in its place.
-        return Availability(False, f"MNN's converter is not beside its engine; re{INSTALL}")
-    return Availability(True)
+        reason = "MNN's converter is not beside its engine"
+        return Availability(False, f"{reason}; reinstall it with {INSTALL}", INSTALL)
+    return found
 
 
 def _neighbours(one: str | None, two: str | None) -> bool:
@@ -51,7 +54,9 @@ def import_runtime() -> ModuleType:
         with silenced():
             import MNN
     except Exception as error:  # a missing library is an ImportError, a wrong NumPy anything
-        raise DeviceError(f"MNN is installed but does not import ({error}); re{INSTALL}") from error
+        raise DeviceError(
+            f"MNN is installed but does not import ({error}); reinstall it with {INSTALL}"
+        ) from error
     module: ModuleType = MNN
     return module
 

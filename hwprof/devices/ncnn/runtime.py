@@ -12,11 +12,10 @@ from types import ModuleType
 
 from hwprof.convert.process import Ran, run_converter
 from hwprof.errors import DeviceError, ModelError
-from hwprof.machine.availability import Availability
 from hwprof.models.base import Model
 from hwprof.models.onnx.decide import decided_copy
 
-INSTALL = "install it with pip install 'hwprof[ncnn]'"
+INSTALL = "pip install 'hwprof[ncnn]'"
 
 # pnnx writes down, as lines of a Python script, along which dimension of each tensor the samples
 # of a batch lie (233 stands for none). The lines are read, never run.
@@ -50,21 +49,13 @@ class Converted:
     outputs: Mapping[str, int]
 
 
-def availability() -> Availability:
-    """Whether ncnn and its converter are installed, without importing them."""
-    for name in ("ncnn", "pnnx"):
-        if importlib.util.find_spec(name) is None:
-            return Availability(False, f"{name} is not installed; {INSTALL}")
-    return Availability(True)
-
-
 def import_runtime() -> ModuleType:
     """ncnn. Raises DeviceError with the reason it is not usable."""
     try:
         import ncnn
     except Exception as error:  # a missing library is an ImportError, a wrong NumPy anything
         raise DeviceError(
-            f"ncnn is installed but does not import ({error}); re{INSTALL}"
+            f"ncnn is installed but does not import ({error}); reinstall it with {INSTALL}"
         ) from error
     module: ModuleType = ncnn
     return module
@@ -77,10 +68,14 @@ def converter() -> Path:
     """
     spec = importlib.util.find_spec("pnnx")
     if spec is None or spec.origin is None:
-        raise DeviceError(f"pnnx, which converts models for ncnn, is not installed; {INSTALL}")
+        raise DeviceError(
+            f"pnnx, which converts models for ncnn, is not installed; install it with {INSTALL}"
+        )
     program = Path(spec.origin).with_name("pnnx.exe" if sys.platform == "win32" else "pnnx")
     if not program.is_file():
-        raise DeviceError(f"the package pnnx lacks its program '{program.name}'; re{INSTALL}")
+        raise DeviceError(
+            f"the package pnnx lacks its program '{program.name}'; reinstall it with {INSTALL}"
+        )
     return program
 
 

@@ -1,5 +1,4 @@
 import threading
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -7,7 +6,8 @@ import pytest
 from hwprof.errors import DeviceError
 from hwprof.machine.host import SYSTEM, Roots
 from hwprof.machine.meters import Availability, EnergyMeter
-from hwprof.machine.meters.registry import BUILT_IN
+from hwprof.machine.meters.registry import REGISTRY
+from hwprof.plugins import Entry
 from hwprof.testing import machines as fake_machines
 from hwprof.testing.meters import check_meter
 from tests.machine.meters import trees
@@ -20,13 +20,14 @@ MACHINES = {
     "psu": trees.corsair(),
     "battery": trees.laptop(),
 }
+BUILT_IN = tuple(REGISTRY.entries(()).values())
 # Meters that read no file tree keep the laws in tests of their own.
 ON_TREES = [point for point in BUILT_IN if point.name in MACHINES]
 
 
 @pytest.mark.parametrize("point", ON_TREES, ids=lambda point: point.name)
 @pytest.mark.parametrize("machine", [*MACHINES, "virtual machine", "not Linux"])
-def test_built_in_meters(tmp_path: Path, point: EntryPoint, machine: str) -> None:
+def test_built_in_meters(tmp_path: Path, point: Entry, machine: str) -> None:
     others = {
         "virtual machine": fake_machines.virtual_machine(),
         "not Linux": fake_machines.not_linux(),
@@ -39,7 +40,7 @@ def test_built_in_meters(tmp_path: Path, point: EntryPoint, machine: str) -> Non
 
 
 @pytest.mark.parametrize("point", BUILT_IN, ids=lambda point: point.name)
-def test_on_this_very_machine(point: EntryPoint) -> None:
+def test_on_this_very_machine(point: Entry) -> None:
     check_meter(point.load())
 
 
