@@ -109,18 +109,18 @@ def switch(
     )
 
 
-def thread_count(help: str = "threads of the runtime") -> Any:
-    """The option `threads`, 1 by default."""
-    return option(1, help, read_threads, form="N")
+def thread_count(help: str = "threads of the runtime", *, most: int = MAX_THREADS) -> Any:
+    """The option `threads`, 1 by default and `most` at most."""
 
+    def read(name: str, text: str) -> int:
+        # A number too long to convert is too large as well.
+        if not text.isdecimal() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
+            raise OptionError(
+                f"{name} must be a whole number from 1 to {most}, got '{text}'; try {name}=1"
+            )
+        return int(text)
 
-def read_threads(name: str, text: str) -> int:
-    """A number of threads. Raises OptionError."""
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_THREADS:
-        raise OptionError(
-            f"{name} must be a whole number from 1 to {MAX_THREADS}, got '{text}'; try {name}=1"
-        )
-    return int(text)
+    return option(1, help, read, form="N" if most > 1 else "")
 
 
 def chosen(name: str, text: str, allowed: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,3 +130,21 @@ def time_steps(
 
     timed = time_runs(kept, runs, 1, threads)
     return StepTimes(durations, timed.wall_s, timed.switches)
+
+
+def time_in_order(
+    steps: Sequence[Callable[[], object]], runs: int, threads: int = 1, warmup: int = 0
+) -> StepTimes:
+    """Call all `steps` one after another, as a run, and time each: `time_steps` for calls."""
+    clock = time.perf_counter_ns
+
+    def run() -> FloatArray:
+        ends = np.empty(len(steps) + 1, np.int64)
+        ends[0] = clock()
+        for number, step in enumerate(steps, 1):
+            step()
+            ends[number] = clock()
+        durations: FloatArray = np.diff(ends) * 1e-9
+        return durations
+
+    return time_steps(run, len(steps), runs, threads, warmup)
