@@ -52,6 +52,21 @@ class Listed:
     spec: DeviceSpec | None = None
     """What the device is with its default options, where that was looked up."""
 
+    def lines(self) -> tuple[str, ...]:
+        """The listing as text: its state, and for one that is available what may be set."""
+        if not self.available:
+            return (f"{self.name:24s} unavailable, because {self.reason}",)
+        state = "available"
+        if self.spec is not None:
+            spec = self.spec
+            settings = {"threads": spec.threads, **dict(sorted(spec.options.items()))}
+            defaults = ",".join(f"{name}={value}" for name, value in settings.items())
+            state += f": {spec.runtime} {spec.runtime_version}, {spec.precision}"
+            state += f" (defaults: {defaults})"
+        options = "  ".join(str(option) for option in self.options)
+        below = (f"{'':24s}   {options}",) if options else ()
+        return (f"{self.name:24s} {state}", *below)
+
 
 def names(*, plugins: Iterable[Entry] | None = None) -> tuple[str, ...]:
     """Every device name that could be asked for, available or not, sorted."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -79,4 +80,13 @@ def test_a_listing_carries_the_options() -> None:
         "spin=on,off",
         "precision=native,fp16,int8",
     ]
+    lines = listed["onnxruntime-cpu"].lines()
+    assert lines[0] == f"{'onnxruntime-cpu':24s} available"
+    assert "threads=1,N  opt=all,none,basic,extended  spin=on,off" in lines[1]
+    known = dataclasses.replace(
+        listed["onnxruntime-cpu"], spec=registry.connect("onnxruntime-cpu").spec
+    )
+    assert known.lines()[0].endswith(", native (defaults: threads=1,opt=all,spin=on)")
+    away = registry.Listed("far", False, "it is far", listed["onnxruntime-cpu"].options)
+    assert away.lines() == (f"{'far':24s} unavailable, because it is far",)
     assert from_json(to_json(listed["tvm-cpu"]), registry.Listed) == listed["tvm-cpu"]

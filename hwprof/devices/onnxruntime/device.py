@@ -48,7 +48,7 @@ class OnnxRuntimeCpu(DeclaredDevice):
     threads: int = thread_count("threads of an operator")
     level: str = choice("all", LEVELS, "graph optimisation level", name="opt")
     spin: bool = switch(True, "whether idle threads spin")
-    precision: str = choice("native", ("native", "fp16", "int8"), "the model's, or converted to")
+    precision: str = choice("native", ("native", "fp16", "int8"), "the model's, or a conversion's")
 
     @classmethod
     def availability(cls) -> Availability:
