@@ -1,5 +1,6 @@
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -125,6 +126,75 @@ class Unwilling(Willing):
         raise DeviceError("no sensor")
 
 
+class Anonymous(Lawful):
+    @property
+    def name(self) -> str:
+        return "two\nlines"
+
+
+class Undecided(Lawful):
+    automatic = 1  # type: ignore[assignment]
+
+
+class Gapless(Lawful):
+    @property
+    def longest_gap_s(self) -> float:
+        return 0.0
+
+
+class Endless(Lawful):
+    def read_j(self) -> float:
+        return float("inf")
+
+
+class Crashing(Lawful):
+    @classmethod
+    def available(cls, roots: Roots = SYSTEM) -> Availability:
+        raise OSError("bus\nerror")
+
+
+class Bare(Lawful):
+    @classmethod
+    def available(cls, roots: Roots = SYSTEM) -> Availability:
+        return True  # type: ignore[return-value]
+
+
+class Moody(Lawful):
+    asked: ClassVar[list[int]] = []
+
+    @classmethod
+    def available(cls, roots: Roots = SYSTEM) -> Availability:
+        cls.asked.append(1)
+        return Availability(len(cls.asked) % 2 == 1, "not now")
+
+
+class Ghost(Lawful):
+    @classmethod
+    def available(cls, roots: Roots = SYSTEM) -> Availability:
+        return Availability(True, present=False)
+
+
+class Rough(Willing):
+    @classmethod
+    def create(cls, roots: Roots = SYSTEM) -> EnergyMeter:
+        raise OSError("no sensor")
+
+
+class Talkative(Willing):
+    @classmethod
+    def create(cls, roots: Roots = SYSTEM) -> EnergyMeter:
+        raise DeviceError("no sensor\nat all")
+
+
+class Once(Lawful):
+    closed = False
+
+    def close(self) -> None:
+        if self.closed:
+            raise ValueError("closed already")
+        self.closed = True
+
+
 @pytest.mark.parametrize("kind", [Lawful, Unwilling])
 def test_a_lawful_meter_passes(kind: type[EnergyMeter]) -> None:
     check_meter(kind)
@@ -139,6 +209,17 @@ def test_a_lawful_meter_passes(kind: type[EnergyMeter]) -> None:
         (Falling, "joules start at zero and never fall"),
         (Mute, "a meter that is not available says why"),
         (Wordy, "a reason is one line"),
+        (Anonymous, "name is one line and not empty"),
+        (Undecided, "automatic is True or False"),
+        (Gapless, "the longest gap is above zero"),
+        (Endless, "a reading is a number of joules"),
+        (Crashing, r"available\(\) raises nothing, not OSError: bus error"),
+        (Bare, r"available\(\) gives an Availability"),
+        (Moody, r"available\(\) answers the same twice"),
+        (Ghost, "what is available is present"),
+        (Rough, "raises DeviceError alone, not OSError: no sensor"),
+        (Talkative, "an error is one line"),
+        (Once, "a meter may be closed twice, and here it raises ValueError: closed already"),
         (Willing, r"create\(\) refuses with DeviceError"),
     ],
 )
