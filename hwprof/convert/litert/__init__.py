@@ -1,5 +1,5 @@
 """From an ONNX model to a LiteRT one, for inference in float32."""
 
-from hwprof.convert.litert.converter import Border, Converted, convert
+from hwprof.convert.litert.model import Border, LiteRtModel, to_litert
 
-__all__ = ["Border", "Converted", "convert"]
+__all__ = ["Border", "LiteRtModel", "to_litert"]

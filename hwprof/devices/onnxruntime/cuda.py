@@ -226,7 +226,8 @@ class OnnxRuntimeTensorRt(OnnxRuntimeGpu):
     def open(self, model: Model) -> GpuSession:
         from hwprof.devices.onnxruntime.gpu_program import OnnxRuntimeGpuProgram
         from hwprof.machine.gpu.hardware import NvidiaGpu
-        from hwprof.models.onnx.types import check_types, open_inputs, read_structure
+        from hwprof.models.onnx.file import read_structure
+        from hwprof.models.onnx.types import check_types, open_inputs
 
         refuse_other_formats(model, "onnx", "onnxruntime-tensorrt")
         proto = read_structure(model.path)

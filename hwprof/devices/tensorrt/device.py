@@ -98,7 +98,8 @@ class TensorRt(Device):
         from hwprof.errors import DeviceError
         from hwprof.machine.gpu.driver import CudaError, open_cuda
         from hwprof.machine.gpu.hardware import NvidiaGpu
-        from hwprof.models.onnx.types import check_types, read_structure
+        from hwprof.models.onnx.file import read_structure
+        from hwprof.models.onnx.types import check_types
 
         refuse_other_formats(model, "onnx", "tensorrt")
         proto = read_structure(model.path)
