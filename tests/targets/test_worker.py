@@ -116,7 +116,7 @@ def test_a_worker_dies_with_its_parent(model: Model, tmp_path: Path) -> None:
     script = (
         "import sys, pathlib\n"
         "from hwprof.targets.worker import WorkerTarget\n"
-        "from hwprof.models.onnx.file import load_model\n"
+        "from hwprof.models.load import load_model\n"
         "run = WorkerTarget('cpu').start(load_model(sys.argv[1]))\n"
         "print(run.channel.process.pid, flush=True)\n"
         "run.time(10**6, 1000)\n"
