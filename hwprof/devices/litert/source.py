@@ -47,7 +47,7 @@ def source_of(model: Model) -> Source:
             [tuple(range(len(t.shape))) for t in model.subject.inputs],
         )
     # Imported here: it brings onnx, which a LiteRT model does not need.
-    from hwprof.convert.litert import to_litert
+    from hwprof.convert.litert.model import to_litert
 
     folder = scratch_folder()
     path = Path(folder.name, "model.tflite")

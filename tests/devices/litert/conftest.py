@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwprof.convert.litert import to_litert
+from hwprof.convert.litert.model import to_litert
 from hwprof.models.load import load_model
 
 
