@@ -1,4 +1,9 @@
-"""Models in another form: ONNX to PyTorch and LiteRT, lower precisions, exports.
+"""Models in another form.
 
-Runtimes whose converters are programs of their own run them through `process`.
+- `torch`: ONNX models (`module.to_module`) and programs of torch.export (`exported.read_exported`)
+  as torch modules; modules as programs (`export.save`).
+- `litert`: ONNX models as LiteRT files (`model.to_litert`).
+- `precision`: ONNX models in fp16 or int8, by ONNX Runtime's tools (`in_precision`).
+- `process`: running the converters that runtimes bring as programs of their own (`run_converter`).
+  What these are given is written by `hwprof.models.onnx.decide.decided_copy`.
 """

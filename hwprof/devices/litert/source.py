@@ -48,12 +48,12 @@ def source_of(model: Model) -> Source:
             [tuple(range(len(t.shape))) for t in model.subject.inputs],
         )
     # Imported here: it brings onnx, which a LiteRT model does not need.
-    from hwprof.convert.litert import convert
+    from hwprof.convert.litert.model import to_litert
 
     folder = scratch_folder()
     path = Path(folder.name, "model.tflite")
     try:
-        converted = convert(model.path, model.subject.inputs, path)
+        converted = to_litert(model.path, model.subject.inputs, path)
     except MemoryError as error:
         folder.cleanup()
         raise MeasurementError(memory_advice(model.path.name)) from error

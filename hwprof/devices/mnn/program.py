@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from hwprof.convert.process import declared_outputs
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.mnn.file import Operator
 from hwprof.devices.mnn.runtime import silenced
@@ -21,6 +20,7 @@ from hwprof.devices.timing import time_steps
 from hwprof.errors import DeviceError, MeasurementError, ModelError
 from hwprof.models.base import Model
 from hwprof.models.inputs import random_input
+from hwprof.models.outputs import declared_outputs
 from hwprof.samples import FloatArray
 
 # Codes of Interpreter.getSessionInfo (MNN/Interpreter.hpp, SessionInfoCode).

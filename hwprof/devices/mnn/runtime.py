@@ -17,7 +17,9 @@ from hwprof.devices.declared import installed
 from hwprof.errors import DeviceError, ModelError
 from hwprof.machine.availability import Availability
 from hwprof.models.base import Model
-from hwprof.models.onnx.decide import decided_copy, graph_operators
+from hwprof.models.onnx.decide import decided_copy
+from hwprof.models.onnx.file import read_structure
+from hwprof.models.onnx.graph import graph_operators
 
 INSTALL = "pip install 'hwprof[mnn]'"
 
@@ -123,11 +125,9 @@ def _convert(arguments: list[str], folder: Path, model: str) -> Ran:
 
 
 def _failure(ran: Ran, source: Path, folder: Path, name: str) -> str:
-    import onnx
-
-    graph = onnx.load(str(source), load_external_data=False).graph
     known = set(_convert(["-f", "ONNX", "--OP"], folder, name).text.split())
-    strangers = sorted(graph_operators(graph) - known) if "Conv" in known else []
+    used = graph_operators(read_structure(source).graph)
+    strangers = sorted(used - known) if "Conv" in known else []
     how = f"ends with {ran.crashed}" if ran.crashed else "gives up without a reason"
     why = f"; it does not know {', '.join(strangers)}" if strangers else ""
     return (

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from hwprof.convert.process import Declared, declared_outputs
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.ncnn.runtime import Converted
 from hwprof.devices.program import Program
@@ -17,6 +16,7 @@ from hwprof.devices.timing import time_steps
 from hwprof.errors import DeviceError, MeasurementError, ModelError
 from hwprof.models.base import Model
 from hwprof.models.inputs import random_input
+from hwprof.models.outputs import DeclaredOutput, declared_outputs
 from hwprof.samples import FloatArray
 
 # Extractor.extract: hand the tensor out as it lies in memory, packed or not.
@@ -77,7 +77,7 @@ class NcnnProgram(Program):
                 feed.append((name, mat.clone()))
         return feed
 
-    def _declared_outputs(self) -> tuple[Declared, ...]:
+    def _declared_outputs(self) -> tuple[DeclaredOutput, ...]:
         declared = declared_outputs(self._model)
         if len(declared) != len(self._files.outputs):
             raise ModelError(

@@ -170,7 +170,8 @@ class OnnxRuntimeTensorRt(OnnxRuntimeGpu):
     def open_model(self, model: Model) -> ProgramSession:
         from hwprof.devices.onnxruntime.gpu_program import OnnxRuntimeGpuProgram
         from hwprof.machine.gpu.hardware import NvidiaGpu
-        from hwprof.models.onnx.types import check_types, open_inputs, read_structure
+        from hwprof.models.onnx.file import read_structure
+        from hwprof.models.onnx.types import check_types, open_inputs
 
         proto = read_structure(model.path)
         check_types(proto, self.precision, model.path.name)

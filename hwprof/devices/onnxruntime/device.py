@@ -40,7 +40,7 @@ class OnnxRuntimeCpu(DeclaredDevice):
     `threads` counts intra-op threads (operators run one after another), `level` is the graph
     optimisation level, `spin` whether idle threads spin, as ONNX Runtime does by default.
     `precision` is `native` (the types that the model has), or `fp16` or `int8`: the model is then
-    converted by ONNX Runtime's own tools before it is opened (hwprof.convert.onnxruntime).
+    converted by ONNX Runtime's own tools before it is opened (hwprof.convert.precision).
     """
 
     NAME: ClassVar[str] = "onnxruntime-cpu"
@@ -76,10 +76,10 @@ class OnnxRuntimeCpu(DeclaredDevice):
         with ExitStack() as owned:
             if self.precision != "native":
                 # Conversion is no part of opening: whoever deploys the model has done it before.
-                from hwprof.convert.onnxruntime import converted
+                from hwprof.convert.precision import in_precision
 
                 folder = Path(owned.enter_context(scratch_folder()))
-                path = converted(model.path, model.subject, self.precision, folder)
+                path = in_precision(model.path, model.subject, self.precision, folder)
                 model = replace(model, path=path)
 
             def load() -> OnnxRuntimeProgram:

@@ -75,7 +75,8 @@ class TensorRt(DeclaredDevice):
         from hwprof.errors import DeviceError
         from hwprof.machine.gpu.driver import CudaError, open_cuda
         from hwprof.machine.gpu.hardware import NvidiaGpu
-        from hwprof.models.onnx.types import check_types, read_structure
+        from hwprof.models.onnx.file import read_structure
+        from hwprof.models.onnx.types import check_types
 
         proto = read_structure(model.path)
         check_types(proto, self.precision, model.path.name)
