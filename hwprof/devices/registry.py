@@ -126,12 +126,30 @@ def connect(
     name, own = parse(text)
     entry = REGISTRY.find(name, plugins)
     if entry is None:
-        raise DeviceError(
-            f"unknown device '{name}'; known here: {', '.join(names(plugins=plugins))} "
-            "(run 'hwprof devices' to see which are available)"
-        )
+        raise unknown(name, plugins)
     backend = REGISTRY.load(entry)
     state = backend.availability()
     if not state.ok:
         raise DeviceError(f"device '{name}' is unavailable, because {state.reason}")
     return backend.create({**own, **(options or {})})
+
+
+def check(name: str, options: Mapping[str, str], *, plugins: Iterable[Entry] | None = None) -> None:
+    """Refuse what no machine could open, without looking whether this one can.
+
+    Of a plugin only the name is checked: its options may need its runtime. Raises DeviceError for
+    an unknown name, OptionError for a bad option of a built-in device.
+    """
+    entry = REGISTRY.find(name, plugins)
+    if entry is None:
+        raise unknown(name, plugins)
+    if name in REGISTRY.builtin:
+        REGISTRY.load(entry).create(options)
+
+
+def unknown(name: str, plugins: Iterable[Entry] | None = None) -> DeviceError:
+    """The error for a name that no device has."""
+    return DeviceError(
+        f"unknown device '{name}'; known here: {', '.join(names(plugins=plugins))} "
+        "(run 'hwprof devices' to see which are available)"
+    )

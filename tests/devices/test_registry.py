@@ -47,6 +47,16 @@ def test_an_unknown_device_names_the_known_ones() -> None:
         registry.connect("npu")
 
 
+def test_names_and_options_are_checked_without_the_runtime() -> None:
+    plugin = EntryPoint("far", "no_such_module:Device", registry.REGISTRY.group)
+    registry.check("tensorrt", {"cache": "cold"})
+    registry.check("far", {"anything": "goes"}, plugins=[plugin])
+    with pytest.raises(OptionError, match="warm or cold"):
+        registry.check("tensorrt", {"cache": "hot"})
+    with pytest.raises(DeviceError, match="unknown device 'npu'; known here: executorch-cpu, far"):
+        registry.check("npu", {}, plugins=[plugin])
+
+
 class Careless(OnnxRuntimeCpu):
     """A plugin that raises where it must not."""
 
