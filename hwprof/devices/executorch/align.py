@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from hwprof.convert.executorch.xnnpack_graph import XnnOperator
 from hwprof.devices import xnnpack
-from hwprof.devices.executorch.xnnpack_graph import XnnOperator
 
 # They move data or bound it: XNNPACK drops or fuses them where it can.
 _ELIDED = xnnpack.LAYOUT | {"clamp", "staticconstantpad", "convert"}

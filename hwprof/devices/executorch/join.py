@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hwprof.convert.executorch.plan import DelegateCall, NativeCall, Plan
+from hwprof.convert.executorch.xnnpack_graph import XnnOperator
 from hwprof.devices.executorch.align import Ran, align, moves
 from hwprof.devices.executorch.etdump import TracedCall, TracedRun
-from hwprof.devices.executorch.plan import DelegateCall, NativeCall, Plan
 from hwprof.devices.executorch.runtime import NATIVE, XNNPACK
-from hwprof.devices.executorch.xnnpack_graph import XnnOperator
 from hwprof.errors import DeviceError
 from hwprof.graph import Kernel
 from hwprof.profile import KernelOccurrence

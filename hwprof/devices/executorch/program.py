@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from hwprof.convert.executorch.lower import example_inputs, lower
+from hwprof.convert.executorch.plan import Plan
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.executorch.etdump import parse_etdump
 from hwprof.devices.executorch.join import join, uncovered
-from hwprof.devices.executorch.lower import example_inputs, lower
-from hwprof.devices.executorch.plan import Plan
 from hwprof.devices.executorch.runtime import set_threads
 from hwprof.devices.program import Program
 from hwprof.devices.timing import time_runs

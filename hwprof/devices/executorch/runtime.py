@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import platform
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import ModuleType
 
+from hwprof.convert.executorch.quiet import quiet
 from hwprof.errors import DeviceError, one_line
 
 XNNPACK = "XnnpackBackend"
@@ -16,23 +13,6 @@ NATIVE = "native kernels"
 """Kernels of the runtime's own library: portable C++, some of them vectorised."""
 
 INSTALL = "pip install 'hwprof[executorch]'"
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence warnings and log lines of what is imported and lowered inside.
-
-    The binding calls itself experimental, torch and its add-ons deprecate each other, and torchao
-    logs every optional library that it lacks: dozens of lines that a user can do nothing about.
-    """
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def import_runtime() -> ModuleType:

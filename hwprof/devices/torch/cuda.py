@@ -82,8 +82,8 @@ class TorchCuda(DeclaredDevice):
         accelerator = NvidiaGpu(self.device, self.precision)
         gpu = open_cuda().device(self.device)
         # Imported here: they need torch.
+        from hwprof.convert.torch.load import load_module
         from hwprof.devices.torch.cuda_program import TorchClock, TorchCudaProgram
-        from hwprof.devices.torch.load import load_module
 
         set_precision(torch, self.precision)
         torch.backends.cudnn.benchmark = self.benchmark

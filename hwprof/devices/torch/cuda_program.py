@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import fx
 
+from hwprof.convert.torch.load import to_array
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.gpu.memory import out_of_memory, ran_out
 from hwprof.devices.gpu.timing import EventClock, EventTimer
 from hwprof.devices.program import Program
-from hwprof.devices.torch.load import to_array
 from hwprof.errors import DeviceError, HwprofError, MeasurementError, ModelError, one_line
 from hwprof.machine.host import MemoryReading
 from hwprof.models.base import Model

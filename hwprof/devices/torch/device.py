@@ -74,7 +74,7 @@ class TorchCpu(DeclaredDevice):
         if self.mode == "compiled":
             compiler_version()  # a machine without one is told so before anything is loaded
         # Imported here: they need torch.
-        from hwprof.devices.torch.load import load_module, prepare
+        from hwprof.convert.torch.load import load_module, prepare
         from hwprof.devices.torch.program import CompiledProgram, EagerProgram, TorchProgram
 
         set_threads(torch, self.threads)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from hwprof.convert.executorch.xnnpack_graph import XnnOperator
 from hwprof.devices.executorch.align import Ran, align
-from hwprof.devices.executorch.xnnpack_graph import XnnOperator
 from hwprof.graph import TensorSpec
 
 X = (TensorSpec("x", "float32", (1,)),)

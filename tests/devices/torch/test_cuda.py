@@ -17,6 +17,7 @@ from torch._C._autograd import DeviceType
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity
 
+from hwprof.convert.torch.load import load_module
 from hwprof.devices.gpu.timing import EventClock
 from hwprof.devices.onnxruntime import OnnxRuntimeCpu
 from hwprof.devices.torch import TorchCuda, cuda
@@ -30,7 +31,6 @@ from hwprof.devices.torch.cuda_profile import (
     work_of,
 )
 from hwprof.devices.torch.cuda_program import TorchCudaProgram
-from hwprof.devices.torch.load import load_module
 from hwprof.errors import DeviceError, MeasurementError, ModelError, OptionError
 from hwprof.models.base import Model
 from hwprof.models.load import load_model

@@ -10,7 +10,7 @@ from typing import Any
 
 from onnx import GraphProto, ModelProto
 
-from hwprof.devices.tvm.folding import fold_shapes
+from hwprof.convert.tvm.folding import fold_shapes
 from hwprof.errors import ModelError, one_line
 from hwprof.models.base import Model
 from hwprof.models.onnx.file import read_with_weights
