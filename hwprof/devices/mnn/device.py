@@ -8,10 +8,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import ClassVar
 
+from hwprof.convert.mnn.conversion import converted
 from hwprof.devices.base import Availability
 from hwprof.devices.converting import FP16_FLAG, ConvertingDevice
 from hwprof.devices.declared import Runtime
-from hwprof.devices.mnn.runtime import availability, converted, import_runtime, runtime_build
+from hwprof.devices.mnn.runtime import availability, import_runtime, runtime_build
 from hwprof.devices.program import Program
 from hwprof.machine.host import hardware
 from hwprof.models.base import Model
@@ -44,7 +45,7 @@ class MnnCpu(ConvertingDevice):
 
     def converted(self, library: ModuleType, model: Model, folder: Path) -> Callable[[], Program]:
         # Imported here: they need onnx and NumPy, which listing devices does not.
-        from hwprof.devices.mnn.file import read_operators
+        from hwprof.convert.mnn.file import read_operators
         from hwprof.devices.mnn.program import MnnProgram
 
         file = converted(model, folder)

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 
 from onnx import ModelProto, NodeProto
 
+from hwprof.convert.mnn.file import LAYOUT, Operator
 from hwprof.devices.base import ProfiledRun
-from hwprof.devices.mnn.file import LAYOUT, Operator
 from hwprof.devices.mnn.trace import Command, Trace
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.models.base import Model

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from hwprof.convert.mnn.file import Operator
 from hwprof.devices.base import ProfiledRun
-from hwprof.devices.mnn.file import Operator
 from hwprof.devices.mnn.runtime import silenced
 from hwprof.devices.mnn.trace import Command, Trace, tensor_specs
 from hwprof.devices.program import Program

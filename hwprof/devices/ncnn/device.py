@@ -9,10 +9,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import ClassVar
 
+from hwprof.convert.ncnn.conversion import INSTALL, converted
 from hwprof.devices.base import Availability
 from hwprof.devices.converting import ConvertingDevice
 from hwprof.devices.declared import Runtime, installed
-from hwprof.devices.ncnn.runtime import INSTALL, converted, import_runtime
+from hwprof.devices.ncnn.runtime import import_runtime
 from hwprof.devices.program import Program
 from hwprof.models.base import Model
 

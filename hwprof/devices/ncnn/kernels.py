@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hwprof.convert.ncnn.conversion import Layer
 from hwprof.devices.base import ProfiledRun
-from hwprof.devices.ncnn.runtime import Layer
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.models.base import Model
 from hwprof.models.onnx.cover import nodes_with_work

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from hwprof.convert.ncnn.conversion import Converted
 from hwprof.devices.base import ProfiledRun
-from hwprof.devices.ncnn.runtime import Converted
 from hwprof.devices.program import Program
 from hwprof.devices.timing import time_steps
 from hwprof.errors import DeviceError, MeasurementError, ModelError

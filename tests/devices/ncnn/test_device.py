@@ -10,8 +10,9 @@ import numpy as np
 import onnx
 import pytest
 
+from hwprof.convert.ncnn.conversion import read_layers
 from hwprof.devices.ncnn import NcnnCpu
-from hwprof.devices.ncnn.runtime import import_runtime, read_layers
+from hwprof.devices.ncnn.runtime import import_runtime
 from hwprof.errors import DeviceError, ModelError, OptionError
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
