@@ -221,3 +221,13 @@ def test_the_table_in_the_docs_is_up_to_date(tmp_path: Path) -> None:
     assert drifted.read_text() == text
     drifted.write_text("no marks")
     assert check("--docs", drifted) != 0
+
+
+def test_the_door_for_authors_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, hwprof.devices.plugin as door; "
+        "assert all(hasattr(door, name) for name in door.__all__); "
+        "print(sorted({'onnx', 'onnxruntime', 'torch', 'importlib.metadata'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
