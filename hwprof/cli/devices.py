@@ -13,7 +13,8 @@ from hwprof.cli.options import json_option
 def devices(quick: bool, as_json: bool) -> None:
     """List the devices that can be measured on, and why others cannot.
 
-    Each runtime that is installed is started once in a process of its own.
+    Each runtime that is installed is started once in a process of its own. Under each device
+    stand its options, defaults first.
     """
     from hwprof.devices.registry import available
     from hwprof.targets.worker import look_at_devices
@@ -25,13 +26,7 @@ def devices(quick: bool, as_json: bool) -> None:
         print_json(listed)
         return
     for device in listed:
-        state = "available" if device.available else f"unavailable, because {device.reason}"
-        if device.spec is not None:
-            spec = device.spec
-            options = ",".join(f"{k}={v}" for k, v in sorted(spec.options.items()))
-            state += f": {spec.runtime} {spec.runtime_version}, {spec.precision}"
-            state += f" (defaults: threads={spec.threads}{',' if options else ''}{options})"
-        click.echo(f"{device.name:24s} {state}")
+        click.echo("\n".join(device.lines()))
 
 
 @click.command()

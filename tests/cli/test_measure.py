@@ -154,7 +154,10 @@ def test_compare_two_models_now_and_from_the_table(
 def test_devices_and_doctor(hwprof: Cli) -> None:
     listed = hwprof("devices", "--quick", "--json").json
     (device,) = [d for d in listed if d["name"] == "onnxruntime-cpu"]
+    options = device.pop("options")
     assert device == {"name": "onnxruntime-cpu", "available": True, "reason": "", "spec": None}
+    assert [each["name"] for each in options] == ["threads", "opt", "spin", "precision"]
+    assert options[2]["values"] == ["on", "off"]
     assert "onnxruntime-cpu" in hwprof("devices").out
     findings = hwprof("doctor", "--json").json
     assert {"governor", "steal", "pinning", "energy", "versions"} <= {f["check"] for f in findings}

@@ -18,6 +18,12 @@ Cli = Callable[..., Result]
 QUICK = ("--precision", "0.3", "--budget", "2", "--no-per-op")
 
 
+class Missing(OnnxRuntimeCpu):
+    @classmethod
+    def availability(cls) -> Availability:
+        return Availability(False, "it is not installed; install it")
+
+
 def test_every_combination_is_a_row(hwprof: Cli, dynamic_mlp: Path) -> None:
     done = hwprof(
         "measure", dynamic_mlp, "--device", "cpu", "--device", "cpu:opt=none",
@@ -39,15 +45,7 @@ def test_a_person_sees_ratios_with_intervals(hwprof: Cli, mlp: Path) -> None:
 def test_a_missing_device_is_a_failure_row_and_the_rest_goes_on(
     hwprof: Cli, mlp: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Missing(OnnxRuntimeCpu):
-        @classmethod
-        def availability(cls) -> Availability:
-            return Availability(False, "it is not installed; install it")
-
-    loaded = registry._load
-    monkeypatch.setattr(
-        registry, "_load", lambda entry: Missing if entry.name == "tvm-cpu" else loaded(entry)
-    )
+    monkeypatch.setitem(registry.REGISTRY.builtin, "tvm-cpu", f"{__name__}:Missing")
     sides = ("--device", "tvm-cpu", "--device", "cpu")
     done = hwprof("measure", mlp, *sides, "--restarts", "1", *QUICK)
     assert done.code == 1

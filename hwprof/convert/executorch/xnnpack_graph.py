@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from hwprof.devices.scratch import scratch_folder
 from hwprof.errors import DeviceError
 from hwprof.graph import TensorSpec
 
@@ -57,9 +57,12 @@ class XnnOperator:
     """Whether it also bounds its output: XNNPACK fuses that, or runs a Clamp of its own."""
 
 
-def read_operators(payload: bytes) -> tuple[XnnOperator, ...]:
-    """The operators of one delegate, in the order they run. Raises DeviceError."""
-    graph = _as_json(payload)
+def read_operators(payload: bytes, place: Path) -> tuple[XnnOperator, ...]:
+    """The operators of one delegate, in the order they run. Raises DeviceError.
+
+    Temporary files lie in the folder `place` meanwhile.
+    """
+    graph = _as_json(payload, place)
     try:
         values = {
             int(value["id_out"]): value
@@ -121,7 +124,7 @@ def _text(value: object) -> str:
     return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
-def _as_json(payload: bytes) -> dict[str, Any]:
+def _as_json(payload: bytes, place: Path) -> dict[str, Any]:
     """The flatbuffer as JSON, by the schema compiler that ExecuTorch's wheel carries."""
     from importlib.resources import files
 
@@ -133,7 +136,7 @@ def _as_json(payload: bytes) -> dict[str, Any]:
         header = header_type.from_bytes(payload[: header_type.EXPECTED_LENGTH])
         start = header.flatbuffer_offset
         schema = files("executorch.backends.xnnpack.serialization").joinpath("schema.fbs")
-        with scratch_folder() as folder:
+        with TemporaryDirectory(prefix="hwprof-", dir=place) as folder:
             Path(folder, "schema.fbs").write_bytes(schema.read_bytes())
             binary = Path(folder, "graph.bin")
             binary.write_bytes(payload[start : start + header.flatbuffer_size])

@@ -10,7 +10,7 @@ from hwprof.graph import Kernel, TensorSpec
 NATIVE_DOMAIN = "org.pytorch.executorch"
 
 # They only give a tensor another shape, or hand it on; the counterpart of `IDLE` in
-# hwprof.models.onnx.cover.
+# hwprof.models.onnx.graph.
 _IDLE = frozenset(
     {"view", "view_copy", "_unsafe_view", "reshape", "flatten", "unflatten", "contiguous"}
     | {"squeeze", "squeeze_copy", "unsqueeze", "unsqueeze_copy", "dropout", "native_dropout"}

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hwprof.devices.executorch.fx_graph import (
+from hwprof.convert.executorch.fx_graph import (
     base_name,
     is_idle,
     native_kernel,
@@ -19,9 +19,9 @@ from hwprof.devices.executorch.fx_graph import (
     with_absorbed,
     working_nodes,
 )
-from hwprof.devices.executorch.plan import DelegateCall, DelegatedNode, NativeCall, Plan
-from hwprof.devices.executorch.runtime import quiet
-from hwprof.devices.executorch.xnnpack_graph import read_operators
+from hwprof.convert.executorch.plan import DelegateCall, DelegatedNode, NativeCall, Plan
+from hwprof.convert.executorch.quiet import quiet
+from hwprof.convert.executorch.xnnpack_graph import read_operators
 from hwprof.errors import DeviceError, HwprofError, ModelError, one_line
 from hwprof.models.base import Model
 from hwprof.models.inputs import random_input
@@ -60,7 +60,7 @@ def lower(
         _refuse_other_floats(exported, name)
         sources = source_table(exported.graph, SOURCE_NODES)
         if precision == "int8":
-            from hwprof.devices.executorch.quantise import quantise
+            from hwprof.convert.executorch.quantise import quantise
 
             quantised = _or_refuse(lambda: quantise(exported, inputs), name, "quantise")
             kept = source_table(quantised.graph, SOURCE_NODES)
@@ -69,7 +69,7 @@ def lower(
         for node in exported.graph.nodes:
             node.meta.pop("from_node", None)  # origins count from here
         manager = _or_refuse(lambda: _lowered(exported, backend), name, "lower")
-    plan = _plan(exported, manager, sources)
+    plan = _plan(exported, manager, sources, file.parent)
     _refuse_missing_kernels(runtime, plan, name)
     if backend == "xnnpack" and not plan.delegates:
         raise ModelError(
@@ -105,7 +105,7 @@ def _lowered(exported: Any, backend: str) -> Any:
     return edge.to_executorch(ExecutorchBackendConfig(memory_planning_pass=planning))
 
 
-def _plan(exported: Any, manager: Any, sources: Mapping[str, tuple[str, ...]]) -> Plan:
+def _plan(exported: Any, manager: Any, sources: Mapping[str, tuple[str, ...]], place: Path) -> Plan:
     import torch
 
     program = manager.exported_program()
@@ -131,7 +131,7 @@ def _plan(exported: Any, manager: Any, sources: Mapping[str, tuple[str, ...]]) -
             continue
         elif base_name(node) == _DELEGATE:
             part = getattr(program.graph_module, str(node.args[0].target))
-            instructions[number] = _delegate(node, part, sources)
+            instructions[number] = _delegate(node, part, sources, place)
         elif isinstance(node.target, torch._ops.OpOverload):
             kernel = native_kernel(node, weights)
             instructions[number] = NativeCall(
@@ -148,7 +148,9 @@ def _plan(exported: Any, manager: Any, sources: Mapping[str, tuple[str, ...]]) -
     return Plan(instructions, tuple(working), nbytes)
 
 
-def _delegate(call: Any, part: Any, sources: Mapping[str, tuple[str, ...]]) -> DelegateCall:
+def _delegate(
+    call: Any, part: Any, sources: Mapping[str, tuple[str, ...]], place: Path
+) -> DelegateCall:
     import torch
 
     graph = part.original_module.graph
@@ -171,7 +173,7 @@ def _delegate(call: Any, part: Any, sources: Mapping[str, tuple[str, ...]]) -> D
     outputs = made if isinstance(made, (list, tuple)) else [made]
     return DelegateCall(
         str(call.name),
-        read_operators(bytes(part.processed_bytes)),
+        read_operators(bytes(part.processed_bytes), place),
         tuple(nodes),
         tuple(spec_of(each.meta.get("val"), str(each.name)) for each in reads),
         tuple(spec_of(each, f"{call.name}:{i}") for i, each in enumerate(outputs)),

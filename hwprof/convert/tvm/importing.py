@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-import onnx
-from google.protobuf.message import DecodeError
+from onnx import GraphProto, ModelProto
 
-from hwprof.devices.tvm.folding import fold_shapes
+from hwprof.convert.tvm.folding import fold_shapes
 from hwprof.errors import ModelError, one_line
 from hwprof.models.base import Model
-from hwprof.models.onnx.graph import node_names
+from hwprof.models.onnx.file import read_with_weights
+from hwprof.models.onnx.graph import OWN_DOMAINS, node_names
 
 # TVM's importer looks at an operator's name only, and knows some of ONNX Runtime's own.
-_STANDARD = ("", "ai.onnx")
-_DOMAINS = (*_STANDARD, "com.microsoft")
+_DOMAINS = (*OWN_DOMAINS, "com.microsoft")
 _UNSUPPORTED = re.compile(r"not supported for frontend ONNX: (.+)")
 
 
@@ -54,9 +53,9 @@ def import_onnx(tvm: ModuleType, model: Model) -> Imported:
             self._depth = 0
 
         @classmethod
-        def imported(cls, proto: onnx.ModelProto) -> tuple[Importer, Any]:
+        def imported(cls, proto: ModelProto) -> tuple[Importer, Any]:
             """An importer, and the module that it makes of a model."""
-            opset = next((o.version for o in proto.opset_import if o.domain in _STANDARD), 1)
+            opset = next((o.version for o in proto.opset_import if o.domain in OWN_DOMAINS), 1)
             importer = cls()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # renamed inputs
@@ -105,14 +104,8 @@ def import_onnx(tvm: ModuleType, model: Model) -> Imported:
     )
 
 
-def _read(tvm: ModuleType, model: Model) -> onnx.ModelProto:
-    try:
-        proto = onnx.load(str(model.path))
-    except (OSError, DecodeError, ValueError, onnx.checker.ValidationError) as error:
-        raise ModelError(
-            f"'{model.path.name}' cannot be read: {one_line(error)}; "
-            "export or download it again, with its weights beside it"
-        ) from error
+def _read(tvm: ModuleType, model: Model) -> ModelProto:
+    proto = read_with_weights(model.path)
     # Nodes keep the names they have in the file, whatever is folded away around them.
     for node, name in zip(proto.graph.node, node_names(proto.graph), strict=True):
         node.name = name
@@ -133,9 +126,7 @@ def _reason(error: Exception) -> str:
     return one_line(error)
 
 
-def _owners(
-    tvm: ModuleType, module: Any, graph: onnx.GraphProto, results: list[Any]
-) -> dict[Any, str]:
+def _owners(tvm: ModuleType, module: Any, graph: GraphProto, results: list[Any]) -> dict[Any, str]:
     """Names of nodes by the variables that hold their results.
 
     A converter gives the expression it made; the builder binds this very object to a variable

@@ -1,4 +1,4 @@
-"""Models in another precision, by ONNX Runtime's own tools: `python -m ...convert IN OUT SPEC`.
+"""ONNX models in a lower precision, by ONNX Runtime's own tools: `python -m ... IN OUT PRECISION`.
 
 A process of its own does it: calibrating opens sessions and fills memory that would otherwise count
 as the measured model's.
@@ -22,12 +22,14 @@ from typing import Any
 import numpy as np
 
 from hwprof.codec import from_json, to_json
-from hwprof.errors import DeviceError, ModelError
+from hwprof.errors import DeviceError, HwprofError, ModelError
 from hwprof.measurement import Subject
 from hwprof.models.inputs import random_input
+from hwprof.models.onnx.file import parse, read_with_weights
+from hwprof.models.onnx.graph import opset_of
 
 
-def converted(source: Path, subject: Subject, precision: str, folder: Path) -> Path:
+def in_precision(source: Path, subject: Subject, precision: str, folder: Path) -> Path:
     """The model at `source` in another precision, written into `folder` by a fresh process.
 
     Raises ModelError with the tool's reason when it cannot convert the model.
@@ -65,7 +67,7 @@ def to_fp16(source: Path, target: Path) -> None:
     import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    model: Any = onnx.load(str(source))
+    model: Any = read_with_weights(source)
     onnx.save(convert_float_to_float16(model, keep_io_types=True), str(target))
 
 
@@ -78,7 +80,7 @@ def folded(source: Path, target: Path) -> Path:
     import onnx
     import onnxruntime
 
-    model = onnx.load(str(source))
+    model = read_with_weights(source)
     weights = {t.name for t in model.graph.initializer}
     kept = [i for i in model.graph.input if i.name not in weights]
     del model.graph.input[:]
@@ -92,9 +94,8 @@ def folded(source: Path, target: Path) -> Path:
     options.optimized_model_filepath = str(target)
     options.log_severity_level = 4
     onnxruntime.InferenceSession(str(listed), options, providers=["CPUExecutionProvider"])
-    plain = onnx.load(str(target))
-    opset = max((o.version for o in plain.opset_import if o.domain in ("", "ai.onnx")), default=1)
-    if opset < QDQ_OPSET:
+    plain = read_with_weights(target)
+    if opset_of(plain) < QDQ_OPSET:
         onnx.save(onnx.version_converter.convert_version(plain, QDQ_OPSET), str(target))
     return target
 
@@ -116,9 +117,7 @@ def to_int8(source: Path, target: Path, subject: Subject) -> None:
 
 def quantised_share(path: Path) -> tuple[int, int]:
     """How many of a QDQ model's convolutions and matrix products read quantised data, of all."""
-    import onnx
-
-    graph = onnx.load(str(path), load_external_data=False).graph
+    graph = parse(path).graph
     dequantised = {
         name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output
     }
@@ -141,4 +140,7 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except HwprofError as error:
+        sys.exit(str(error))

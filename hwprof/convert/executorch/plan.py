@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hwprof.devices.executorch.xnnpack_graph import XnnOperator
+from hwprof.convert.executorch.xnnpack_graph import XnnOperator
 from hwprof.graph import Kernel, TensorSpec
 
 

@@ -1,4 +1,4 @@
-"""Converting a model: node by node, in the file's order, each by its writer."""
+"""The walk over a graph: node by node, in the file's order, each by its writer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import numpy_helper
-from onnx.checker import ValidationError
 
 from hwprof.convert.litert.conversion import Conversion
 from hwprof.convert.litert.emitter import (
@@ -29,7 +27,8 @@ from hwprof.convert.litert.ops.table import WRITERS
 from hwprof.convert.litert.patterns import Gelu, find_gelus
 from hwprof.errors import MeasurementError, ModelError, one_line
 from hwprof.graph import TensorSpec
-from hwprof.models.onnx.cover import IDLE
+from hwprof.models.onnx.file import read_with_weights
+from hwprof.models.onnx.graph import IDLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Border:
 
 
 @dataclass(frozen=True, slots=True)
-class Converted:
+class LiteRtModel:
     """A LiteRT model file and how it relates to the ONNX model it was made of.
 
     Images enter and leave with the channels last, as LiteRT models take them: no transpose at the
@@ -56,23 +55,16 @@ class Converted:
     """Nodes with work to do that no operator stands for."""
 
 
-def convert(source: Path, inputs: Sequence[TensorSpec], target: Path) -> Converted:
+def to_litert(source: Path, inputs: Sequence[TensorSpec], target: Path) -> LiteRtModel:
     """Write the ONNX model `source`, its inputs fixed to `inputs`, as a LiteRT model to `target`.
 
     Raises ModelError when the file cannot be read, or naming the operator that has no counterpart;
     MeasurementError when the target cannot be written.
     """
+    walk = _Walk(read_with_weights(source), inputs, source.name)
+    walk.run()
     try:
-        model = onnx.load(str(source))
-    except (DecodeError, ValueError, OSError, ValidationError) as error:
-        raise ModelError(
-            f"'{source.name}' cannot be read as an ONNX model ({one_line(error)}); "
-            "export or download it again"
-        ) from error
-    conversion = _Converter(model, inputs, source.name)
-    conversion.run()
-    try:
-        return conversion.write(target)
+        return walk.write(target)
     except OSError as error:
         raise MeasurementError(
             f"the converted model could not be written to '{target.parent}' ({error.strerror}); "
@@ -80,8 +72,8 @@ def convert(source: Path, inputs: Sequence[TensorSpec], target: Path) -> Convert
         ) from error
 
 
-class _Converter:
-    """One conversion."""
+class _Walk:
+    """One walk over a graph."""
 
     def __init__(self, model: onnx.ModelProto, inputs: Sequence[TensorSpec], name: str) -> None:
         self._name = name
@@ -163,7 +155,7 @@ class _Converter:
         gelu(self._state, whole)
         emit.finish(tuple(node.name for node in match.nodes))
 
-    def write(self, target: Path) -> Converted:
+    def write(self, target: Path) -> LiteRtModel:
         """Write the file; the model's outputs in the order that it declares."""
         emit = self._emit
         borders, numbers = [], []
@@ -186,7 +178,7 @@ class _Converter:
                 emit.place(spec.name, emit.order(spec.name))
         self._writer.write(target, [emit.values[s.name].places[b.order] for s, b in
                                     zip(self._inputs, entries, strict=True)], numbers)  # fmt: skip
-        return Converted(
+        return LiteRtModel(
             target, tuple(entries), tuple(borders), tuple(emit.operators), self._uncovered()
         )
 

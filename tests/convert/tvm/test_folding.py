@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from hwprof.devices.tvm.folding import fold_shapes
+from hwprof.convert.tvm.folding import fold_shapes
 from hwprof.graph import TensorSpec
 
 

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from hwprof.convert.executorch.lower import example_inputs, lower
+from hwprof.convert.executorch.plan import Plan
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.executorch.etdump import parse_etdump
 from hwprof.devices.executorch.join import join, uncovered
-from hwprof.devices.executorch.lower import example_inputs, lower
-from hwprof.devices.executorch.plan import Plan
 from hwprof.devices.executorch.runtime import set_threads
-from hwprof.devices.program import Program, ProgramSession
-from hwprof.devices.scratch import scratch_folder
+from hwprof.devices.program import Program
 from hwprof.devices.timing import time_runs
 from hwprof.errors import DeviceError, MeasurementError, ModelError, one_line
-from hwprof.machine.host import peak_reset_obstacle, reset_peak_rss, rss_bytes
 from hwprof.models.base import Model
 from hwprof.profile import Profile
 
@@ -32,23 +30,45 @@ _METHOD = "forward"
 _ADVICE = "measure the model on another device, such as onnxruntime-cpu"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Lowered:
+    """A model as lowered into a file, what its operators are, and what it is fed."""
+
+    name: str
+    file: Path
+    plan: Plan
+    inputs: tuple[Any, ...]
+
+
+def lowered(
+    runtime: ModuleType, model: Model, backend: str, precision: str, folder: Path
+) -> Lowered:
+    """Lower a model into a file in `folder`.
+
+    Raises ModelError or DeviceError, naming the operators that executorch lacks.
+    """
+    inputs = example_inputs(model)
+    file = folder / "model.pte"
+    try:
+        plan = lower(runtime, model, inputs, backend, precision, file)
+    except OSError as error:
+        raise DeviceError(
+            f"the lowered model does not fit in the temporary folder ({error.strerror}); "
+            "free some space there"
+        ) from error
+    return Lowered(model.path.name, file, plan, inputs)
+
+
 class ExecuTorchProgram(Program):
     """One lowered program in a file, fed the same random inputs at every run."""
 
-    def __init__(
-        self,
-        runtime: ModuleType,
-        name: str,
-        file: Path,
-        plan: Plan,
-        inputs: tuple[Any, ...],
-        threads: int,
-    ) -> None:
+    def __init__(self, runtime: ModuleType, source: Lowered, threads: int) -> None:
+        """Raises ModelError when the runtime does not load it."""
         self._runtime = runtime
-        self._name = name
-        self._file = file
-        self._plan = plan
-        self._inputs = inputs
+        self._name = source.name
+        self._file = source.file
+        self._plan = source.plan
+        self._inputs = source.inputs
         self._threads = threads
         self._program: Any = None
         self._method: Any = None
@@ -111,67 +131,3 @@ class ExecuTorchProgram(Program):
         self._method = None
         self._program = None
         gc.collect()
-
-
-class ExecuTorchSession(ProgramSession):
-    """Lowering and loading are its set-up; its memory is that of loading and running alone.
-
-    A compiler that takes half a gigabyte runs in this process before the model does. What it
-    leaves is handed back to the system, and memory is counted from there.
-    """
-
-    def __init__(
-        self, runtime: ModuleType, model: Model, threads: int, backend: str, precision: str
-    ) -> None:
-        """Raises ModelError or DeviceError, naming the operators that executorch lacks."""
-        self._runtime = runtime
-        self._settings = backend, precision
-        self._lowered_bytes: int | None = None
-        self._lowered_reason = ""
-        self._folder = scratch_folder()
-        try:
-            super().__init__(model, threads, self._load)
-        except BaseException:
-            self._folder.cleanup()
-            raise
-        self._baseline, self._memory_reason = self._lowered_bytes, self._lowered_reason
-
-    def _load(self) -> ExecuTorchProgram:
-        inputs = example_inputs(self._model)
-        file = Path(self._folder.name, "model.pte")
-        try:
-            plan = lower(self._runtime, self._model, inputs, *self._settings, file)
-        except OSError as error:
-            raise DeviceError(
-                f"the lowered model does not fit in the temporary folder ({error.strerror}); "
-                "free some space there"
-            ) from error
-        self._count_memory_from_here()
-        return ExecuTorchProgram(
-            self._runtime, self._model.path.name, file, plan, inputs, self._threads
-        )
-
-    def _count_memory_from_here(self) -> None:
-        gc.collect()
-        if not _returned_heap():
-            self._lowered_reason = (
-                "what lowering left in the heap cannot be told from the program's memory here"
-            )
-        elif not reset_peak_rss():
-            self._lowered_reason = peak_reset_obstacle()
-        else:
-            reading = rss_bytes()
-            self._lowered_bytes, self._lowered_reason = reading.bytes, reading.reason
-
-    def close(self) -> None:
-        super().close()
-        self._folder.cleanup()
-
-
-def _returned_heap() -> bool:
-    """Give freed heap back to the system: malloc_trim(3), which only glibc has."""
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError, TypeError):
-        return False
-    return True
