@@ -47,7 +47,7 @@ def answer(app: Callable[..., object]) -> int:
             app(prog_name="hwprof", standalone_mode=False)
         except SystemExit as ending:
             code = ending.code if isinstance(ending.code, int) else 0
-    for line in printed.getvalue().splitlines():
+    for line in filter(None, printed.getvalue().splitlines()):
         sys.stdout.write(line.removeprefix(prefix) + "\n")
     return code
 
@@ -103,11 +103,9 @@ def pools(incomplete: str) -> list[str]:
 
 def meters(incomplete: str) -> list[str]:
     """Names of energy meters."""
-    from importlib.metadata import entry_points
+    from hwprof.machine.meters import list_meters
 
-    from hwprof.machine.meters.registry import BUILT_IN, GROUP
-
-    return _matching([p.name for p in (*BUILT_IN, *entry_points(group=GROUP))], incomplete)
+    return _matching([listing.name for listing in list_meters()], incomplete)
 
 
 def sources(incomplete: str) -> list[str]:

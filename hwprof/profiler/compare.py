@@ -13,12 +13,9 @@ from hwprof.errors import OptionError, TableError
 from hwprof.lut import Table
 from hwprof.measurement import Measurement
 from hwprof.models.base import Model
-from hwprof.models.load import load_model
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.bench import Bench, Listener
-from hwprof.profiler.campaign import jobs_for
 from hwprof.profiler.plan import Plan
-from hwprof.profiler.sweep import DEVICE, opened, target_of
 from hwprof.statistics import student_t95
 from hwprof.targets.base import Target
 
@@ -56,7 +53,7 @@ def compare(
     b: str | Path | Target,
     *,
     model: str | Path | None = None,
-    device: str | Target = DEVICE,
+    device: str | Target = "onnxruntime-cpu",
     threads: int | None = None,
     batch: int | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
@@ -76,9 +73,15 @@ def compare(
     Raises OptionError for sides that do not go together, and HwprofError with one sentence on what
     else is wrong: ModelError, DeviceError, MeasurementError or TableError.
     """
+    # Imported here: whoever reads stored measurements does without.
+    from hwprof.models.load import load_model
+    from hwprof.profiler.campaign import jobs_for
+    from hwprof.profiler.sweep import opened, target_of
+
     if model is not None:
         loaded = load_model(model, shapes=shapes, batch=batch)
-        first, second = ((loaded, target_of(side, threads, meter)) for side in (a, b))
+        devices = (side if isinstance(side, Target) else str(side) for side in (a, b))
+        first, second = ((loaded, target_of(name, threads, meter)) for name in devices)
     else:
         files = [side for side in (a, b) if not isinstance(side, Target) and Path(side).is_file()]
         if not files:
