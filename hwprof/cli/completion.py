@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable
@@ -35,7 +36,7 @@ def asked() -> bool:
 
 def answer(app: Callable[..., object]) -> int:
     """Print what the shell asked for, and nothing else; gives back the exit code."""
-    prefix = _join_bash_words() if os.environ[ASKED] == "complete_bash" else ""
+    prefix = _join_bash_words() if os.environ[ASKED] == "complete_bash" else None
     printed, code = io.StringIO(), 0
     # Whatever a half-typed line makes go wrong, the shell is told nothing rather than a traceback.
     with (
@@ -48,21 +49,25 @@ def answer(app: Callable[..., object]) -> int:
         except SystemExit as ending:
             code = ending.code if isinstance(ending.code, int) else 0
     for line in filter(None, printed.getvalue().splitlines()):
-        sys.stdout.write(line.removeprefix(prefix) + "\n")
+        if prefix is not None:
+            # Names of architectures have spaces and bars; the other shells quote by themselves.
+            line = re.sub(r"([^\w@%+=:,./~-])", r"\\\1", line.removeprefix(prefix))
+        sys.stdout.write(line + "\n")
     return code
 
 
-def _join_bash_words() -> str:
+def _join_bash_words() -> str | None:
     """Undo how bash splits words at `:` and `=`.
 
     `--device=cpu:opt` comes as five words, and bash replaces the last one only. Gives back what
-    stands before it in a value, here `cpu:`, which completions must leave out.
+    stands before it in a value, here `cpu:`, which completions must leave out; None inside of
+    quotes, where nothing is split.
     """
     try:
         words = shlex.split(os.environ["COMP_WORDS"])
         number = int(os.environ["COMP_CWORD"])
     except (KeyError, ValueError):
-        return ""
+        return None
     words = [*words[:number], words[number] if number < len(words) else ""]
     joined = words[:1]
     for word in words[1:]:
@@ -145,17 +150,13 @@ def sides(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _files(incomplete: str) -> list[str]:
-    """Model files and folders that begin so."""
+    """Model files that begin so. Where none does, the shell offers folders by itself."""
     start = incomplete.rpartition("/")[2]
     above = incomplete.removesuffix(start) if start else incomplete
     found = []
     with suppress(OSError):
         for path in sorted(Path(above or ".").iterdir()):
-            if not path.name.startswith(start) or (path.name.startswith(".") and not start):
-                continue
-            if path.is_dir():
-                found.append(f"{above}{path.name}/")
-            elif path.suffix in MODEL_FILES:
+            if path.suffix in MODEL_FILES and path.name.startswith(start):
                 found.append(f"{above}{path.name}")
     return found
 

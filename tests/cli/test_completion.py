@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,12 +107,28 @@ def test_a_table_offers_ids_models_and_devices(folder: Path) -> None:
     assert set(ask(folder, "bash", "hwprof", "lut", "show", "--device", "")) == slugs
 
 
+def test_names_that_mean_something_to_bash_are_escaped(tmp_path: Path) -> None:
+    name = "r=160 d1=2|k*"
+    measurement = example_measurement(0)
+    with Table.open(tmp_path / "hwprof.db") as table:
+        table.add(replace(measurement, subject=replace(measurement.subject, name=name)))
+    show = ("hwprof", "lut", "show", "--model")
+    assert ask(tmp_path, "bash", *show, "") == [r"r=160\ d1=2\|k\*"]
+    # What bash has of the word already stays out.
+    assert ask(tmp_path, "bash", *show, "r", "=", "16") == [r"160\ d1=2\|k\*"]
+    assert ask(tmp_path, "bash", *show, "r", "=") == [r"160\ d1=2\|k\*"]
+    assert ask(tmp_path, "bash", *show, "r", "=", r"160\ d1", "=") == [r"2\|k\*"]
+    assert ask(tmp_path, "bash", *show, "r=16") == [r"r=160\ d1=2\|k\*"]
+    assert ask(tmp_path, "bash", *show, "'r=16") == [name]
+    assert ask(tmp_path, "fish", *show, "r=1") == [name]
+
+
 def test_compare_offers_files_and_what_the_table_holds(folder: Path) -> None:
     (folder / "net.onnx").touch()
     (folder / "notes.txt").touch()
     (folder / "nets").mkdir()
     (folder / "nets" / "deep.tflite").touch()
-    assert ask(folder, "bash", "hwprof", "compare", "ne") == ["net.onnx", "nets/"]
+    assert ask(folder, "bash", "hwprof", "compare", "ne") == ["net.onnx"]
     assert ask(folder, "bash", "hwprof", "compare", "nets/") == ["nets/deep.tflite"]
     second = ask(folder, "bash", "hwprof", "compare", "net.onnx", "")
     assert {m.id[:8] for m in MEASURED} | {m.subject.name for m in MEASURED} < set(second)
