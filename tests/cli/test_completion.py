@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hwprof import spaces
+from hwprof.cli import completion
 from hwprof.devices.registry import ALIASES, names
 from hwprof.lut import Table
 from hwprof.testing.examples import example_measurement
@@ -225,3 +226,15 @@ def test_installing_writes_into_the_home_folder(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "_HWPROF_COMPLETE" in (tmp_path / ".bash_completions" / "hwprof.sh").read_text()
+
+
+def test_a_bug_is_not_told_to_a_shell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(**options: object) -> None:
+        print("half a")
+        raise ZeroDivisionError(options)
+
+    monkeypatch.setenv("_HWPROF_COMPLETE", "complete_fish")
+    assert completion.answer(broken) == 0
+    assert capsys.readouterr() == ("half a\n", "")
