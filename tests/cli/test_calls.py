@@ -14,12 +14,12 @@ from hwprof.profiler import sweep as sweep_module
 from hwprof.profiler.campaign import Job, Outcome
 from hwprof.profiler.plan import Plan
 from hwprof.profiler.sweep import Sweep
-from hwprof.targets.base import UnavailableTarget
 from hwprof.testing.examples import example_failure, example_measurement
 from tests.cli.conftest import Result
+from tests.profiler.away import Away
 
 Cli = Callable[..., Result]
-JOB = Job(Path("a.onnx"), UnavailableTarget(DeviceError("away")), device="cpu")
+JOB = Job(Path("a.onnx"), Away(), device="cpu")
 
 
 class Library:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,9 @@ from hwprof.models.base import Model
 from hwprof.profiler.plan import Plan
 from hwprof.profiler.sweep import RESTARTS_IN_TURNS, sweep, targets_of, usual_restarts
 from hwprof.samples import Samples
-from hwprof.targets.base import Run, UnavailableTarget
+from hwprof.targets.base import Run
 from hwprof.testing.replay import ReplayDevice, ReplayTarget, replay_spec
+from tests.profiler.away import Away
 
 CELL = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
 QUICK = Plan(pin="none", per_op=False)
@@ -31,10 +33,10 @@ class Recorded(ReplayTarget):
         super().__init__([ReplayDevice(samples, spec=replay_spec(threads))], snapshot())
         self.log = log
 
-    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
+    def start(self, model: Model, *place: Any) -> Run:
         inputs = model.subject.inputs[0].shape
         self.log.append(f"{model.subject.name} {inputs[0]} {self.spec.threads}t")
-        return super().start(model, cpus)
+        return super().start(model, *place)
 
 
 @pytest.fixture
@@ -110,8 +112,7 @@ def test_ending_it_early_closes_the_table(mlp: Path, two: list[Recorded], tmp_pa
 
 
 def test_a_missing_device_among_several_is_a_failure(mlp: Path, two: list[Recorded]) -> None:
-    away = UnavailableTarget(DeviceError("device 'x' is unavailable, because it is away"))
-    first, second = run(mlp, devices=[away, two[0]], plan=QUICK)
+    first, second = run(mlp, devices=[Away(), two[0]], plan=QUICK)
     assert first.failure is not None
     assert "it is away" in first.failure.reason
     assert second.measurement is not None
@@ -119,7 +120,7 @@ def test_a_missing_device_among_several_is_a_failure(mlp: Path, two: list[Record
 
 def test_what_breaks_down_leaves_the_rest_alone(mlp: Path, log: list[str]) -> None:
     class Broken(Recorded):
-        def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
+        def start(self, model: Model, *place: Any) -> Run:
             raise MeasurementError("it broke down; mend it")
 
     outcomes = run(mlp, devices=[Broken(1e-3, 1, log), Recorded(1e-3, 2, log)], plan=QUICK)
