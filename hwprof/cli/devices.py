@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import click
+from typing import Annotated
 
-from hwprof.cli.options import json_option
+import typer
+
+from hwprof.cli.options import AsJson, examples
+from hwprof.cli.printing import print_json, say
+
+DEVICES_EXAMPLES = examples("hwprof devices", "hwprof devices --quick --json")
+DOCTOR_EXAMPLES = examples("hwprof doctor", "hwprof doctor --json")
 
 
-@click.command()
-@click.option("--quick", is_flag=True, help="Do not start the runtimes to see whether they work.")
-@json_option
-def devices(quick: bool, as_json: bool) -> None:
+def devices(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Do not start the runtimes to see whether they work.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """List the devices that can be measured on, and why others cannot.
 
     Each runtime that is installed is started once in a process of its own. Under each device
@@ -21,17 +29,14 @@ def devices(quick: bool, as_json: bool) -> None:
 
     listed = available() if quick else look_at_devices(available())
     if as_json:
-        from hwprof.report.document import print_json
-
         print_json(listed)
         return
     for device in listed:
-        click.echo("\n".join(device.lines()))
+        say("
+".join(device.lines()))
 
 
-@click.command()
-@json_option
-def doctor(as_json: bool) -> int:
+def doctor(as_json: AsJson = False) -> int:
     """Say what on this machine will hurt a measurement, and how to mend it.
 
     Exits with 1 when something makes measuring impossible.
@@ -40,14 +45,12 @@ def doctor(as_json: bool) -> int:
 
     findings = diagnose()
     if as_json:
-        from hwprof.report.document import print_json
-
         print_json(findings)
     else:
         colours = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
         for finding in findings:
-            mark = click.style(f"{finding.status.value:7s}", fg=colours.get(finding.status))
-            click.echo(f"{mark} {finding.check:20s} {finding.message}")
+            mark = typer.style(f"{finding.status.value:7s}", fg=colours.get(finding.status))
+            say(f"{mark} {finding.check:20s} {finding.message}")
             if finding.fix:
-                click.echo(f"{'':28s} mend: {finding.fix}")
+                say(f"{'':28s} mend: {finding.fix}")
     return int(any(finding.status is Status.FAIL for finding in findings))

@@ -162,6 +162,11 @@ class Table:
             )
         ]
 
+    def names(self) -> list[str]:
+        """Names of the models (or architectures) that have measurements, each once, sorted."""
+        found = self._store.query("SELECT DISTINCT subject_name FROM measurement ORDER BY 1")
+        return [str(row[0]) for row in found]
+
     def measurements(self, **filters: Unpack[Filters]) -> Iterator[Measurement]:
         """The measurements that match every filter, newest first, read one at a time."""
         return map(self._store.measurement, self.ids(**filters))
