@@ -79,13 +79,12 @@ def unknown_ops(profile: Profile | None) -> list[str]:
 
 def per_op_reason(measurement: Measurement) -> str:
     """Why kernels or their latencies are missing; empty when they are not."""
-    details = measurement.provenance.details
     if measurement.profile is None:
         if not measurement.plan.get("per_op", False):
             return "per-op was not asked for"
-        return details.get("per_op", "the record holds no profile")
+        return measurement.profile_reason or "the record holds no profile"
     if measurement.profile.node_cost_s is None:
-        return details.get("node_cost", "the profiler's own cost is not known")
+        return measurement.profile.node_cost_reason or "the profiler's own cost is not known"
     return ""
 
 
@@ -116,7 +115,7 @@ def measurement_document(measurement: Measurement) -> dict[str, Any]:
         "stop": [r.stop.value for r in measurement.restarts],
         "peak_memory_bytes": memory.peak_bytes,
         "memory": to_builtins(memory),
-        "energy_j": None if reading is None else reading.gross_j_per_run,
+        "energy_gross_j": None if reading is None else reading.gross_j_per_run,
         "energy_net_j": None if reading is None else reading.net_j_per_run,
         "energy_reason": measurement.energy.reason,
         "energy": None if reading is None else to_builtins(reading),
