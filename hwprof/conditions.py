@@ -89,6 +89,6 @@ class GpuConditions:
     def slowed(self) -> str:
         """What slowed the GPU down: `power 0.500 s, power cap`; empty where nothing did."""
         counted = [
-            f"{limit} {seconds:.3f} s" for limit, seconds in self.slowed_s.items() if seconds
+            f"{limit} {spent:.3f} s" for limit, spent in sorted(self.slowed_s.items()) if spent
         ]
         return ", ".join([*counted, *self.slowing])

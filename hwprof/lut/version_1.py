@@ -172,7 +172,7 @@ def _gpu(notes: dict[str, str]) -> GpuConditions | None:
     slowed = notes.get("gpu_slowed", "")
     counted, slowing = _slowed(slowed)
     with_slowed = GpuConditions(name, uuid, **moments, slowed_s=counted, slowing=slowing)
-    if not slowed or with_slowed.slowed != slowed:
+    if not slowed or sorted(with_slowed.slowed.split(", ")) != sorted(slowed.split(", ")):
         return found
     del notes["gpu_slowed"]
     return with_slowed
