@@ -161,21 +161,22 @@ def _gpu(notes: dict[str, str]) -> GpuConditions | None:
     text = notes.pop("gpu")
     match = _UUID.fullmatch(text)
     name, uuid = (match[1] or "", match[2]) if match else (text, "")
-    moments = {}
-    for which in ("before", "after"):
-        told = notes.get(f"gpu_{which}")
-        moment = None if told is None else _moment(told)
-        if moment is not None:
-            moments[which] = moment
-            del notes[f"gpu_{which}"]
-    found = GpuConditions(name, uuid, **moments)
-    slowed = notes.get("gpu_slowed", "")
-    counted, slowing = _slowed(slowed)
-    with_slowed = GpuConditions(name, uuid, **moments, slowed_s=counted, slowing=slowing)
-    if not slowed or sorted(with_slowed.slowed.split(", ")) != sorted(slowed.split(", ")):
-        return found
+    before, after = _take_moment(notes, "gpu_before"), _take_moment(notes, "gpu_after")
+    words = notes.get("gpu_slowed", "")
+    slowed_s, slowing = _slowed(words)
+    slowed = GpuConditions(name, uuid, before, after, slowed_s, slowing)
+    if not words or sorted(slowed.slowed.split(", ")) != sorted(words.split(", ")):
+        return GpuConditions(name, uuid, before, after)
     del notes["gpu_slowed"]
-    return with_slowed
+    return slowed
+
+
+def _take_moment(notes: dict[str, str], key: str) -> GpuMoment:
+    found = _moment(notes.get(key, ""))
+    if found is None:
+        return GpuMoment()
+    del notes[key]
+    return found
 
 
 def _moment(text: str) -> GpuMoment | None:

@@ -168,6 +168,16 @@ def test_every_format_is_among_the_stored_exports() -> None:
     assert {("third", f".{fmt}") for fmt in ("jsonl", "csv", "parquet")} <= found
 
 
+def test_a_new_folder_can_be_written(tmp_path: Path) -> None:
+    script = STORED / "write.py"
+    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True)
+    assert {p.name for p in tmp_path.iterdir()} == {p.name for p in (STORED / "third").iterdir()}
+    facts = json.loads((tmp_path / "measurements.json").read_text(encoding="utf-8"))
+    with Table.open(tmp_path / "table.db", readonly=True) as table:
+        for found, told in zip(table.measurements(), facts, strict=True):
+            says_the_same(found, told)
+
+
 def test_exports_of_two_versions_may_be_joined(tmp_path: Path) -> None:
     parts = [STORED / folder / "table.jsonl" for folder in ("third", "second", "third")]
     joined = tmp_path / "joined.jsonl"
