@@ -141,7 +141,7 @@ def models(folder: Path) -> Iterator[Path]:
 
 
 def row(measurement: Measurement, reference_s: float) -> Row:
-    profile, details = measurement.profile, measurement.provenance.details
+    profile, outputs = measurement.profile, measurement.provenance.outputs
     latency_s = measurement.latency.headline_s
     total_s = None if profile is None else profile.total_s()
     covered = None
@@ -154,11 +154,11 @@ def row(measurement: Measurement, reference_s: float) -> Row:
         measurement.device.name,
         latency_s,
         latency_s / reference_s,
-        details.get("outputs", "the reference"),
+        "the reference" if outputs is None else outputs.text,
         0 if profile is None else len(profile.occurrences),
         covered,
         None if total_s is None else total_s / latency_s - 1,
-        details.get("per_op", details.get("node_cost", "")),
+        measurement.profile_reason if profile is None else profile.node_cost_reason,
         measurement.warned(WarningCode.CONTENDED),
     )
 

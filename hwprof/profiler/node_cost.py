@@ -148,11 +148,10 @@ class NodeCosts:
         if self._table is None:
             return None
         found = self._table.get_calibration(target.spec.fingerprint, NAME)
-        return None if found is None else (found.value, str(found.details.get("source", "")))
+        return None if found is None else (found.value, found.source)
 
     def _made(self, target: Target) -> tuple[float, str]:
         estimate = estimate_node_cost(target)
         if self._table is not None:
-            details = {"source": estimate.source}
-            self._table.set_calibration(target.spec, NAME, estimate.seconds, details=details)
+            self._table.set_calibration(target.spec, NAME, estimate.seconds, source=estimate.source)
         return estimate.seconds, estimate.source

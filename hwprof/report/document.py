@@ -85,7 +85,7 @@ def measurement_document(measurement: Measurement) -> dict[str, Any]:
         "stop": [r.stop.value for r in measurement.restarts],
         "peak_memory_bytes": memory.peak_bytes,
         "memory": to_builtins(memory),
-        "energy_j": None if reading is None else reading.gross_j_per_run,
+        "energy_gross_j": None if reading is None else reading.gross_j_per_run,
         "energy_net_j": None if reading is None else reading.net_j_per_run,
         "energy_reason": measurement.energy.reason,
         "energy": None if reading is None else to_builtins(reading),

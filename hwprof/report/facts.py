@@ -78,13 +78,13 @@ def unknown_ops(profile: Profile | None) -> list[str]:
 
 def per_op_reason(measurement: Measurement) -> str:
     """Why kernels or their latencies are missing; empty when they are not."""
-    details = measurement.provenance.details
-    if measurement.profile is None:
+    profile = measurement.profile
+    if profile is None:
         if not measurement.plan.get("per_op", False):
             return "per-op was not asked for"
-        return details.get("per_op", "the record holds no profile")
-    if measurement.profile.node_cost_s is None:
-        return details.get("node_cost", "the profiler's own cost is not known")
+        return measurement.profile_reason or "the record holds no profile"
+    if profile.node_cost_s is None:
+        return profile.node_cost_reason or "the profiler's own cost is not known"
     return ""
 
 

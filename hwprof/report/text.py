@@ -84,8 +84,8 @@ def measurement_page(measurement: Measurement, *, resumed: bool = False) -> Page
         out.print(f"  energy   absent: {escape(measurement.energy.reason)}")
     else:
         out.print(
-            f"  energy   {reading.gross_j_per_run:.4g} J per run, "
-            f"{reading.net_j_per_run:.4g} J above idle ({reading.sensor}, {reading.domain})"
+            f"  energy   {reading.gross_j_per_run:.4g} J gross, {reading.net_j_per_run:.4g} J net "
+            f"of idle, per run ({escape(reading.sensor)}, {escape(reading.domain)})"
         )
     _add_ops(out, measurement)
     for warning in measurement.warnings:
@@ -160,7 +160,7 @@ def table_page(
     table = RichTable(box=None, padding=(0, 2, 0, 0))
     for head in ("id", "when (UTC)", "model", "input"):
         table.add_column(head, overflow="fold")
-    for head in ("latency ms", "±", "clean", "peak", "energy J"):
+    for head in ("latency ms", "±", "clean", "peak", "gross J", "net J"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("device", overflow="fold")
     table.add_column("notes", overflow="fold")
@@ -181,6 +181,7 @@ def table_page(
             "-" if share is None else f"{share:.0%}",
             mib(m.memory.peak_bytes),
             "absent" if reading is None else f"{reading.gross_j_per_run:.3g}",
+            "absent" if reading is None else f"{reading.net_j_per_run:.3g}",
             m.device.slug,
             ", ".join(notes),
         )

@@ -90,10 +90,10 @@ def test_precisions_are_devices(hwprof: Cli, mlp: Path) -> None:
     done = hwprof("measure", mlp, *flags, "--restarts", "1", *QUICK, "--json")
     assert (done.code, done.err) == (0, "")
     assert [r["device"]["precision"] for r in done.json] == ["native", "fp16", "int8"]
-    details = [r["provenance"]["details"].get("outputs", "") for r in done.json]
-    assert details[0] == ""
-    assert "at fp16" in details[1]
-    assert "not judged at int8" in details[2]
+    outputs = [r["provenance"]["outputs"] for r in done.json]
+    assert outputs[0] is None
+    assert (outputs[1]["precision"], outputs[1]["error"] <= outputs[1]["allowed"]) == ("fp16", True)
+    assert (outputs[2]["precision"], outputs[2]["allowed"]) == ("int8", None)
     wrong = hwprof("measure", mlp, "--device", "cpu:precision=int3", *QUICK)
     assert "precision must be one of native, fp16, int8" in wrong.err
 

@@ -150,13 +150,13 @@ def test_without_an_estimate_kernels_have_no_latency(state: HostState) -> None:
     measurement = measure_on(MODEL, target, replace(PINNED, per_op=True), node_cost=fails)
     assert measurement.profile is not None
     assert measurement.profile.total_s() is None
-    assert measurement.provenance.details["node_cost"] == "the chains do not run"
+    assert measurement.profile.node_cost_reason == "the chains do not run"
 
 
 def test_a_device_without_profile_still_measures(state: HostState) -> None:
     measurement = measure_on(MODEL, on(state, recording()), replace(PINNED, per_op=True))
     assert measurement.profile is None
-    assert "no profile" in measurement.provenance.details["per_op"]
+    assert "no profile" in measurement.profile_reason
 
 
 def test_absent_memory_and_energy_say_why(state: HostState) -> None:

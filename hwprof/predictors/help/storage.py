@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as safetensors
 
 from hwprof.codec import CodecError, from_json, to_json
 from hwprof.errors import OptionError
+from hwprof.files import whole_file
 from hwprof.predictors.base import IntArray
 from hwprof.predictors.help.options import HelpOptions
 from hwprof.predictors.help.report import TrainingReport
@@ -65,12 +66,9 @@ def save(predictor: HelpPredictor, path: Path) -> None:
     arrays["pool/features"] = np.ascontiguousarray(pool.features)
     arrays["pool/latency_s"] = np.ascontiguousarray(pool.latency_s)
     arrays["references"] = np.ascontiguousarray(predictor.references)
-    try:
-        save_file(arrays, path, metadata={_KEY: to_json(header).decode()})
-    except (OSError, SafetensorError) as error:
-        raise OptionError(
-            f"cannot write {path}: {error}; choose a path that can be written"
-        ) from error
+    data = safetensors(arrays, metadata={_KEY: to_json(header).decode()})
+    with whole_file(path, OptionError) as stream:
+        stream.write(data)
 
 
 def load(path: Path) -> Loaded:
