@@ -15,10 +15,11 @@ def devices(quick: bool, as_json: bool) -> None:
 
     Each runtime that is installed is started once in a process of its own.
     """
-    from hwprof.devices.registry import available
-    from hwprof.targets.worker import look_at_devices
+    from hwprof.targets.worker import list_devices, look_at_devices
 
-    listed = available() if quick else look_at_devices(available())
+    listed = list_devices()
+    if not quick:
+        listed = look_at_devices(listed)
     if as_json:
         from hwprof.report.document import print_json
 

@@ -154,12 +154,12 @@ def targets_of(
 ) -> list[tuple[str, Target]]:
     """Each device with each number of threads: how it was asked for, and its target.
 
-    Among several, one that is unavailable here becomes a target that fails when used. Raises
-    OptionError and DeviceError for what no machine could measure, and for a device named twice.
+    Among several, one that is unavailable fails when it is used. Raises OptionError and
+    DeviceError for what no machine could measure, for the only device if it is unavailable, and
+    for a device named twice.
     """
-    from hwprof.devices.registry import names, parse
+    from hwprof.devices.registry import parse
     from hwprof.errors import DeviceError, OptionError
-    from hwprof.targets.base import UnavailableTarget
 
     asked = [(d, t) for d in devices or (DEFAULT_DEVICE,) for t in threads or (None,)]
     found: list[tuple[str, Target]] = []
@@ -173,12 +173,13 @@ def targets_of(
         label = device
         if count is not None and len(threads or ()) > 1:
             label = f"{device}{',' if own else ':'}threads={count}"
+        found.append((label, target_of(device, count, meter)))
+    for _, target in found:
         try:
-            found.append((label, target_of(device, count, meter)))
-        except DeviceError as error:
-            if len(asked) == 1 or name not in names():
+            target.spec  # noqa: B018 - what only the target can refuse, before any model is read
+        except DeviceError:
+            if len(found) == 1:
                 raise
-            found.append((label, UnavailableTarget(error)))
     return found
 
 

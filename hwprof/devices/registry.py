@@ -134,12 +134,29 @@ def connect(text: str, options: Mapping[str, str] | None = None) -> Device:
     name, own = parse(text)
     entry = _builtin(name) if name in BUILTIN else _entries().get(name)
     if entry is None:
-        raise DeviceError(
-            f"unknown device '{name}'; known here: {', '.join(names())} "
-            "(run 'hwprof devices' to see which are available)"
-        )
+        raise unknown(name)
     backend = _load(entry)
     state = backend.availability()
     if not state.ok:
         raise DeviceError(f"device '{name}' is unavailable, because {state.reason}")
     return backend.create({**own, **(options or {})})
+
+
+def check(name: str, options: Mapping[str, str]) -> None:
+    """Refuse what no machine could open, without looking whether this one can.
+
+    Of a plugin only the name is checked: its options may need its runtime. Raises DeviceError for
+    an unknown name, OptionError for a bad option of a built-in device.
+    """
+    if name in BUILTIN:
+        _load(_builtin(name)).create(options)
+    elif name not in names():
+        raise unknown(name)
+
+
+def unknown(name: str) -> DeviceError:
+    """The error for a name that no device has."""
+    return DeviceError(
+        f"unknown device '{name}'; known here: {', '.join(names())} "
+        "(run 'hwprof devices' to see which are available)"
+    )

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hwprof.errors import ModelError
-from hwprof.machine.host import snapshot
 from hwprof.measurement import Subject
 
 ModelFormat = Literal["onnx", "torch", "tflite"]
@@ -24,6 +22,10 @@ class Model:
     path: Path
     subject: Subject
     format: ModelFormat = "onnx"
+    external: tuple[str, ...] = ()
+    """Files that hold its weights, where the model says they are: relative to its folder."""
+    needed_bytes: int = 0
+    """At least this much memory is needed to run it: its weights and inputs."""
 
 
 CHUNK = 1 << 20
@@ -42,13 +44,3 @@ def content_hash(files: Sequence[Path]) -> str:
             while chunk := stream.read(CHUNK):
                 digest.update(chunk)
     return digest.hexdigest()
-
-
-def check_free_memory(needed: int, name: str) -> None:
-    """Raise ModelError if `needed` bytes exceed the memory that is free now."""
-    free = snapshot().memory_available_bytes
-    if free is not None and needed > free:
-        raise ModelError(
-            f"'{name}' needs at least {needed / 2**30:.1f} GiB for weights and inputs, but only "
-            f"{free / 2**30:.1f} GiB is free; close other programs or use a larger machine"
-        )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hwprof.measurement import Subject
 from hwprof.models.base import Model, content_hash, printable
-from hwprof.models.onnx.file import check_memory, declared_inputs, external_files, read_proto
+from hwprof.models.onnx.file import declared_inputs, external_files, needed_bytes, read_proto
 from hwprof.models.shapes import decide_shapes
 
 
@@ -38,15 +38,14 @@ def load_model(
     proto = read_proto(path)
     external = external_files(proto, path)
     inputs = decide_shapes(declared_inputs(proto), shapes or {}, batch, path.name)
-    check_memory(proto, inputs, path.name)
     firsts = {t.shape[0] for t in inputs if t.shape}
     subject = Subject(
         name=printable(path.stem) if name is None else name,
-        sha256=content_hash([path, *external]),
+        sha256=content_hash([path, *dict.fromkeys(external.values())]),
         inputs=inputs,
         batch=firsts.pop() if len(firsts) == 1 else None,
     )
-    return Model(path, subject)
+    return Model(path, subject, "onnx", tuple(external), needed_bytes(proto, inputs))
 
 
 def input_names(path: Path) -> set[str]:

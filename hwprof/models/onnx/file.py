@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from hwprof.errors import ModelError
 from hwprof.graph import ITEM_BITS, TensorSpec
-from hwprof.models.base import check_free_memory
 
 if TYPE_CHECKING:
     import onnx
@@ -67,16 +66,16 @@ def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
                 yield from tensors(inner)
 
 
-def external_files(proto: onnx.ModelProto, path: Path) -> list[Path]:
-    """Files beside the model that hold its weights, sorted. Raises ModelError.
+def external_files(proto: onnx.ModelProto, path: Path) -> dict[str, Path]:
+    """Files that hold the model's weights, by the locations that it names; sorted by file.
 
     A location must stay inside the model's folder (links resolved): a received model must not
-    read other files of this machine.
+    read other files of this machine. Raises ModelError for one elsewhere, missing or cut off.
     """
     import onnx
 
     folder = path.parent.resolve()
-    found: dict[Path, None] = {}
+    found: dict[str, Path] = {}
     for tensor in tensors(proto.graph):
         if tensor.data_location != onnx.TensorProto.EXTERNAL:
             continue
@@ -101,8 +100,8 @@ def external_files(proto: onnx.ModelProto, path: Path) -> list[Path]:
                 f"the weights file '{location}' of '{path.name}' is shorter than the model says; "
                 "copy or download it again"
             )
-        found[target] = None
-    return sorted(found)
+        found[location] = target
+    return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
 
 
 def dtype_name(elem_type: int) -> str:
@@ -145,12 +144,12 @@ def _dimension(dim: onnx.TensorShapeProto.Dimension) -> int | str:
     return "" if dim.dim_param == "?" else dim.dim_param
 
 
-def check_memory(proto: onnx.ModelProto, inputs: Sequence[TensorSpec], name: str) -> None:
-    """Raise ModelError if weights and inputs alone exceed the memory that is free now."""
+def needed_bytes(proto: onnx.ModelProto, inputs: Sequence[TensorSpec]) -> int:
+    """Memory that weights and inputs alone take."""
     needed = sum(t.nbytes or 0 for t in inputs)
     for tensor in tensors(proto.graph):
         count = 1
         for dim in tensor.dims:
             count *= dim
         needed += count * ITEM_BITS.get(dtype_name(tensor.data_type), 8) // 8
-    check_free_memory(needed, name)
+    return needed

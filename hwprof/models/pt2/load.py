@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hwprof.errors import ModelError
 from hwprof.measurement import Subject
-from hwprof.models.base import Model, check_free_memory, content_hash, printable
+from hwprof.models.base import Model, content_hash, printable
 from hwprof.models.pt2.archive import read_archive
 from hwprof.models.shapes import decide_shapes
 
@@ -31,7 +31,6 @@ def load(
     archive = read_archive(path)
     declared = [(each.name, each.dtype, list(each.dims)) for each in archive.inputs]
     inputs = decide_shapes(declared, shapes or {}, batch, path.name)
-    check_free_memory(path.stat().st_size + sum(t.nbytes or 0 for t in inputs), path.name)
     firsts = {t.shape[0] for t in inputs if t.shape}
     subject = Subject(
         name=printable(path.stem) if name is None else name,
@@ -39,7 +38,8 @@ def load(
         inputs=inputs,
         batch=firsts.pop() if len(firsts) == 1 else None,
     )
-    return Model(path, subject, "torch")
+    needed = path.stat().st_size + sum(t.nbytes or 0 for t in inputs)
+    return Model(path, subject, "torch", needed_bytes=needed)
 
 
 def input_names(path: Path) -> set[str]:

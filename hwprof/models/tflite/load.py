@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hwprof.errors import DeviceError, ModelError
-from hwprof.machine.host import snapshot
 from hwprof.measurement import Subject
 from hwprof.models.base import Model, content_hash, printable
 from hwprof.models.shapes import Declared, decide_shapes
@@ -35,7 +34,8 @@ def load(
         inputs=inputs,
         batch=firsts.pop() if len(firsts) == 1 else None,
     )
-    return Model(path, subject, "tflite")
+    needed = path.stat().st_size + sum(t.nbytes or 0 for t in inputs)
+    return Model(path, subject, "tflite", needed_bytes=needed)
 
 
 def input_names(path: Path) -> set[str]:
@@ -53,13 +53,6 @@ def _read(path: Path) -> LiteRtFile:
     except DeviceError as error:
         raise ModelError(f"'{path.name}' cannot be read, because {error}") from error
     try:
-        size = path.stat().st_size
-        free = snapshot().memory_available_bytes
-        if free is not None and size > free:
-            raise ModelError(
-                f"'{path.name}' needs at least {size / 2**30:.1f} GiB, but only "
-                f"{free / 2**30:.1f} GiB is free; close other programs or use a larger machine"
-            )
         return read(path)
     except PermissionError as error:
         raise ModelError(f"'{path}' may not be read; check its permissions") from error
