@@ -1,37 +1,47 @@
 #!/usr/bin/env bash
-# The main job, on the models that two packages bundle: measure, show, export, compare.
+# The main job, command by command: measure a model into a table, show and share it, predict a device
+# that was never measured, adapt to this very machine, search. It shows and judges nothing: on a busy
+# machine the figures say that they are contended.
 set -euo pipefail
 
+here=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export HWPROF_LUT="$work/demo.db"
-
-models=$(python -c "import onnx, pathlib; print(pathlib.Path(onnx.__file__).parent / 'backend/test/data/light')")
-magika=$(python -c "import importlib.util as u, pathlib; print(next(pathlib.Path(u.find_spec('magika').origin).parent.glob('models/*/model.onnx')))")
+cd "$work"
+unset HWPROF_LUT
 
 say() { printf '\n$ %s\n' "$*"; "$@"; }
 
-say hwprof doctor
-say hwprof devices
-say hwprof measure "$models/light_squeezenet.onnx" "$models/light_resnet50.onnx"
-say hwprof measure "$magika" --batch 1
-say hwprof measure "$models/light_squeezenet.onnx" --threads 2 --no-per-op
+# A machine with something to mend is still worth a demo.
+say hwprof doctor || true
+
+# Measure a model into a table, show it, hand it on.
+say hwprof example
+say hwprof measure example.onnx --budget 3
 say hwprof lut show
-say hwprof lut export -o "$work/demo.parquet"
-say hwprof lut import "$work/demo.parquet" --lut "$work/copy.db"
-say hwprof compare light_resnet50 light_squeezenet
+say hwprof lut export -o latencies.jsonl
+say hwprof lut import latencies.jsonl --lut theirs.db
 
-# One model on several runtimes in turns; then every runtime checked on three models.
-say hwprof measure "$models/light_squeezenet.onnx" --no-per-op --budget 2 \
-    --device onnxruntime-cpu --device openvino-cpu --device litert-cpu --device mnn-cpu
-say python "$(dirname "$0")/check_backends.py"
+# A Raspberry Pi 4 that no predictor has seen: ten of its published latencies give all 15,625 cells.
+say python "$here/scripts/demo_unseen_device.py"
 
-# A device that no predictor has seen: ten of its measurements give all 15,625 cells of a search space.
-say python scripts/demo_unseen_device.py
-
-# The same on this very machine: ten architectures are built and measured, forty others check.
-say python scripts/demo_new_device.py
+# The same for this machine: ten architectures are built and measured, all others predicted.
+say hwprof measure --space nasbench201 --select 10 --no-per-op --budget 0.5 --lut here.db
+say hwprof adapt --space nasbench201 --measurements here.db --any-speed -o here.device
+say hwprof predict --predictor here.device --all --top 3
 
 # And the search that all of it is for.
-say hwprof select --space nasbench201 -k 3
-say python "$(dirname "$0")/../examples/pymoo_search.py"
+say python "$here/examples/evolution.py" here.device
+
+python - <<'PYTHON'
+import hwprof
+
+with hwprof.Table.open("here.db") as table:
+    found = list(table.measurements())
+busy = sum(any(w.code.value == "contended" for w in m.warnings) for m in found)
+if busy:
+    print(
+        f"\nThis machine was busy: {busy} of {len(found)} architectures were measured beside other "
+        "programs, which their rows say. What was learned from them is about as wrong as they are."
+    )
+PYTHON

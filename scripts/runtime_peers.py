@@ -87,7 +87,7 @@ def torch(path: Path, job: dict[str, Any]) -> dict[str, Any]:
     from hwprof.models.load import load_model
 
     subject = load_model(path).subject
-    from hwprof.convert.torch import to_module
+    from hwprof.convert.torch.module import to_module
 
     scope = {
         "module": to_module(path, subject),

@@ -346,7 +346,7 @@ def test_a_file_from_a_newer_hwprof(
 ) -> None:
     fill(table, 1)
     with monkeypatch.context() as patch:
-        for module in ("base", "tidy"):
+        for module in ("base", "to_rows"):
             patch.setattr(f"hwprof.lut.exchange.{module}.EXCHANGE_VERSION", 7)
         export(table, fmt, tmp_path / "x")
     with pytest.raises(TableError, match=r"schema version 7 .* version 1: upgrade hwprof"):

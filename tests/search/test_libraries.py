@@ -255,7 +255,7 @@ def test_ax_words(goals, both):
 )
 def test_a_missing_library_says_what_to_install(library, module, extra, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
-    name = f"hwprof.search.{module}"
+    name = f"hwprof.search.adapters.{module}"
     monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(OptionError, match=rf"pip install 'hwprof\[{extra}\]'"):
         __import__(name)

@@ -52,7 +52,7 @@ def lower(
 
     Raises ModelError, DeviceError, or OSError when the file cannot be written.
     """
-    from hwprof.convert.torch import SOURCE_NODES
+    from hwprof.convert.torch.builder import SOURCE_NODES
 
     name = model.path.name
     with quiet():
@@ -84,8 +84,8 @@ def _exported(model: Model, inputs: tuple[Any, ...]) -> Any:
     """The model as an ExportedProgram whose nodes name their source nodes in `meta["custom"]`."""
     import torch
 
-    from hwprof.convert.torch import to_module
     from hwprof.convert.torch.exported import read_exported
+    from hwprof.convert.torch.module import to_module
 
     read = to_module if model.format == "onnx" else read_exported
     module = read(model.path, model.subject)

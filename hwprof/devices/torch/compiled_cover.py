@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from hwprof.convert.torch import source_nodes
+from hwprof.convert.torch.module import source_nodes
 from hwprof.devices.torch.compiled_code import Site
 from hwprof.devices.torch.eager_profile import is_call
 from hwprof.devices.torch.inductor import Written

@@ -18,7 +18,7 @@ from torch import fx
 from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity
 
-from hwprof.convert.torch import source_nodes
+from hwprof.convert.torch.module import source_nodes
 from hwprof.devices.gpu.timing import EventClock
 from hwprof.devices.torch.eager_profile import is_call
 from hwprof.devices.torch.kernels import argument_text, layout_text, tensor_spec, tensors_in

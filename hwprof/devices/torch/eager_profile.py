@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import fx
 
-from hwprof.convert.torch import source_nodes
+from hwprof.convert.torch.module import source_nodes
 from hwprof.convert.torch.runtime import quiet
 from hwprof.devices.timing import time_runs
 from hwprof.devices.torch.kernels import argument_text, layout_text, tensor_spec, tensors_in

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import fx
 
-from hwprof.convert.torch import to_module
 from hwprof.convert.torch.builder import Builder, from_array
 from hwprof.convert.torch.exported import read_exported
+from hwprof.convert.torch.module import to_module
 from hwprof.models.base import Model
 from hwprof.models.inputs import random_input
 

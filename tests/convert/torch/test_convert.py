@@ -10,7 +10,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from hwprof.convert.torch import source_nodes, to_module
+from hwprof.convert.torch.module import source_nodes, to_module
 from hwprof.devices.torch.eager_profile import is_call
 from hwprof.errors import ModelError
 from hwprof.models.load import load_model

@@ -12,8 +12,8 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from hwprof.convert.torch import to_module
 from hwprof.convert.torch.call import TABLE
+from hwprof.convert.torch.module import to_module
 from hwprof.errors import ModelError
 from hwprof.graph import TensorSpec
 from hwprof.measurement import Subject

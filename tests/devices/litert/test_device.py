@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwprof.devices.litert import LiteRtCpu, runtime
+from hwprof.devices.litert import LiteRtCpu
 from hwprof.devices.onnxruntime import OnnxRuntimeCpu
 from hwprof.devices.registry import connect
 from hwprof.errors import DeviceError, ModelError, OptionError
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
+from hwprof.models.tflite import runtime
 from hwprof.testing.devices import check_bad_model, check_device
 from tests.devices.litert.models import assert_same, computed, expected
 

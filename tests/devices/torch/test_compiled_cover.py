@@ -7,7 +7,7 @@ from pathlib import Path
 
 from onnx import helper
 
-from hwprof.convert.torch import source_nodes, to_module
+from hwprof.convert.torch.module import source_nodes, to_module
 from hwprof.devices.torch.compiled_code import Site
 from hwprof.devices.torch.compiled_cover import claims_of
 from hwprof.devices.torch.inductor import Written

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+import hwprof
 from hwprof.devices import registry
-from hwprof.devices.torch import TorchCpu, runtime
+from hwprof.devices.torch import TorchCpu
 from hwprof.errors import DeviceError, OptionError
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
@@ -64,7 +65,7 @@ def test_a_broken_installation_says_so(tmp_path: Path, monkeypatch: pytest.Monke
         "assert TorchCpu.availability().ok\n"
         "TorchCpu().spec"
     )
-    home = str(Path(runtime.__file__).parents[3])
+    home = str(Path(hwprof.__file__).parents[1])
     found = subprocess.run(
         [sys.executable, "-P", "-c", code],
         capture_output=True,

@@ -69,7 +69,7 @@ def test_reading_a_program_does_not_import_torch(tmp_path: Path) -> None:
     path = tmp_path / "net.pt2"
     torch.export.save(torch.export.export(module(), (torch.rand(2, 8),)), str(path))
     code = (
-        "import sys; from hwprof.models.onnx.file import load_model;"
+        "import sys; from hwprof.models.load import load_model;"
         f"load_model({str(path)!r}); print('torch' in sys.modules)"
     )
     found = subprocess.run(
