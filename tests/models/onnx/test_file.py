@@ -193,3 +193,15 @@ def test_dimensions_without_a_name_of_their_own_are_not_one_symbol(tmp_path: Pat
     assert load_model(path, shapes={"x": (4, 8)}).subject.inputs[0].shape == (4, 8)
     with pytest.raises(OptionError, match="number 1 of input 'x'"):
         load_model(path)
+
+
+def test_a_model_says_what_it_needs_and_where_its_weights_are(
+    mlp: Path, dynamic_mlp: Path, external_mlp: Path
+) -> None:
+    weights = 8 * 16 * 4
+    assert load_model(mlp).needed_bytes == weights + 4 * 8 * 4
+    assert load_model(external_mlp).needed_bytes == weights + 4 * 8 * 4
+    # More than any memory: this machine only reads it, another may have the room.
+    vast = load_model(dynamic_mlp, batch=1 << 50)
+    assert vast.needed_bytes == weights + (8 * 4 << 50)
+    assert (load_model(mlp).external, load_model(external_mlp).external) == ((), ("external.bin",))
