@@ -135,7 +135,10 @@ class Energy:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Conditions of the measurement. None means that the system does not tell."""
+    """Conditions of the measurement, on the machine that was measured.
+
+    None means that the system does not tell.
+    """
 
     hwprof_version: str
     python_version: str
@@ -152,6 +155,8 @@ class Provenance:
     """Share of processor time that the hypervisor gave to others during the measurement."""
     throttle_events: int | None = None
     memory_available_bytes: int | None = None
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the libraries that took part, the runtime's among them, by name."""
     timing_overhead_s: float | None = None
     """What timing added to a run, as the device states it; never subtracted."""
     outputs: OutputAgreement | None = None

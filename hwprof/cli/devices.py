@@ -24,16 +24,16 @@ def devices(
     Each runtime that is installed is started once in a process of its own. Under each device
     stand its options, defaults first.
     """
-    from hwprof.devices.registry import available
-    from hwprof.targets.worker import look_at_devices
+    from hwprof.targets.worker import list_devices, look_at_devices
 
-    listed = available() if quick else look_at_devices(available())
+    listed = list_devices()
+    if not quick:
+        listed = look_at_devices(listed)
     if as_json:
         print_json(listed)
         return
     for device in listed:
-        say("
-".join(device.lines()))
+        say("\n".join(device.lines()))
 
 
 def doctor(as_json: AsJson = False) -> int:

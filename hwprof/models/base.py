@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from hwprof.errors import ModelError
-from hwprof.machine.host import snapshot
 from hwprof.measurement import Subject
 from hwprof.models.shapes import DeclaredInput, decide_shapes
 
@@ -59,7 +58,6 @@ def described(
     """
     inputs = decide_shapes(file.inputs, shapes or {}, batch, path.name)
     needed = file.weights_bytes + sum(t.nbytes or 0 for t in inputs)
-    check_free_memory(needed, path.name)
     firsts = {t.shape[0] for t in inputs if t.shape}
     try:
         sha256 = content_hash([path, *dict.fromkeys(file.external.values())])
@@ -102,13 +100,3 @@ def content_hash(files: Sequence[Path]) -> str:
             while chunk := stream.read(CHUNK):
                 digest.update(chunk)
     return digest.hexdigest()
-
-
-def check_free_memory(needed: int, name: str) -> None:
-    """Raise ModelError if `needed` bytes exceed the memory that is free now."""
-    free = snapshot().memory_available_bytes
-    if free is not None and needed > free:
-        raise ModelError(
-            f"'{name}' needs at least {needed / 2**30:.1f} GiB for weights and inputs, but only "
-            f"{free / 2**30:.1f} GiB is free; close other programs or use a larger machine"
-        )

@@ -60,6 +60,7 @@ def measure(
     if meter is not None and not isinstance(device, str):
         raise OptionError("a target brings its own energy meter; leave out meter")
     target = WorkerTarget(device, meter=meter) if isinstance(device, str) else device
+    spec = target.spec  # asked first: exporting a model for a device that is away is idle work
     plan = plan or Plan()
     costs = NodeCosts(table)
     agreement = Agreement() if check_outputs else None
@@ -71,7 +72,7 @@ def measure(
             target,
             plan,
             node_cost=costs.of(target),
-            check=None if agreement is None else agreement.of(loaded, target.spec),
+            check=None if agreement is None else agreement.of(loaded, spec),
             listen=listen,
         )
     if table is not None:

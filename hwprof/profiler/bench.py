@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from hwprof.conditions import OutputAgreement
 from hwprof.devices.base import ProfiledRun
 from hwprof.errors import DeviceError
-from hwprof.machine.host import HostState, quiet_cpus
+from hwprof.machine.host import HostState, MachineFacts, Pin
 from hwprof.measurement import Energy, Measurement, Memory, Restart
 from hwprof.models.base import Model
 from hwprof.profile import Profile
@@ -91,6 +91,7 @@ class Bench:
         self._restarts: list[Restart] = []
         self._states: list[HostState] = []
         self._cpus: tuple[int, ...] = ()
+        self._facts: MachineFacts | None = None
         self._memory: Memory | None = None
         self._energy = Energy(reason="the measurement did not get that far")
         self._profiled: ProfiledRun | None = None
@@ -110,13 +111,14 @@ class Bench:
         """
         spec = self._target.spec
         self._tell("opening", 0.0)
-        self._cpus = choose_cpus(self._plan, spec.threads)
-        with self._target.start(self._model, self._cpus) as run:
+        with self._target.start(self._model, pin_of(self._plan, spec.threads)) as run:
+            self._cpus = run.cpus
             before = run.host_state()
             restart = steady_state(run, self._plan, spec.threads, self._tell, self._verify)
             after = run.host_state()
-            # Later restarts would only repeat it.
+            # Later restarts would only repeat them.
             self._memory = self._memory or run.memory()
+            self._facts = self._facts or run.facts()
             if len(self._restarts) == self._plan.restarts - 1:
                 self._overhead_s = run.overhead_s()
                 self._tell("energy", 1.0)
@@ -129,6 +131,8 @@ class Bench:
 
     def finish(self) -> Measurement:
         """The record of the restarts measured so far. Raises ValueError before the first."""
+        if self._facts is None:
+            raise ValueError("nothing was measured yet")
         memory = self._memory or Memory(absent={"peak_rss_bytes": "it was not read"})
         profile = None
         if self._profiled is not None:
@@ -145,7 +149,9 @@ class Bench:
             restarts=tuple(self._restarts),
             memory=memory,
             energy=self._energy,
-            provenance=provenance(self._states, self._cpus, self._overhead_s, self._outputs),
+            provenance=provenance(
+                self._states, self._cpus, self._overhead_s, self._outputs, self._facts
+            ),
             profile=profile,
             profile_reason=self._profile_reason,
         )
@@ -193,11 +199,12 @@ def measure_on(
     return bench.finish()
 
 
-def choose_cpus(plan: Plan, threads: int) -> tuple[int, ...]:
-    """Processors to keep a run of `threads` threads on; empty to leave it to the scheduler."""
+def pin_of(plan: Plan, threads: int) -> Pin:
+    """Where a run of `threads` threads is to be kept: which CPUs are quiet, the target knows."""
     if plan.pin == "none":
-        return ()
-    return plan.pinned_cpus() or quiet_cpus(threads)
+        return Pin()
+    cpus = plan.pinned_cpus()
+    return Pin(cpus) if cpus else Pin(quiet=threads)
 
 
 def steady_state(

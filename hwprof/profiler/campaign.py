@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hwprof.errors import DeviceError, HwprofError, ModelError, OptionError, TableError
+from hwprof.errors import HwprofError, ModelError, OptionError, TableError
 from hwprof.lut import Table
 from hwprof.measurement import Failure, Measurement
 from hwprof.models.base import printable
@@ -210,7 +210,7 @@ def _alternate(started: Sequence[_Started]) -> None:
 def _failed(job: Job, error: HwprofError, run_id: str) -> Outcome:
     try:
         device = job.target.spec.slug
-    except DeviceError:
+    except HwprofError:
         device = job.device or "unknown"
     name = job.name or printable(str(job.model))
     return Outcome(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import platform
-
 from hwprof.conditions import GpuConditions, GpuMoment, OutputAgreement
 from hwprof.machine.gpu.state import GpuState, slowed_between
-from hwprof.machine.host import HostState, between
+from hwprof.machine.host import HostState, MachineFacts, between
 from hwprof.measurement import Provenance
-from hwprof.version import __version__
 
 
 def gpu_conditions(states: list[HostState]) -> GpuConditions | None:
@@ -55,16 +52,21 @@ def provenance(
     cpus: tuple[int, ...],
     timing_overhead_s: float | None,
     outputs: OutputAgreement | None,
+    facts: MachineFacts,
 ) -> Provenance:
-    """Conditions from the first state to the last; steal as the worst of all restarts."""
+    """Conditions from the first state to the last; steal as the worst of all restarts.
+
+    `facts` and `states` are the measured machine's: nothing is read from this one.
+    """
     first, last = states[0], states[-1]
     deltas = [between(a, b) for a, b in zip(states[::2], states[1::2], strict=True)]
     steals = [d.steal_share for d in deltas if d.steal_share is not None]
     throttles = [d.throttle_events for d in deltas if d.throttle_events is not None]
     return Provenance(
-        hwprof_version=__version__,
-        python_version=platform.python_version(),
-        kernel=platform.release(),
+        hwprof_version=facts.hwprof_version,
+        python_version=facts.python_version,
+        kernel=facts.kernel,
+        libraries=facts.libraries,
         affinity=last.affinity,
         pinned=bool(cpus),
         governor=last.governor,

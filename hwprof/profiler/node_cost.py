@@ -20,7 +20,7 @@ from hwprof.latency import summarise
 from hwprof.lut import Table
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
-from hwprof.profiler.bench import NodeCost, choose_cpus, steady_state
+from hwprof.profiler.bench import NodeCost, pin_of, steady_state
 from hwprof.profiler.plan import Plan
 from hwprof.targets.base import Target
 
@@ -99,7 +99,7 @@ def estimate_node_cost(target: Target) -> NodeCostEstimate:
             try:
                 for length in LENGTHS:
                     model = chain_model(kind, length, Path(folder))
-                    with target.start(model, choose_cpus(plan, threads)) as run:
+                    with target.start(model, pin_of(plan, threads)) as run:
                         steady = steady_state(run, plan, threads, lambda phase, share: None).steady
                         profile = run.profile(PROFILED_RUNS).profile
                     total_s = sum(profile.raw_latency_s(o) for o in profile.occurrences)

@@ -8,8 +8,8 @@ from itertools import chain
 from pathlib import Path
 
 from hwprof import spaces
-from hwprof.devices.registry import names, parse
-from hwprof.errors import DeviceError, OptionError
+from hwprof.devices.registry import parse
+from hwprof.errors import DeviceError, HwprofError, OptionError
 from hwprof.lut import Table
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.architectures import architecture_jobs
@@ -17,7 +17,7 @@ from hwprof.profiler.bench import Progress
 from hwprof.profiler.campaign import Job, Outcome, Turns, in_turns, jobs_for, run_campaign
 from hwprof.profiler.plan import Plan
 from hwprof.spaces import Space
-from hwprof.targets.base import Target, UnavailableTarget
+from hwprof.targets.base import Target
 from hwprof.targets.worker import WorkerTarget
 
 DEVICE = "onnxruntime-cpu"
@@ -139,8 +139,9 @@ def targets_of(
 ) -> list[tuple[str, Target]]:
     """Each device with each number of threads: how it was asked for, and its target.
 
-    Among several, one that is unavailable here becomes a target that fails when used. Raises
-    OptionError and DeviceError for what no machine could measure, and for a device named twice.
+    Among several, one that is unavailable fails when it is used. Raises OptionError and
+    DeviceError for what no machine could measure, for the only device if it is unavailable, and
+    for a device named twice.
     """
     if not devices:
         raise OptionError(f"there is no device to measure on; name one, such as {DEVICE}")
@@ -154,12 +155,13 @@ def targets_of(
         if identity in seen:
             raise OptionError(f"device '{label}' is asked for twice; keep one of them")
         seen.add(identity)
+        found.append((label, target_of(device, count, meter)))
+    for _, target in found:
         try:
-            found.append((label, target_of(device, count, meter)))
-        except DeviceError as error:
-            if len(asked) == 1 or (isinstance(device, str) and parse(device)[0] not in names()):
+            target.spec  # noqa: B018 - what only the target can refuse, before any model is read
+        except DeviceError:
+            if len(found) == 1:
                 raise
-            found.append((label, UnavailableTarget(error)))
     return found
 
 
@@ -173,7 +175,7 @@ def _named(device: str | Target, count: int | None, *, several: bool) -> tuple[s
     if isinstance(device, Target):
         try:
             return device.spec.slug, id(device)
-        except DeviceError:
+        except HwprofError:
             return type(device).__name__, id(device)
     name, own = parse(device)
     label = device

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hwprof.errors import DeviceError, MeasurementError
-from hwprof.machine.host import snapshot
+from hwprof.machine.host import Pin, snapshot
 from hwprof.measurement import Energy
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
@@ -19,7 +19,7 @@ from hwprof.profiler.agreement import Agreement, difference, verdict
 from hwprof.profiler.bench import measure_on
 from hwprof.profiler.plan import Plan
 from hwprof.samples import Samples
-from hwprof.targets.base import Run
+from hwprof.targets.base import ANYWHERE, Run
 from hwprof.targets.local import LocalRun
 from hwprof.testing.replay import ReplayDevice, ReplaySession, ReplayTarget, replay_spec
 
@@ -39,7 +39,7 @@ class Answering(ReplayTarget):
         self.calls: list[str] = []
         super().__init__([self.device], snapshot())
 
-    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
+    def start(self, model: Model, pin: Pin = ANYWHERE) -> Run:
         session = self.device.open(model)
         return _Run(session, self)
 

@@ -9,13 +9,13 @@ from hwprof.codec import to_json
 from hwprof.devices.base import ProfiledRun
 from hwprof.errors import DeviceError
 from hwprof.graph import Kernel
-from hwprof.machine.host import snapshot
+from hwprof.machine.host import Pin, snapshot
 from hwprof.measurement import Energy
 from hwprof.models.base import Model
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.profiler.node_cost import KINDS, LENGTHS, PROFILED_RUNS, estimate_node_cost
 from hwprof.samples import Samples
-from hwprof.targets.base import Run
+from hwprof.targets.base import ANYWHERE, Run
 from hwprof.targets.local import LocalRun
 from hwprof.testing.replay import ReplayDevice, ReplayTarget
 
@@ -32,7 +32,7 @@ class ChainTarget(ReplayTarget):
         self.models: list[str] = []
         super().__init__([ReplayDevice(Samples(np.ones(1)))], snapshot())
 
-    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
+    def start(self, model: Model, pin: Pin = ANYWHERE) -> Run:
         self.models.append(model.subject.name)
         length = int(model.subject.name.split("-")[1])
         wall = np.full(64, FIXED_S + KERNEL_S * length)
@@ -59,10 +59,10 @@ def test_the_estimate_is_the_cost_whatever_its_sign(cost_s: float) -> None:
 
 def test_a_kind_that_the_device_refuses_is_left_out() -> None:
     class Picky(ChainTarget):
-        def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
+        def start(self, model: Model, pin: Pin = ANYWHERE) -> Run:
             if model.subject.name.startswith("Sin"):
                 raise DeviceError("no kernel for Sin; use another")
-            return super().start(model, cpus)
+            return super().start(model, pin)
 
     estimate = estimate_node_cost(Picky(1e-6))
     assert [kind for kind, _ in estimate.by_kind] == [kind for kind in KINDS if kind != "Sin"]

@@ -296,3 +296,15 @@ def test_what_the_model_is_made_of_is_told(external_mlp: Path) -> None:
 )
 def test_element_types_have_one_name(number: int, name: str) -> None:
     assert onnx_dtype(number) == name
+
+
+def test_a_model_says_what_it_needs_and_where_its_weights_are(
+    mlp: Path, dynamic_mlp: Path, external_mlp: Path
+) -> None:
+    weights = 8 * 16 * 4
+    assert load_model(mlp).needed_bytes == weights + 4 * 8 * 4
+    assert load_model(external_mlp).needed_bytes == weights + 4 * 8 * 4
+    # More than any memory: this machine only reads it, another may have the room.
+    vast = load_model(dynamic_mlp, batch=1 << 50)
+    assert vast.needed_bytes == weights + (8 * 4 << 50)
+    assert (load_model(mlp).external, load_model(external_mlp).external) == ((), ("external.bin",))
