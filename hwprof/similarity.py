@@ -1,4 +1,4 @@
-"""How alike two architectures are: kernels as explicit feature maps, fitted on a pool.
+"""How alike two architectures are: similarities as explicit feature maps, fitted on a pool.
 
 Shapes: n architectures, d features, q basis functions, p mapped features. Every map is
 `basis(X) @ matrix - offset`, so that a model which is linear in the mapped features folds into one
@@ -14,8 +14,12 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from hwprof.errors import OptionError
+
 FloatArray = NDArray[np.float64]
 
+# Prior variances of the first transfer component and of each other one, where none are given.
+_TRANSFER = ((1e-5, 0.001, 0.01, 0.1), (1e-6, 0.003, 0.03, 0.3))
 # Deviations below this count as a constant feature: float32 encodings leave such dust.
 _CONSTANT = 1e-6
 
@@ -69,7 +73,7 @@ class RbfBasis(Basis):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureMap:
-    """Mapped features `basis(X) @ matrix - offset`; their inner product is the kernel."""
+    """Mapped features `basis(X) @ matrix - offset`; their inner product is the similarity."""
 
     basis: Basis
     matrix: FloatArray
@@ -83,7 +87,7 @@ class FeatureMap:
 
 
 class Component(ABC):
-    """One kernel, not yet fitted."""
+    """One way in which architectures are alike, not yet fitted to a pool."""
 
     @abstractmethod
     def fit(self, features: FloatArray, cost: FloatArray, rng: np.random.Generator) -> FeatureMap:
@@ -184,28 +188,85 @@ class Blocks(Component):
         return flat
 
 
+def _smoothing_weights(parts: int) -> tuple[tuple[float, ...], ...]:
+    """One candidate where there is nothing to weigh against the first component."""
+    if parts == 1:
+        return ((1.0,),)
+    first = tuple((1.0, *(weight,) * (parts - 1)) for weight in (0.0, 0.03, 0.1, 0.3, 1.0))
+    return (*first, (0.1, *(1.0,) * (parts - 1)))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Kernels:
-    """What a space knows of its architectures: everything a few-shot model needs from it."""
+class Similarity:
+    """What a space knows of its architectures: everything a few-shot model needs from it.
+
+    The components say it; all numbers have defaults. Raises OptionError for numbers that do not
+    go with the components.
+    """
 
     name: str
+    """The space's own; saved predictors find the space by it."""
     smoothing: tuple[Component, ...]
-    """Components in which the pool's devices are smoothed."""
-    smoothing_weights: tuple[tuple[float, ...], ...]
-    """Candidate weights, one per component; the evidence chooses per device."""
+    """Components in which the pool's devices are smoothed, the one that explains most first."""
     transfer: tuple[Component, ...]
     """Components in which a new device may deviate from the pool's devices."""
-    transfer_weights: tuple[tuple[float, ...], ...]
-    """Candidate prior variances per transfer component, relative to the mean latency squared."""
-    device_weights: tuple[float, ...]
+    smoothing_weights: tuple[tuple[float, ...], ...] = ()
+    """Candidate weights, one per component; the evidence chooses per device. Empty for the first
+    component at 1 and the others from 0 to 1, and once the first at a tenth of the others."""
+    transfer_weights: tuple[tuple[float, ...], ...] = ()
+    """Candidate prior variances per transfer component, relative to the mean latency squared.
+    Empty for four each; every component multiplies the grid."""
+    device_weights: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0)
     """Candidate prior variances of the device covariance."""
-    noises: tuple[float, ...]
+    noises: tuple[float, ...] = (1e-4, 0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.22)
     """Candidate relative noise deviations."""
+
+    def __post_init__(self) -> None:
+        parts, moved = len(self.smoothing), len(self.transfer)
+        if not parts:
+            raise OptionError(f"the similarity {self.name!r} smooths by nothing; give a component")
+        if not self.smoothing_weights:
+            object.__setattr__(self, "smoothing_weights", _smoothing_weights(parts))
+        if not self.transfer_weights:
+            usual = (_TRANSFER[:1] + _TRANSFER[1:] * moved)[:moved]
+            object.__setattr__(self, "transfer_weights", usual)
+        if any(len(weights) != parts for weights in self.smoothing_weights):
+            raise OptionError(
+                f"smoothing_weights of the similarity {self.name!r} must have {parts} numbers "
+                "each, one per component; correct them or leave them out"
+            )
+        if len(self.transfer_weights) != moved:
+            raise OptionError(
+                f"transfer_weights of the similarity {self.name!r} must be for {moved} components, "
+                f"but are for {len(self.transfer_weights)}; correct them or leave them out"
+            )
+        groups = (*self.smoothing_weights, *self.transfer_weights, self.device_weights, self.noises)
+        if not all(group and min(group) >= 0 and np.isfinite(group).all() for group in groups):
+            raise OptionError(
+                f"weights and noises of the similarity {self.name!r} must be finite, 0 or more and "
+                "not missing; correct them or leave them out"
+            )
 
     @property
     def amplitudes(self) -> FloatArray:
         """Every combination of device and transfer weights, shape `[a, 1 + components]`."""
         return np.array(list(product(self.device_weights, *self.transfer_weights)))
+
+
+# For a feature matrix of which nothing is known: a linear part, since costs add up, and a smooth
+# one for what does not. Length 1 is the distance between two typical architectures: it bends over
+# the whole pool rather than between neighbours. Sixty directions hold nearly all that is so smooth.
+PLAIN = Similarity("plain", (Linear(), Rbf()), (Linear(), Rbf(rank=60)))
+
+
+def check_similarity(value: object) -> Similarity:
+    """The argument itself. Raises OptionError for what is no `Similarity`."""
+    if isinstance(value, Similarity):
+        return value
+    raise OptionError(
+        f"similarity must be a Similarity or None, but is {type(value).__name__}; pass "
+        "hwprof.spaces.get(NAME).similarity(), or None for plain features"
+    )
 
 
 def _spread(features: FloatArray, count: int, rng: np.random.Generator) -> FloatArray:

@@ -49,7 +49,7 @@ INTERVAL_ROWS = 1000
 
 def fit(name: str, pool: DevicePool, space: str) -> Predictor:
     cls = registry.get(name)
-    given: dict[str, Any] = {"kernels": spaces.get(space).kernels()}
+    given: dict[str, Any] = {"similarity": spaces.get(space).similarity()}
     if "space" in inspect.signature(cls.fit).parameters:
         given["space"] = space
     return cls.fit(pool, **given)

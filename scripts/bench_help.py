@@ -42,7 +42,7 @@ def fit(data: Data, seed: int, episodes: int) -> HelpPredictor:
     rows = np.union1d(np.arange(POOLED[data.space]), references)
     return HelpPredictor.fit(
         data.pool(train_devices(data.space) + validation, rows),
-        kernels=spaces.get(data.space).kernels(),
+        similarity=spaces.get(data.space).similarity(),
         seed=seed,
         options=HelpOptions(references, tuple(validation), episodes),
     )

@@ -81,7 +81,7 @@ def main() -> None:
     assert pool.names is not None
     truth = pool.latency_s[:, pool.devices.index(UNSEEN)]
     known = pool.subset([device for device in pool.devices if device != UNSEEN])
-    predictor = FewShotPredictor.fit(thinned(known, FITTED_ROWS), kernels=space.kernels())
+    predictor = FewShotPredictor.fit(thinned(known, FITTED_ROWS), similarity=space.similarity())
     chosen = predictor.select(10)
     adapted = predictor.adapt(chosen, truth[chosen], UNSEEN)
     texts = list(pool.names)

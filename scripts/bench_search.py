@@ -197,7 +197,7 @@ def main() -> None:
         data = load(options.data, space)
         devices = validation_devices(space) if options.on_validation else TEST[space]
         pool = data.pool(train_devices(space), np.arange(POOLED[space]))
-        ours = FewShotPredictor.fit(pool, kernels=spaces.get(space).kernels())
+        ours = FewShotPredictor.fit(pool, similarity=spaces.get(space).similarity())
         for name in options.methods:
             predictor = fit_help(data, 0, HelpOptions().episodes) if name == "help" else ours
             found = searches(data, predictor, METHODS[name], devices, options.seeds)

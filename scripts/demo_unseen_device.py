@@ -26,7 +26,7 @@ def main() -> None:
     known = pool.subset([device for device in pool.devices if device != UNSEEN])
     start = time.perf_counter()
     predictor = FewShotPredictor.fit(
-        thinned(known, FITTED_ROWS), kernels=spaces.get(SPACE).kernels()
+        thinned(known, FITTED_ROWS), similarity=spaces.get(SPACE).similarity()
     )
     fitted_s = time.perf_counter() - start
     chosen = predictor.select(SAMPLES)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
 from hwprof.predictors.pool import DevicePool
+from hwprof.similarity import Similarity
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -110,8 +111,12 @@ class Predictor(ABC):
 
     @classmethod
     @abstractmethod
-    def fit(cls, pool: DevicePool, *, kernels: object | None = None, seed: int = 0) -> Self:
-        """Fit on a pool. Deterministic in `seed`."""
+    def fit(cls, pool: DevicePool, *, similarity: Similarity | None = None, seed: int = 0) -> Self:
+        """Fit on a pool. Deterministic in `seed`.
+
+        `similarity` is what is known of the space, `hwprof.spaces.get(NAME).similarity()`; None
+        where the features are all there is.
+        """
 
     @abstractmethod
     def select(

@@ -37,7 +37,7 @@ class Answer:
 def fit_shipped(space: str) -> FewShotPredictor:
     """Fit the pool that ships for `space`; takes a few seconds. Raises OptionError for others."""
     pool = thinned(pools.load(space), FITTED_ROWS)
-    return FewShotPredictor.fit(pool, kernels=spaces.get(space).kernels())
+    return FewShotPredictor.fit(pool, similarity=spaces.get(space).similarity())
 
 
 def thinned(pool: DevicePool, rows: int) -> DevicePool:
@@ -137,7 +137,7 @@ class Shipped:
             archs = fitted.names
             prediction = self.adapted.predict(np.arange(len(archs)))
         else:
-            form = spaces.get(fitted.kernels)
+            form = spaces.get(fitted.similarity)
             archs = [form.format(form.parse(arch)) for arch in archs]
             prediction = self.adapted.predict(form.encode(archs).astype(np.float64))
         low, high = prediction.interval(level)

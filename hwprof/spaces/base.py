@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
-from hwprof.similarity import Kernels
+from hwprof.similarity import PLAIN, Similarity
 
 if TYPE_CHECKING:
     import onnx
@@ -75,10 +75,6 @@ class Space(ABC):
         """The text; the inverse of `parse`. Raises OptionError as `parse` does."""
 
     @abstractmethod
-    def kernels(self) -> Kernels:
-        """Kernels on the features that `encode` gives."""
-
-    @abstractmethod
     def costs(self, arch: str | ArrayLike) -> Costs:
         """What one architecture, text or row, has to do, at the default batch and resolution.
 
@@ -95,6 +91,14 @@ class Space(ABC):
         text); None takes what the architecture or the space says. Raises OptionError for what is
         not an architecture, a batch below 1 or a resolution that the network cannot take.
         """
+
+    def similarity(self) -> Similarity:
+        """How alike architectures are, by the features that `encode` gives.
+
+        What any feature matrix gets. Spaces that know what their choices have in common override
+        it, under their own name.
+        """
+        return replace(PLAIN, name=self.name)
 
     def canonical(self, rows: Indices) -> Indices:
         """The same architectures with choice 0 wherever a position is not used.

@@ -1,4 +1,4 @@
-"""Kernels for cells: small graphs whose edges each choose an operation, one of them none."""
+"""How alike cells are: small graphs whose edges each choose an operation, one of them none."""
 
 from __future__ import annotations
 

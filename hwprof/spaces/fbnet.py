@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwprof.similarity import Blocks, Kernels, Linear
+from hwprof.similarity import Blocks, Linear, Similarity
 from hwprof.spaces.base import Choices, Costs, Indices
 from hwprof.spaces.building import Network, Tensor, check_image
 from hwprof.spaces.fixed import FixedChoices, everywhere
@@ -101,11 +101,11 @@ class FbNet(FixedChoices):
         network = Network()
         return network.model(self.name, _write(network, self.choices(arch), batch, side))
 
-    def kernels(self) -> Kernels:
-        """Physics of the blocks summed up, and block kernels of two lengths."""
+    def similarity(self) -> Similarity:
+        """Physics of the blocks summed up, and `Blocks` of two lengths."""
         descriptors, physics = block_tables()
         free, choices = self.operations.index("skip"), len(self.operations)
-        return Kernels(
+        return Similarity(
             name=self.name,
             smoothing=(Linear(),),
             smoothing_weights=((1,),),

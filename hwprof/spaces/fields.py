@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hwprof.errors import OptionError
-from hwprof.similarity import Kernels, Linear, Rbf
+from hwprof.similarity import Linear, Rbf, Similarity
 from hwprof.spaces.base import Choices, Indices, Position, Space
 from hwprof.spaces.products import Term, products
 
@@ -161,13 +161,13 @@ class FieldSpace(Space):
         """See `Space.canonical`."""
         return self.fields.canonical(rows)
 
-    def kernels(self) -> Kernels:
+    def similarity(self) -> Similarity:
         """Physics of the layers summed up, and Gaussians of what was chosen.
 
         No public measurements choose the constants: they were judged on simulated rooflines.
         """
         physics = products(self.positions, self.terms())
-        return Kernels(
+        return Similarity(
             name=self.name,
             smoothing=(physics, Linear(), Rbf(length=2.0)),
             smoothing_weights=((1, 0, 0), (1, 0.01, 0.01), (1, 0.1, 0.1)),

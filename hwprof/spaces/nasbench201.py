@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hwprof.errors import OptionError
-from hwprof.similarity import Hamming, Kernels, Linear
+from hwprof.similarity import Hamming, Linear, Similarity
 from hwprof.spaces.base import Choices, Costs, Indices
 from hwprof.spaces.building import Network, Tensor, check_image
 from hwprof.spaces.cells import Live
@@ -92,14 +92,14 @@ class NasBench201(FixedChoices):
         network = Network()
         return network.model(self.name, _write(network, self.choices(arch), batch, side))
 
-    def kernels(self) -> Kernels:
+    def similarity(self) -> Similarity:
         """Counts of the operations; where a device is smoothed, also of those that are used (some
-        runtimes drop the others), and the Hamming kernel 0.7^d.
+        runtimes drop the others), and 0.7^d, d operations that differ.
 
         The count of `none` is left out: it follows from the others.
         """
         counts = Linear(np.tile(np.eye(len(self.operations)), (len(self.positions), 1))[:, 1:])
-        return Kernels(
+        return Similarity(
             name=self.name,
             smoothing=(counts, Live(_EDGES), Hamming(len(self.positions))),
             smoothing_weights=(

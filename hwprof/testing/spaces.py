@@ -192,6 +192,6 @@ def check_space(space: Space, *, build: bool = True) -> None:
     check_search(space, rng)
     check_refusals(space, rows[0])
     check_costs(space, rows[:3])
-    law(space.kernels().name == space.name, "kernels bear the name of the space")
+    law(space.similarity().name == space.name, "a similarity bears the name of the space")
     if build:
         check_build(space, rows[0])

@@ -104,7 +104,7 @@ def test_multiply_adds_are_the_proxy_of_known_spaces(name):
     archs = [space.format([op] * len(space.positions)) for op in space.operations]
     x = space.encode(archs * 3)
     pool = DevicePool(x, latencies(np.asarray(x, dtype=float), 2), ["a", "b"])
-    proxy = ProxyPredictor.fit(pool, kernels=space.kernels())
+    proxy = ProxyPredictor.fit(pool, similarity=space.similarity())
     order = [space.operations.index(op) for op in (light, heavy)]
     mean = proxy.adapt([0, 1], pool.latency_s[:2, 0]).predict(np.array(order)).mean_s
     assert mean[0] < mean[1]
@@ -151,8 +151,8 @@ def test_a_wrong_unit_is_named_unless_it_is_meant():
 def test_kernels_of_another_kind_are_refused():
     pool, _ = small_pool()
     for kind in (NearestDevice, RidgeRegression, ProxyPredictor):
-        with pytest.raises(OptionError, match="kernels must be"):
-            kind.fit(pool, kernels="nasbench201")
+        with pytest.raises(OptionError, match="similarity must be"):
+            kind.fit(pool, similarity="nasbench201")
 
 
 def test_noisy_measurements_count_less():

@@ -185,7 +185,7 @@ def test_ties_of_a_deterministic_device_come_back():
     devices = np.stack([counts @ rng.gamma(2, 1, 5) + 1 for _ in range(6)], 1) * 1e-3
     noise = np.exp(0.02 * rng.standard_normal((400, 4)))
     pool = DevicePool(features, devices[:, :4] * noise, tuple("abcd"))
-    predictor = FewShotPredictor.fit(pool, kernels=space.kernels())
+    predictor = FewShotPredictor.fit(pool, similarity=space.similarity())
     rows = predictor.select(12)
     adapted = predictor.adapt(rows, devices[rows, 5])
     assert adapted.deterministic
@@ -257,8 +257,8 @@ def test_refuses_measurements_that_do_not_fit(known):
     ):
         with pytest.raises(OptionError, match=message):
             adapted.predict(architectures)
-    with pytest.raises(OptionError, match="Kernels"):
-        FewShotPredictor.fit(pool, kernels="nasbench201")
+    with pytest.raises(OptionError, match="Similarity"):
+        FewShotPredictor.fit(pool, similarity="nasbench201")
 
 
 def test_a_wrong_unit_is_named(known):
@@ -324,10 +324,10 @@ def test_kernels_of_the_spaces(name):
     chosen = np.array(space.operations)[rng.integers(0, len(space.operations), shape)]
     features = space.encode([space.format(row) for row in chosen]).astype(float)
     latency = (1.0 + features @ costs(features, rng, 6)) * 1e-3
-    kernels = space.kernels()
-    kernels = replace(kernels, noises=kernels.noises[::3])
+    similarity = space.similarity()
+    similarity = replace(similarity, noises=similarity.noises[::3])
     pool = DevicePool(features, latency[:, :5], NAMES)
-    predictor = FewShotPredictor.fit(pool, kernels=kernels)
+    predictor = FewShotPredictor.fit(pool, similarity=similarity)
     rows = predictor.select(12)
     adapted = predictor.adapt(rows, latency[rows, 5])
     prediction = adapted.predict(np.arange(300))

@@ -28,7 +28,7 @@ def cells():
     features = space.encode([space.format(row) for row in chosen])
     latency = (features @ rng.gamma(2, 1, (30, 3)) + 1) * 1e-3
     pool = DevicePool(features, latency, ("a", "b", "c"))
-    return FewShotPredictor.fit(pool, kernels=space.kernels()), latency[:, 0] * 1.5
+    return FewShotPredictor.fit(pool, similarity=space.similarity()), latency[:, 0] * 1.5
 
 
 def same(one, two):

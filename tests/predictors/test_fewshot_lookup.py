@@ -38,9 +38,9 @@ def test_known_and_new_architectures_are_predicted_alike():
     latency = (features @ rng.gamma(2, 1, (30, 4)) + 1) * 1e-3
     pooled = len(archs) - 60
     names = ("a", "b", "c")
-    kernels = space.kernels()
+    similarity = space.similarity()
     pool = DevicePool(features[:pooled], latency[:pooled, :3], names)
-    predictor = FewShotPredictor.fit(pool, kernels=kernels)
+    predictor = FewShotPredictor.fit(pool, similarity=similarity)
     rows = predictor.select(8)
     adapted = predictor.adapt(rows, latency[rows, 3])
     mixed = adapted.predict(features)

@@ -306,8 +306,8 @@ def test_options_that_do_not_fit_the_pool_are_refused():
         fitted(replace(TINY, validation=tuple(f"device{j}" for j in range(5))))
     with pytest.raises(OptionError, match="references must be rows"):
         fitted(replace(TINY, references=(0, 500)))
-    with pytest.raises(OptionError, match="kernels must be"):
-        fitted(kernels=3)
+    with pytest.raises(OptionError, match="similarity must be"):
+        fitted(similarity=3)
 
 
 def test_a_missing_torch_names_the_extra(monkeypatch):
@@ -328,7 +328,7 @@ def test_graph_cells_train_end_to_end():
     x = space.encode([space.format(row) for row in ops]).astype(float)
     y = latencies(x, 5)
     pool = DevicePool(x, y[:, :4], list("abcd"))
-    predictor = HelpPredictor.fit(pool, kernels=space.kernels(), options=TINY)
+    predictor = HelpPredictor.fit(pool, similarity=space.similarity(), options=TINY)
     adapted = predictor.adapt(np.arange(8), y[:8, 4])
     rows, features = adapted.predict([5, 6]), adapted.predict(x[[5, 6]])
     assert rows.mean_s == pytest.approx(features.mean_s)

@@ -97,7 +97,7 @@ def few_shot(space: Space, rows: np.ndarray, seconds: np.ndarray) -> float:
     """Spearman on the last device, ten of its rows measured and the others its pool."""
     names = [f"device{j}" for j in range(seconds.shape[1] - 1)]
     pool = DevicePool(space.encode(rows), seconds[:, :-1], names)
-    predictor = FewShotPredictor.fit(pool, kernels=space.kernels())
+    predictor = FewShotPredictor.fit(pool, similarity=space.similarity())
     measured = predictor.select(10)
     rest = np.setdiff1d(np.arange(len(rows)), measured)
     adapted = predictor.adapt(measured, seconds[measured, -1])

@@ -230,7 +230,7 @@ def test_ten_measurements_rank_a_new_device():
 def test_a_physics_column_is_its_sum_of_products(seed):
     rng = np.random.default_rng(seed)
     rows = SPACE.sample(40, rng)
-    physics = SPACE.kernels().transfer[0]
+    physics = SPACE.similarity().transfer[0]
     mapped = physics.fit(SPACE.encode(rows).astype(float), np.ones(40), rng)
     values = mapped(SPACE.encode(rows).astype(float))
     hidden = np.zeros(40)

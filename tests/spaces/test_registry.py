@@ -63,7 +63,7 @@ def test_spaces_import_no_onnx_until_they_build():
     program = (
         "import sys; from hwprof import spaces\n"
         "for name in spaces.names():\n"
-        "    space = spaces.get(name); space.positions; space.kernels()\n"
+        "    space = spaces.get(name); space.positions; space.similarity()\n"
         "print(sorted({'onnx', 'onnxruntime', 'torch'} & set(sys.modules)))"
     )
     done = subprocess.run(

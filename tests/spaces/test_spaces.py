@@ -1,4 +1,4 @@
-"""Search spaces: names, features and kernels."""
+"""Search spaces: names, features and similarities."""
 
 import numpy as np
 import pytest
@@ -90,8 +90,8 @@ def test_fbnet_blocks_cost_what_they_should():
 
 
 def test_nasbench201_kernel_counts_operations():
-    kernels = spaces.get("nasbench201").kernels()
+    similarity = spaces.get("nasbench201").similarity()
     features = spaces.get("nasbench201").encode([CELL])
-    (counts,) = kernels.transfer
+    (counts,) = similarity.transfer
     assert (features @ counts.matrix).tolist() == [[1, 1, 1, 1]]
-    assert kernels.amplitudes.shape == (16, 2)
+    assert similarity.amplitudes.shape == (16, 2)

@@ -5,7 +5,7 @@ import pytest
 
 from hwprof import spaces
 from hwprof.errors import OptionError
-from hwprof.similarity import Kernels, Linear
+from hwprof.similarity import Linear, Similarity
 from hwprof.spaces.base import Position
 from hwprof.testing.spaces import check_space
 from tests.spaces.tiny import Tiny
@@ -103,8 +103,8 @@ class Miscounted(Tiny):
 
 
 class Nameless(Tiny):
-    def kernels(self):
-        return Kernels("other", (Linear(),), ((1,),), (Linear(),), ((1,),), (1.0,), (0.1,))
+    def similarity(self):
+        return Similarity("other", (Linear(),), (Linear(),))
 
 
 class Endless(Tiny):
@@ -143,7 +143,7 @@ class Many(Tiny):
         (Free, "positive"),
         (Wasteful, "cost nothing|cost the same"),
         (Miscounted, "flops are those of costs"),
-        (Nameless, "bear the name"),
+        (Nameless, "bears the name"),
         (Endless, "finite"),
         (Empty, "a batch of 0"),
     ],

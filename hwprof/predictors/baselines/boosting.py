@@ -12,7 +12,7 @@ from hwprof.predictors.base import FloatArray
 from hwprof.predictors.baselines.base import Baseline, Known, Regression, dispersion
 from hwprof.predictors.baselines.ridge import mapped, summaries
 from hwprof.predictors.pool import DevicePool
-from hwprof.similarity import FeatureMap
+from hwprof.similarity import FeatureMap, Similarity
 
 _ROUNDS = 100
 
@@ -30,20 +30,20 @@ class BoostedTrees(Baseline):
         self.seed = seed
 
     @classmethod
-    def fit(cls, pool: DevicePool, *, kernels: object | None = None, seed: int = 0) -> Self:
+    def fit(cls, pool: DevicePool, *, similarity: Similarity | None = None, seed: int = 0) -> Self:
         """See `Predictor.fit`. Raises OptionError when LightGBM is not
-        installed, and for bad kernels."""
+        installed, and for what is no `Similarity`."""
         if find_spec("lightgbm") is None:
             raise OptionError(
                 "the predictor 'lightgbm' needs a package that is not installed; run "
                 "pip install 'hwprof[lightgbm]'"
             )
-        maps = summaries(pool, kernels, seed)
+        maps = summaries(pool, similarity, seed)
         known = Known.of(pool, mapped(maps, pool.features), dispersion(pool))
         return cls(known, maps, seed)
 
     def inputs(self, features: FloatArray) -> FloatArray:
-        """The features and, with kernels, the space's own summary of them, `[n, p]`."""
+        """The features and, with a similarity, the space's own summary of them, `[n, p]`."""
         return mapped(self.maps, features)
 
     def regress(self, inputs: FloatArray, latency_s: FloatArray, weight: FloatArray) -> Regression:

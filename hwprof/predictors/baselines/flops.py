@@ -12,8 +12,8 @@ from hwprof import spaces
 from hwprof.errors import OptionError
 from hwprof.predictors.base import FloatArray
 from hwprof.predictors.baselines.base import Baseline, Known, Regression, dispersion
-from hwprof.predictors.baselines.profiles import check_kernels
 from hwprof.predictors.pool import DevicePool
+from hwprof.similarity import Similarity, check_similarity
 from hwprof.spaces.fbnet import block_tables
 
 # Multiply-adds of an operation with c channels, over c^2: the other operations have none, or
@@ -38,18 +38,18 @@ class ProxyPredictor(Baseline):
         cls,
         pool: DevicePool,
         *,
-        kernels: object | None = None,
+        similarity: Similarity | None = None,
         seed: int = 0,
         proxy: int | ArrayLike | None = None,
     ) -> Self:
         """See `Predictor.fit`.
 
         `proxy` is a column of the features, or weights `[d]` whose product with the features is
-        the proxy. By default multiply-adds in the spaces that `kernels` names, and elsewhere the
+        the proxy. By default multiply-adds in the spaces that `similarity` names, and elsewhere the
         feature whose correlation with the pool's mean latency is strongest. Raises OptionError
         for a proxy that does not fit the features.
         """
-        weights = _weights(pool, kernels, proxy)
+        weights = _weights(pool, similarity, proxy)
         known = Known.of(pool, (pool.features @ weights)[:, None], dispersion(pool))
         return cls(known, weights)
 
@@ -69,9 +69,11 @@ class ProxyPredictor(Baseline):
         return lambda rows: slope * rows[:, 0] / unit + constant
 
 
-def _weights(pool: DevicePool, kernels: object | None, proxy: int | ArrayLike | None) -> FloatArray:
+def _weights(
+    pool: DevicePool, similarity: Similarity | None, proxy: int | ArrayLike | None
+) -> FloatArray:
     if proxy is None:
-        name = None if kernels is None else check_kernels(kernels).name
+        name = None if similarity is None else check_similarity(similarity).name
         if name == "nasbench201":
             choices = [choice for p in spaces.get(name).positions for choice in p.choices]
             proxy = [_CELL_WORK.get(choice, 0.0) for choice in choices]

@@ -11,6 +11,7 @@ from hwprof.errors import OptionError
 from hwprof.predictors.base import FloatArray
 from hwprof.predictors.baselines.base import Baseline, Known, Regression, dispersion
 from hwprof.predictors.pool import DevicePool
+from hwprof.similarity import Similarity
 
 # Squared weight of an entry's deviation from the average entry, against one measurement.
 _SHRINK = 1e-2
@@ -31,7 +32,7 @@ class LutSum(Baseline):
         self.known = known
 
     @classmethod
-    def fit(cls, pool: DevicePool, *, kernels: object | None = None, seed: int = 0) -> Self:
+    def fit(cls, pool: DevicePool, *, similarity: Similarity | None = None, seed: int = 0) -> Self:
         """See `Predictor.fit`. Raises OptionError unless the features are one-hot or counts."""
         if (pool.features < 0).any():
             row, column = np.argwhere(pool.features < 0)[0]

@@ -11,6 +11,7 @@ from hwprof.predictors.base import FloatArray
 from hwprof.predictors.baselines.base import Baseline, Known, Regression, disagreement
 from hwprof.predictors.baselines.profiles import Profiles
 from hwprof.predictors.pool import DevicePool
+from hwprof.similarity import Similarity
 
 # Weight of "all devices alike" against one measurement: only decides what measurements leave open.
 _EVEN = 1e-3
@@ -27,9 +28,12 @@ class DeviceMixture(Baseline):
         self.profiles = profiles
 
     @classmethod
-    def fit(cls, pool: DevicePool, *, kernels: object | None = None, seed: int = 0) -> Self:
-        """See `Predictor.fit`: smooths the pool's devices. Raises OptionError for bad kernels."""
-        profiles = Profiles.of(pool, kernels, seed)
+    def fit(cls, pool: DevicePool, *, similarity: Similarity | None = None, seed: int = 0) -> Self:
+        """See `Predictor.fit`: smooths the pool's devices.
+
+        Raises OptionError for what is no `Similarity`.
+        """
+        profiles = Profiles.of(pool, similarity, seed)
         known = Known.of(pool, profiles.rows, disagreement(profiles.rows))
         return cls(known, profiles)
 

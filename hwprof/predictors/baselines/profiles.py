@@ -6,21 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwprof.errors import OptionError
 from hwprof.predictors.base import FloatArray
 from hwprof.predictors.fewshot.smoothing import Smoothed, smooth
 from hwprof.predictors.pool import DevicePool
-from hwprof.similarity import Kernels, Linear, Rbf
+from hwprof.similarity import Linear, Rbf, Similarity, check_similarity
 
 # For a space that nobody has described: a linear part, and a smooth one that the evidence may use.
-_PLAIN = Kernels(
+_PLAIN = Similarity(
     name="plain",
     smoothing=(Linear(), Rbf()),
     smoothing_weights=((1, 0), (1, 0.03), (1, 0.3), (1, 1)),
     transfer=(),
-    transfer_weights=(),
-    device_weights=(1.0,),
-    noises=(0.1,),
 )
 # A smoothed latency below this share of its device's mean is smoothed noise.
 _FLOOR = 0.001
@@ -34,9 +30,9 @@ class Profiles:
     smoothed: Smoothed
 
     @classmethod
-    def of(cls, pool: DevicePool, kernels: object | None, seed: int) -> Profiles:
-        """Smooth a pool. Raises OptionError when `kernels` is not a `Kernels`."""
-        chosen = _PLAIN if kernels is None else check_kernels(kernels)
+    def of(cls, pool: DevicePool, similarity: Similarity | None, seed: int) -> Profiles:
+        """Smooth a pool. Raises OptionError for what is no `Similarity`."""
+        chosen = _PLAIN if similarity is None else check_similarity(similarity)
         return cls(pool.devices, smooth(pool, chosen, np.random.default_rng(seed)))
 
     @property
@@ -52,13 +48,3 @@ class Profiles:
             values += feature_map.basis(features) @ (feature_map.matrix @ weight)
             values -= feature_map.offset @ weight
         return np.maximum(values, _FLOOR)
-
-
-def check_kernels(kernels: object) -> Kernels:
-    """The argument as Kernels. Raises OptionError for anything else."""
-    if isinstance(kernels, Kernels):
-        return kernels
-    raise OptionError(
-        f"kernels must be hwprof.spaces Kernels or None, but is {type(kernels).__name__}; "
-        "pass hwprof.spaces.get(NAME).kernels()"
-    )

@@ -8,9 +8,8 @@ import numpy as np
 
 from hwprof.predictors.base import FloatArray
 from hwprof.predictors.baselines.base import Baseline, Known, Regression, dispersion
-from hwprof.predictors.baselines.profiles import check_kernels
 from hwprof.predictors.pool import DevicePool
-from hwprof.similarity import FeatureMap, Linear
+from hwprof.similarity import FeatureMap, Linear, Similarity, check_similarity
 
 _STRENGTHS = 10.0 ** np.arange(-4, 3.01, 0.5)
 # Prior variance of the raw features beside the space's own summary of an architecture.
@@ -21,7 +20,7 @@ class RidgeRegression(Baseline):
     """Linear in standardised features; the strength by leave-one-out error.
 
     Hoerl & Kennard, Technometrics 1970; leave-one-out in closed form after Allen, Technometrics
-    1974. With `kernels` the space's own summary of an architecture (operation counts, block
+    1974. With `similarity` the space's own summary of an architecture (operation counts, block
     physics) comes first, the raw features second. The pool lends the scale of its features, and
     no latency.
     """
@@ -31,9 +30,9 @@ class RidgeRegression(Baseline):
         self.maps = maps
 
     @classmethod
-    def fit(cls, pool: DevicePool, *, kernels: object | None = None, seed: int = 0) -> Self:
-        """See `Predictor.fit`. Raises OptionError for bad kernels."""
-        maps = summaries(pool, kernels, seed)
+    def fit(cls, pool: DevicePool, *, similarity: Similarity | None = None, seed: int = 0) -> Self:
+        """See `Predictor.fit`. Raises OptionError for what is no `Similarity`."""
+        maps = summaries(pool, similarity, seed)
         return cls(Known.of(pool, mapped(maps, pool.features), dispersion(pool)), maps)
 
     def inputs(self, features: FloatArray) -> FloatArray:
@@ -64,11 +63,11 @@ class RidgeRegression(Baseline):
         return lambda rows: (rows - middle) @ weights + level
 
 
-def summaries(pool: DevicePool, kernels: object | None, seed: int) -> tuple[FeatureMap, ...]:
-    """The raw features, standardised, after the linear summary that the kernels know, if any."""
+def summaries(pool: DevicePool, similarity: Similarity | None, seed: int) -> tuple[FeatureMap, ...]:
+    """The raw features, standardised, after the linear summary that a similarity has, if any."""
     rng, flat = np.random.default_rng(seed), np.ones(pool.rows)
     raw = Linear().fit(pool.features, flat, rng)
-    known = () if kernels is None else check_kernels(kernels).transfer
+    known = () if similarity is None else check_similarity(similarity).transfer
     for component in known:
         if isinstance(component, Linear) and component.matrix is not None:
             root = float(np.sqrt(_RAW))

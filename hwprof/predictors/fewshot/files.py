@@ -43,7 +43,8 @@ class _Basis(msgspec.Struct, frozen=True):
 
 class _Header(msgspec.Struct, frozen=True):
     schema: int
-    kernels: str
+    similarity: str = msgspec.field(name="kernels")
+    """Its name. Files call it `kernels`, as the first ones did."""
     devices: tuple[str, ...]
     names: tuple[str, ...] | None
     bases: tuple[_Basis, ...]
@@ -146,11 +147,11 @@ def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
         else:
             raise TableError(
                 f"a predictor with the basis {type(basis).__name__} has no file form; "
-                "use the kernels of hwprof.similarity"
+                "use the components of hwprof.similarity"
             )
     header = _Header(
         schema=SCHEMA,
-        kernels=fitted.kernels,
+        similarity=fitted.similarity,
         devices=fitted.devices,
         names=fitted.names,
         bases=tuple(bases),
@@ -204,7 +205,7 @@ def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
             rows=prior(features),
             grid=grid,
             calibration=Calibration(counts, factors.astype(np.float64)),
-            kernels=header.kernels,
+            similarity=header.similarity,
         )
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise _damaged(path, str(error)) from error

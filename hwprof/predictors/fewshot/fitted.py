@@ -34,8 +34,8 @@ class Fitted:
     """Prior features of the pool's rows, shape `[n, P]`."""
     grid: Grid
     calibration: Calibration
-    kernels: str
-    """Name of the kernels it was fitted with."""
+    similarity: str
+    """Name of the `Similarity` it was fitted with, which a space's own shares with the space."""
     compact: NDArray[np.float32] = field(init=False)
     """What means are made from: features of the rows if the model is linear in them and they are
     narrower, else their prior features. Ranking a whole space is bound by memory: single precision

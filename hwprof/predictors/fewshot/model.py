@@ -2,7 +2,7 @@
 
 HELP (Lee et al., NeurIPS 2021) set the task: predict every architecture of a space on a new device
 from about ten measurements. Here a device is a draw from a Gaussian process whose covariance is
-that of the pool's devices plus kernels on the architecture, averaged over hyper-parameters by
+that of the pool's devices plus how alike architectures are, averaged over hyper-parameters by
 evidence. Shapes: n architectures, d features, m devices, k measurements, P prior features.
 """
 
@@ -25,7 +25,6 @@ from hwprof.predictors.fewshot.checks import (
     check_measured,
     check_rows,
 )
-from hwprof.predictors.fewshot.defaults import PLAIN
 from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.mixture import FewShotPrediction
 from hwprof.predictors.fewshot.posterior import Grid
@@ -34,7 +33,7 @@ from hwprof.predictors.fewshot.rehearsal import grid_shares, learned_prior, rehe
 from hwprof.predictors.fewshot.selection import design
 from hwprof.predictors.fewshot.smoothing import smooth
 from hwprof.predictors.pool import DevicePool
-from hwprof.similarity import Kernels
+from hwprof.similarity import PLAIN, Similarity, check_similarity
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -47,28 +46,23 @@ class FewShotPredictor(Predictor):
     fitted: Fitted
 
     @classmethod
-    def fit(cls, pool: DevicePool, *, kernels: object | None = None, seed: int = 0) -> Self:
+    def fit(cls, pool: DevicePool, *, similarity: Similarity | None = None, seed: int = 0) -> Self:
         """Fit on a pool.
 
-        `kernels` are what a space knows (`hwprof.spaces.get(name).kernels()`); None takes kernels
-        for plain features. Raises OptionError for kernels that are not `Kernels`.
+        `similarity` is what a space knows of its architectures (`hwprof.spaces.get(name)
+        .similarity()`); None takes `PLAIN`, for any features. Raises OptionError for anything that
+        is no `Similarity`.
         """
-        if kernels is None:
-            kernels = PLAIN
-        if not isinstance(kernels, Kernels):
-            raise OptionError(
-                f"kernels must be Kernels, but is {type(kernels).__name__}; pass "
-                "hwprof.spaces.get(name).kernels(), or None for plain features"
-            )
+        similarity = PLAIN if similarity is None else check_similarity(similarity)
         rng = np.random.default_rng(seed)
-        smoothed = smooth(pool, kernels, rng)
+        smoothed = smooth(pool, similarity, rng)
         cost = smoothed.rows.mean(axis=1)
-        maps = tuple(component.fit(pool.features, cost, rng) for component in kernels.transfer)
+        maps = tuple(component.fit(pool.features, cost, rng) for component in similarity.transfer)
         prior = build(smoothed, maps)
         rows = prior(pool.features)
         widths = [feature_map.matrix.shape[1] for feature_map in maps]
         deviations = rows[:, prior.slices[0].stop :]
-        amplitudes, noises = kernels.amplitudes, np.array(kernels.noises)
+        amplitudes, noises = similarity.amplitudes, np.array(similarity.noises)
         flat = np.zeros(len(amplitudes) * len(noises))
         grid = Grid(amplitudes, noises, flat)
         found = list(rehearsals(pool, smoothed.rows, deviations, widths, rng))
@@ -85,7 +79,7 @@ class FewShotPredictor(Predictor):
                 rows=rows,
                 grid=grid,
                 calibration=calibration,
-                kernels=kernels.name,
+                similarity=similarity.name,
             )
         )
 

@@ -1,7 +1,8 @@
 """Exact Gaussian process inference on k measurements, over a grid of hyper-parameters.
 
-Shapes: k measurements, c kernel components (the device covariance first), g grid points, which are
-all pairs of a amplitude combinations and s noise levels; P prior features. Latencies are relative.
+Shapes: k measurements, c components of the covariance (that of devices first), g grid points, which
+are all pairs of a amplitude combinations and s noise levels; P prior features. Latencies are
+relative.
 The grid is the last axis of every stack, so that a step of an elimination is one vector operation.
 """
 

@@ -1,6 +1,6 @@
 """Each pool device's latency as a smooth function of the architecture.
 
-A Gaussian process per device on its own measured rows, in explicit features; kernel weights and
+A Gaussian process per device on its own measured rows, in explicit features; weights and
 noise by marginal likelihood (Rasmussen & Williams, Gaussian Processes for Machine Learning, 5.4.1).
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwprof.predictors.pool import BoolArray, DevicePool
-from hwprof.similarity import FeatureMap, Kernels
+from hwprof.similarity import FeatureMap, Similarity
 
 FloatArray = NDArray[np.float64]
 
@@ -39,10 +39,10 @@ class Smoothed:
     """Relative latencies of the pool's rows, shape `[n, m]`; column mean 1."""
 
 
-def smooth(pool: DevicePool, kernels: Kernels, rng: np.random.Generator) -> Smoothed:
+def smooth(pool: DevicePool, similarity: Similarity, rng: np.random.Generator) -> Smoothed:
     """Smooth all devices of a pool."""
     flat = np.ones(pool.rows)
-    maps = tuple(component.fit(pool.features, flat, rng) for component in kernels.smoothing)
+    maps = tuple(component.fit(pool.features, flat, rng) for component in similarity.smoothing)
     mapped = [feature_map(pool.features[pool.measured.any(axis=1)]) for feature_map in maps]
     place = np.cumsum(pool.measured.any(axis=1)) - 1
     devices = len(pool.devices)
@@ -55,7 +55,7 @@ def smooth(pool: DevicePool, kernels: Kernels, rng: np.random.Generator) -> Smoo
         if rows.size > cap:
             rows = np.sort(rng.choice(rows, cap, replace=False))
         blocks = [block[place[rows]] for block in mapped]
-        found, level = _solve(blocks, pool.latency_s[np.ix_(rows, np.array(columns))], kernels)
+        found, level = _solve(blocks, pool.latency_s[np.ix_(rows, np.array(columns))], similarity)
         constant[columns] = level
         for total, part in zip(weights, found, strict=True):
             total[:, columns] = part
@@ -86,7 +86,7 @@ def _same_rows(measured: BoolArray) -> list[tuple[BoolArray, list[int]]]:
 
 
 def _solve(
-    blocks: list[FloatArray], latency_s: FloatArray, kernels: Kernels
+    blocks: list[FloatArray], latency_s: FloatArray, similarity: Similarity
 ) -> tuple[list[FloatArray], FloatArray]:
     """Weights per block `[p, g]` and constants `[g]` for g devices measured on the same rows."""
     devices = latency_s.shape[1]
@@ -100,7 +100,7 @@ def _solve(
     best = np.full(devices, -np.inf)
     solution = np.zeros((centred.shape[1], devices))
     # Only columns that some candidate uses, and only as many products as there are candidates.
-    for candidate in kernels.smoothing_weights:
+    for candidate in similarity.smoothing_weights:
         deviation = np.sqrt(np.repeat(candidate, widths))
         used = deviation > 0
         phi = centred[:, used] * deviation[used]

@@ -21,7 +21,6 @@ from hwprof.predictors.baselines.base import BaselineAdapted
 from hwprof.predictors.baselines.candidates import candidate_rows
 from hwprof.predictors.baselines.nnls import DeviceMixture
 from hwprof.predictors.baselines.prediction import Spread, StudentPrediction
-from hwprof.predictors.baselines.profiles import check_kernels
 from hwprof.predictors.fewshot.checks import check_rows, combine, merge
 from hwprof.predictors.help.encoders import choose_encoder
 from hwprof.predictors.help.episodes import Scale, embedding, trimmed
@@ -34,6 +33,7 @@ from hwprof.predictors.help.prepare import (
 )
 from hwprof.predictors.help.report import TrainingReport
 from hwprof.predictors.pool import BoolArray, DevicePool, check_features
+from hwprof.similarity import Similarity, check_similarity
 
 if TYPE_CHECKING:
     from hwprof.predictors.help.inference import Tuned
@@ -82,21 +82,21 @@ class HelpPredictor(Predictor):
         cls,
         pool: DevicePool,
         *,
-        kernels: object | None = None,
+        similarity: Similarity | None = None,
         seed: int = 0,
         options: HelpOptions | None = None,
     ) -> Self:
         """See `Predictor.fit`: minutes on one core, deterministic in `seed`.
 
-        `kernels` only says which space the features come from: nasbench201 gets the graph network,
-        fbnet the published block attributes, anything else standardised features. Raises
+        `similarity` only says which space the features come from: nasbench201 gets the graph
+        network, fbnet the published block attributes, anything else standardised features. Raises
         OptionError without torch, for options that do not fit the pool, for features that are not
         the named space's, and for a device with fewer than 4 measured architectures.
         """
         require_torch()
         from hwprof.predictors.help import training
 
-        space = None if kernels is None else check_kernels(kernels).name
+        space = None if similarity is None else check_similarity(similarity).name
         options = options or HelpOptions()
         known = learning_pool(pool, options)
         mixture = DeviceMixture.fit(known, seed=seed)

@@ -11,9 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwprof import spaces
-from hwprof.errors import OptionError
+from hwprof.errors import OptionError, TableError
 from hwprof.predictors.pool import DevicePool
 
 FORMAT = "hwprof-pool"
@@ -37,36 +38,65 @@ def load(space: str) -> DevicePool:
 
     Raises OptionError for a space without one, or when safetensors is not installed.
     """
-    if space not in names():
-        raise OptionError(
-            f"no pool ships for the space '{space}'; there are pools for {', '.join(names())}"
-        )
+    return read(_shipped(space))
+
+
+def read(path: Path | str) -> DevicePool:
+    """A pool from a file such as those that ship.
+
+    Raises TableError for a file that is missing, damaged, foreign or of a newer version, and
+    OptionError when safetensors is not installed or the file's space is not known.
+    """
+    header, tensors = _open(Path(path))
+    known = spaces.get(header["space"])
     try:
-        from safetensors import safe_open
-    except ImportError as error:
-        raise OptionError(
-            "reading a pool needs safetensors; install it with pip install 'hwprof[predict]'"
+        # The published figures are 32-bit milliseconds, kept as they are; here they become seconds.
+        latency_s = tensors["latency_ms"].astype(np.float64) * 1e-3
+        devices = json.loads(header["devices"])
+        archs = known.texts(tensors["operations"])
+        return DevicePool(known.encode(archs), latency_s, devices, archs)
+    except (KeyError, ValueError, TypeError, OptionError) as error:
+        raise TableError(
+            f"'{path}' is a damaged pool file ({error}); get another copy of it"
         ) from error
-    path = Path(str(files(__name__) / f"{space}.safetensors"))
-    with safe_open(str(path), framework="numpy") as file:
-        header = file.metadata()
-        chosen = file.get_tensor("operations")
-        latency_ms = file.get_tensor("latency_ms")
-    known = spaces.get(space)
-    archs = known.texts(chosen)
-    # The published figures are 32-bit milliseconds, kept as they are; here they become seconds.
-    latency_s = latency_ms.astype(np.float64) * 1e-3
-    return DevicePool(known.encode(chosen), latency_s, json.loads(header["devices"]), archs)
 
 
 def source(space: str) -> str:
     """Where the figures of a shipped pool come from, in one line. Raises OptionError as `load`."""
-    from safetensors import safe_open
+    return _open(_shipped(space))[0]["source"]
 
+
+def _shipped(space: str) -> Path:
     if space not in names():
         raise OptionError(
             f"no pool ships for the space '{space}'; there are pools for {', '.join(names())}"
         )
-    path = Path(str(files(__name__) / f"{space}.safetensors"))
-    with safe_open(str(path), framework="numpy") as file:
-        return str(file.metadata()["source"])
+    return Path(str(files(__name__) / f"{space}.safetensors"))
+
+
+def _open(path: Path) -> tuple[dict[str, str], dict[str, NDArray[np.generic]]]:
+    """Header and tensors of a file that says of itself that it is a pool."""
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError as error:
+        raise OptionError(
+            "reading a pool needs safetensors; install it with pip install 'hwprof[predict]'"
+        ) from error
+    if not path.is_file():
+        raise TableError(f"there is no pool file '{path}'; check the path")
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise TableError(
+            f"'{path}' is truncated or not a pool file ({error}); get another copy of it"
+        ) from error
+    if header.get("format") != FORMAT or "space" not in header:
+        raise TableError(f"'{path}' is not a pool of hwprof; give one, such as those that ship")
+    if header.get("version") != str(VERSION):
+        raise TableError(
+            f"'{path}' has version {header.get('version')} of pool files where this hwprof reads "
+            f"{VERSION}; upgrade hwprof"
+        )
+    return header, tensors
