@@ -23,8 +23,8 @@ from hwprof.cli.options import (
     Threads,
     examples,
     shapes_of,
-    table_path,
 )
+from hwprof.cli.places import table_path
 from hwprof.cli.printing import print_json, print_page
 
 EXAMPLES = examples(

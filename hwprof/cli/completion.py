@@ -163,7 +163,7 @@ def _files(incomplete: str) -> list[str]:
 
 def _of_table(ctx: typer.Context, read: Callable[[Table], list[str]]) -> list[str]:
     """What `read` finds in the table that the line names, or that the command would take."""
-    from hwprof.cli.options import table_path
+    from hwprof.cli.places import table_path
     from hwprof.errors import HwprofError
     from hwprof.lut import Table
 

@@ -9,7 +9,8 @@ from typing import Annotated, Literal, get_args
 import typer
 
 from hwprof.cli import completion
-from hwprof.cli.options import AsJson, Lut, examples, table_path
+from hwprof.cli.options import AsJson, Lut, examples
+from hwprof.cli.places import table_path
 from hwprof.cli.printing import print_json, print_page, say, tell
 
 Format = Literal["parquet", "jsonl", "csv"]

@@ -25,8 +25,8 @@ from hwprof.cli.options import (
     examples,
     predicting,
     shapes_of,
-    table_path,
 )
+from hwprof.cli.places import table_path
 from hwprof.cli.printing import complain, print_json, print_page, say
 
 if TYPE_CHECKING:

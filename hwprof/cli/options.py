@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +11,6 @@ import typer
 
 from hwprof.cli import completion
 
-DEFAULT_TABLE = "hwprof.db"
 DEFAULT_DEVICE = "onnxruntime-cpu"
 DEVICE_HELP = "NAME or NAME:key=value,...; see 'hwprof devices'."
 
@@ -138,13 +136,6 @@ def counts_of(option: str, text: str | None) -> tuple[int, ...]:
             f"'{text}' names a number twice; keep one of them", param_hint=f"'{option}'"
         )
     return counts
-
-
-def table_path(given: Path | None) -> Path:
-    """`--lut`, else `$HWPROF_LUT`, else `./hwprof.db`."""
-    if given is not None:
-        return given
-    return Path(os.environ.get("HWPROF_LUT") or DEFAULT_TABLE)
 
 
 def shapes_of(texts: Sequence[str] | None) -> dict[str, tuple[int, ...]]:

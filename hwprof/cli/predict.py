@@ -110,11 +110,12 @@ def predict(
 ) -> None:
     """Predict latencies with 90% intervals."""
     from hwprof.errors import OptionError
+    from hwprof.metrics import METRICS, parse_limit
 
     shipped = predicting()
     if bool(archs) == everything:
         raise OptionError("give architectures, or --all for every one of the pool, but not both")
-    limit_s = None if max_latency is None else shipped.parse_latency(max_latency)
+    limit_s = None if max_latency is None else parse_limit(max_latency, METRICS["latency"])
     answers = shipped.load_adapted(predictor).answer(archs or None, level=LEVEL)
     if limit_s is not None:
         within = [a for a in answers if a.mean_s <= limit_s]

@@ -12,9 +12,11 @@ from typing import Any
 from hwprof import spaces
 from hwprof.errors import OptionError
 from hwprof.lut import Table
+from hwprof.metrics import METRICS
 
 _SQLITE = b"SQLite format 3\x00"
-_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
+# Seconds in the unit that a column is named after.
+_UNITS = {unit: METRICS["latency"].units[unit] for unit in ("s", "ms", "us")}
 
 
 @dataclass(frozen=True, slots=True)

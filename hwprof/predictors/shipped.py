@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from hwprof.errors import OptionError
 from hwprof.predictors import pools
 from hwprof.predictors.fewshot import FewShotPredictor
 from hwprof.predictors.fewshot.adapted import AdaptedFewShot
-from hwprof.predictors.measurements import _UNITS, ArchLatency
+from hwprof.predictors.measurements import ArchLatency
 from hwprof.predictors.pool import DevicePool
 
 # Fitting takes time with the cube of this; beyond some hundred architectures per device the
@@ -97,18 +96,6 @@ def adapt_shipped(
 def load_adapted(path: Path) -> Shipped:
     """Read what `Shipped.save` wrote. Raises TableError for any other file."""
     return Shipped(AdaptedFewShot.load(path))
-
-
-def parse_latency(text: str) -> float:
-    """Seconds from `15ms`, `0.015s` or `800us`. Raises OptionError for anything else."""
-    match = re.fullmatch(r"\s*([0-9.]+(?:e-?[0-9]+)?)\s*(s|ms|us)\s*", text)
-    try:
-        value = float(match[1]) * _UNITS[match[2]] if match else 0.0
-    except ValueError:
-        value = 0.0
-    if value <= 0:
-        raise OptionError(f"a latency must look like 15ms, 0.015s or 800us, got '{text}'")
-    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,39 @@ Shapes: n architectures, m devices.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
-from hwprof.predictors.base import AdaptedPredictor, FloatArray
-from hwprof.search.objective import Objective, Statistic
+from hwprof.metrics import Metric
+from hwprof.predictors.base import FloatArray
 
 How = Literal["worst", "weighted", "each"]
+
+
+class DeviceCost(Protocol):
+    """What several devices are joined from: `hwprof.Objective` is one."""
+
+    metric: Metric
+    limit: float | None
+
+    def read(self, archs: ArrayLike) -> Any:
+        """Architectures as the predictor takes them."""
+
+    def of_read(self, read: Any) -> FloatArray:
+        """The cost of what `read` gave, `[n]`."""
+
+    def need_limit(self) -> float:
+        """The limit. Raises OptionError when there is none."""
+
+    def probability(self, archs: ArrayLike) -> FloatArray:
+        """Probability of meeting the limit, `[n]`."""
+
+    def feasible(self, archs: ArrayLike, level: float = 0.9) -> NDArray[np.bool_]:
+        """Whether the limit is met with probability `level`, `[n]`."""
 
 
 class DeviceObjectives:
@@ -23,44 +45,26 @@ class DeviceObjectives:
 
     def __init__(
         self,
-        predictors: Mapping[str, AdaptedPredictor | Mapping[str, AdaptedPredictor]],
+        objectives: Mapping[str, DeviceCost],
         *,
         how: How = "worst",
         weights: Mapping[str, float] | None = None,
-        limits: Mapping[str, float | str] | float | str | None = None,
-        metric: str = "latency",
-        statistic: Statistic = "mean",
-        encode: Callable[[Any], ArrayLike] | None = None,
-        space: object | None = None,
     ) -> None:
-        """Predictors by the name of their device; the rest as in `Objective`.
+        """Objectives by the name of their device, as `Objective.over` makes them.
 
-        `limits` are by device, or one for all; devices without a limit are not bounded. `weights`
-        go with `how="weighted"`. Raises OptionError for options that cannot be.
+        Devices whose objective has no limit are not bounded. `weights` go with `how="weighted"`.
+        Raises OptionError for options that cannot be.
         """
-        if not predictors:
+        if not objectives:
             raise OptionError("predictors is empty; give at least one, by the device's name")
         if how not in get_args(How):
             raise OptionError(f"unknown how {how!r}; choose among {', '.join(get_args(How))}")
         self.how: How = how
-        self.devices = tuple(predictors)
-        by_device = limits if isinstance(limits, Mapping) else dict.fromkeys(self.devices, limits)
-        for name in by_device:
-            self._check(name)
-        self._objectives = {
-            name: Objective(
-                predictor,
-                metric=metric,
-                statistic=statistic,
-                limit=by_device.get(name),
-                encode=encode,
-                space=space,
-            )
-            for name, predictor in predictors.items()
-        }
+        self.devices = tuple(objectives)
+        self._objectives = dict(objectives)
         self.weights = self._weights(weights)
 
-    def device(self, name: str) -> Objective:
+    def device(self, name: str) -> DeviceCost:
         """The objective of one device. Raises OptionError naming the devices there are."""
         self._check(name)
         return self._objectives[name]
@@ -111,10 +115,7 @@ class DeviceObjectives:
         return every
 
     def _check(self, name: str) -> None:
-        if name not in self.devices:
-            raise OptionError(
-                f"there is no device {name!r}; choose among {', '.join(self.devices)}"
-            )
+        check_device(name, self.devices)
 
     def _weights(self, weights: Mapping[str, float] | None) -> FloatArray:
         if self.how != "weighted":
@@ -132,3 +133,9 @@ class DeviceObjectives:
         if not (np.isfinite(values).all() and (values >= 0).all() and values.any()):
             raise OptionError("weights must be finite, 0 or more, and not all 0; correct them")
         return values
+
+
+def check_device(name: str, devices: tuple[str, ...]) -> None:
+    """Raise OptionError for a device that is not among `devices`."""
+    if name not in devices:
+        raise OptionError(f"there is no device {name!r}; choose among {', '.join(devices)}")

@@ -6,7 +6,7 @@ Shapes: n architectures, p positions of a space, d features.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,9 +16,7 @@ from hwprof.metrics import Metric, metric_of, parse_limit
 from hwprof.predictors.base import AdaptedPredictor, FloatArray, Prediction
 from hwprof.search.architectures import Architectures
 from hwprof.search.cache import RowCache
-
-if TYPE_CHECKING:
-    from hwprof.search.devices import DeviceObjectives
+from hwprof.search.devices import DeviceObjectives, How, check_device
 
 Statistic = Literal["mean"] | float
 BoolArray = NDArray[np.bool_]
@@ -62,12 +60,34 @@ class Objective:
             raise OptionError(f"cache_size must be 0 or more, but is {cache_size}; 0 keeps nothing")
         self.cache = RowCache(cache_size) if cache_size else None
 
-    @staticmethod
-    def over(predictors: Mapping[str, Any], **options: Any) -> DeviceObjectives:
-        """Several devices at once: see `DeviceObjectives`."""
-        from hwprof.search.devices import DeviceObjectives
+    @classmethod
+    def over(
+        cls,
+        predictors: Mapping[str, AdaptedPredictor | Mapping[str, AdaptedPredictor]],
+        *,
+        how: How = "worst",
+        weights: Mapping[str, float] | None = None,
+        limits: Mapping[str, float | str] | float | str | None = None,
+        **options: Any,
+    ) -> DeviceObjectives:
+        """Several devices at once, from predictors by the name of their device.
 
-        return DeviceObjectives(predictors, **options)
+        `limits` are by device, or one for all; devices without a limit are not bounded. `how` and
+        `weights` are those of `DeviceObjectives`, all else as in `Objective`. Raises OptionError
+        for options that cannot be.
+        """
+        devices = tuple(predictors)
+        by_device = limits if isinstance(limits, Mapping) else dict.fromkeys(devices, limits)
+        for name in by_device:
+            check_device(name, devices)
+        return DeviceObjectives(
+            {
+                name: cls(predictor, limit=by_device.get(name), **options)
+                for name, predictor in predictors.items()
+            },
+            how=how,
+            weights=weights,
+        )
 
     def __call__(self, archs: ArrayLike) -> FloatArray:
         """The cost, `[n]`. Raises OptionError for what are no architectures."""

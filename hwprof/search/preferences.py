@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 from hwprof.errors import OptionError
 from hwprof.predictors.base import FloatArray, IntArray
 from hwprof.predictors.fewshot.adapted import AdaptedFewShot
-from hwprof.search.devices import DeviceObjectives
 from hwprof.search.goals import Cost
+from hwprof.search.objective import Objective
 from hwprof.search.pareto import pareto_front
 
 
@@ -45,7 +45,7 @@ class PreferenceObjective:
         if scalarise not in ("linear", "chebyshev"):
             raise OptionError(f"unknown scalarise {scalarise!r}; choose linear or chebyshev")
         self.scalarise = scalarise
-        self.costs = DeviceObjectives(devices, how="each", space=space, **options)
+        self.costs = Objective.over(devices, how="each", space=space, **options)
         self.objectives = dict(objectives or {})
         first = self.costs.device(self.devices[0])
         self.names = (first.metric.name, *self.objectives)

@@ -143,11 +143,3 @@ def test_bad_requests(tmp_path: Path, fitted: Shipped, truth: dict[str, float]) 
     milliseconds = [ArchLatency(a, 1e3 * s) for a, s in list(truth.items())[:10]]
     with pytest.raises(OptionError, match=r"unit|ms|milliseconds"):
         shipped.adapt_shipped(SPACE, milliseconds)
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("15ms", 0.015), ("0.2 s", 0.2), ("800us", 8e-4)])
-def test_latencies_with_units(text: str, seconds: float) -> None:
-    assert shipped.parse_latency(text) == pytest.approx(seconds)
-    for wrong in ("15", "-1ms", "0ms", "fast", "1.2.3ms"):
-        with pytest.raises(OptionError, match="15ms"):
-            shipped.parse_latency(wrong)

@@ -184,9 +184,18 @@ class HelpPredictor(Predictor):
 
     def save(self, path: Path | str) -> None:
         """Write everything to one safetensors file; nothing in it can be executed."""
-        from hwprof.predictors.help.storage import save
+        from hwprof.predictors.help.storage import Kept, save
 
-        save(self, Path(path))
+        kept = Kept(
+            self.pool,
+            self.options,
+            self.space,
+            self.seed,
+            self.references,
+            self.report,
+            self.state,
+        )
+        save(kept, Path(path))
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -198,10 +207,20 @@ class HelpPredictor(Predictor):
         require_torch()
         from hwprof.predictors.help.storage import load
 
-        pool, options, space, seed, references, report, state = load(Path(path))
-        mixture = DeviceMixture.fit(learning_pool(pool, options), seed=seed)
-        network = _network(pool, space, options, len(references))
-        return cls(pool, options, space, seed, references, report, mixture, network, state)
+        kept = load(Path(path))
+        mixture = DeviceMixture.fit(learning_pool(kept.pool, kept.options), seed=kept.seed)
+        network = _network(kept.pool, kept.space, kept.options, len(kept.references))
+        return cls(
+            kept.pool,
+            kept.options,
+            kept.space,
+            kept.seed,
+            kept.references,
+            kept.report,
+            mixture,
+            network,
+            kept.state,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,14 +19,22 @@ from hwprof.predictors.help.report import TrainingReport
 from hwprof.predictors.help.training import State
 from hwprof.predictors.pool import DevicePool
 
-if TYPE_CHECKING:
-    from hwprof.predictors.help.predictor import HelpPredictor
-
 # 1: first version.
 SCHEMA_VERSION = 1
 _KEY = "hwprof.help"
 
-Loaded = tuple[DevicePool, HelpOptions, str | None, int, IntArray, TrainingReport, State]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """What a file holds of a predictor; everything else follows from it."""
+
+    pool: DevicePool
+    options: HelpOptions
+    space: str | None
+    seed: int
+    references: IntArray
+    report: TrainingReport
+    state: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +57,28 @@ class Version:
     schema: int
 
 
-def save(predictor: HelpPredictor, path: Path) -> None:
-    """Write a predictor. Raises OptionError when the file cannot be written."""
-    pool = predictor.pool
+def save(kept: Kept, path: Path) -> None:
+    """Write a predictor's parts. Raises OptionError when the file cannot be written."""
+    pool = kept.pool
     header = Header(
         SCHEMA_VERSION,
-        predictor.options,
-        predictor.space,
-        predictor.seed,
-        predictor.report,
+        kept.options,
+        kept.space,
+        kept.seed,
+        kept.report,
         pool.devices,
         pool.names,
     )
-    arrays = {name: p.detach().numpy() for name, p in predictor.state.flat().items()}
+    arrays = {name: p.detach().numpy() for name, p in kept.state.flat().items()}
     arrays["pool/features"] = np.ascontiguousarray(pool.features)
     arrays["pool/latency_s"] = np.ascontiguousarray(pool.latency_s)
-    arrays["references"] = np.ascontiguousarray(predictor.references)
+    arrays["references"] = np.ascontiguousarray(kept.references)
     data = safetensors(arrays, metadata={_KEY: to_json(header).decode()})
     with whole_file(path, OptionError) as stream:
         stream.write(data)
 
 
-def load(path: Path) -> Loaded:
+def load(path: Path) -> Kept:
     """Read a predictor's parts. Raises OptionError for any file that `save` did not write."""
     try:
         with safe_open(path, framework="numpy") as opened:
@@ -95,7 +102,7 @@ def load(path: Path) -> Loaded:
         state = _state(arrays)
     except (KeyError, ValueError) as error:
         raise OptionError(f"{path} lacks {error}; it is damaged, save it again") from error
-    return pool, header.options, header.space, header.seed, references, header.report, state
+    return Kept(pool, header.options, header.space, header.seed, references, header.report, state)
 
 
 def _header(path: Path, text: str) -> Header:
