@@ -5,8 +5,10 @@ import pytest
 
 from hwprof import spaces
 from hwprof.errors import OptionError
+from hwprof.predictors.fewshot import FewShotPredictor
+from hwprof.predictors.pool import DevicePool
 from hwprof.similarity import Linear, Similarity
-from hwprof.spaces.base import Position
+from hwprof.spaces.base import Position, Space
 from hwprof.testing.spaces import check_space
 from tests.spaces.tiny import Tiny
 
@@ -160,3 +162,18 @@ def test_other_errors_are_not_swallowed():
 
 def test_models_can_be_left_out():
     check_space(Endless(), build=False)
+
+
+def test_a_space_owes_no_similarity():
+    space, rng = Tiny(), np.random.default_rng(0)
+    assert Tiny.similarity is Space.similarity
+    check_space(space, build=False)
+    rows = np.unique(space.sample(200, rng), axis=0)
+    latency_s = space.flops(rows)[:, None] * rng.uniform(1e-9, 2e-9, (1, 4))
+    latency_s = latency_s * np.exp(0.02 * rng.standard_normal(latency_s.shape))
+    pool = DevicePool(space.encode(rows), latency_s[:, :3], ["one", "two", "three"])
+    predictor = FewShotPredictor.fit(pool, similarity=space.similarity())
+    chosen = predictor.select(6)
+    mean_s = predictor.adapt(chosen, latency_s[chosen, 3]).predict(np.arange(len(rows))).mean_s
+    assert mean_s.shape == (len(rows),)
+    assert (mean_s > 0).all()
