@@ -51,13 +51,21 @@ def described(
     shapes: Mapping[str, Sequence[int]] | None = None,
     batch: int | None = None,
     name: str | None = None,
+    room_bytes: int | None = None,
 ) -> Model:
     """The model at `path` with its dimensions decided; arguments as `load_model` takes them.
 
-    Raises OptionError when a dimension stays open, ModelError when the file cannot be read.
+    Raises OptionError when a dimension stays open, ModelError when the file cannot be read or
+    needs more than there is room for.
     """
     inputs = decide_shapes(file.inputs, shapes or {}, batch, path.name)
     needed = file.weights_bytes + sum(t.nbytes or 0 for t in inputs)
+    # Before its contents are hashed: those of what fits nowhere take long to read.
+    if room_bytes is not None and needed > room_bytes:
+        raise ModelError(
+            f"'{path.name}' needs at least {needed / 2**30:.1f} GiB for weights and inputs, but "
+            f"the machine that is to run it has {room_bytes / 2**30:.1f} GiB; use a larger machine"
+        )
     firsts = {t.shape[0] for t in inputs if t.shape}
     try:
         sha256 = content_hash([path, *dict.fromkeys(file.external.values())])

@@ -24,6 +24,7 @@ def load_model(
     shapes: Mapping[str, Sequence[int]] | None = None,
     batch: int | None = None,
     name: str | None = None,
+    room_bytes: int | None = None,
 ) -> Model:
     """Read a model file, without its weights, and decide its input shapes.
 
@@ -31,10 +32,13 @@ def load_model(
     ONNX models. Nothing in a file is unpickled or run.
     `shapes` gives dimensions by input name; `batch` sets the first dimension of every input that
     leaves it open; `name` is what the model is called, its file's name by
-    default. Raises ModelError (the file) or OptionError (the shapes) in one sentence.
+    default. A model that needs more than `room_bytes`, the memory of the machine that is to run it,
+    is refused before its weights are read. Raises ModelError (the file) or OptionError (the shapes)
+    in one sentence.
     """
     path = Path(path)
-    return described(path, read_model_file(path), shapes=shapes, batch=batch, name=name)
+    file = read_model_file(path)
+    return described(path, file, shapes=shapes, batch=batch, name=name, room_bytes=room_bytes)
 
 
 def input_names(path: Path) -> set[str]:

@@ -66,7 +66,13 @@ def measure(
     agreement = Agreement() if check_outputs else None
     with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
         path, called = _file_of(model, inputs, Path(folder))
-        loaded = load_model(path, shapes=shapes, batch=batch, name=name or called)
+        loaded = load_model(
+            path,
+            shapes=shapes,
+            batch=batch,
+            name=name or called,
+            room_bytes=spec.hardware.memory_bytes or None,
+        )
         measurement = measure_on(
             loaded,
             target,

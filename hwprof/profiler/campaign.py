@@ -173,8 +173,14 @@ def _start(
             listen(job, progress)
 
     try:
-        model = load_model(job.model, shapes=job.shapes, batch=job.batch, name=job.name)
         spec = job.target.spec
+        model = load_model(
+            job.model,
+            shapes=job.shapes,
+            batch=job.batch,
+            name=job.name,
+            room_bytes=spec.hardware.memory_bytes or None,
+        )
         if resume and table is not None:
             kept = table.find(model.subject.key, spec.fingerprint, plan.facts())
             if kept is not None:

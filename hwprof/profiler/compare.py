@@ -79,9 +79,11 @@ def compare(
     from hwprof.profiler.sweep import opened, target_of
 
     if model is not None:
-        loaded = load_model(model, shapes=shapes, batch=batch)
         devices = (side if isinstance(side, Target) else str(side) for side in (a, b))
-        first, second = ((loaded, target_of(name, threads, meter)) for name in devices)
+        targets = [target_of(name, threads, meter) for name in devices]
+        room = min(target.spec.hardware.memory_bytes for target in targets)
+        loaded = load_model(model, shapes=shapes, batch=batch, room_bytes=room or None)
+        first, second = ((loaded, target) for target in targets)
     else:
         files = [side for side in (a, b) if not isinstance(side, Target) and Path(side).is_file()]
         if not files:
@@ -94,8 +96,10 @@ def compare(
             )
         target = target_of(device, threads, meter)
         jobs = jobs_for([Path(file) for file in files], target, shapes or {}, batch)
+        room = target.spec.hardware.memory_bytes or None
         first, second = (
-            (load_model(job.model, shapes=job.shapes, batch=job.batch), target) for job in jobs
+            (load_model(job.model, shapes=job.shapes, batch=job.batch, room_bytes=room), target)
+            for job in jobs
         )
     with opened(table) as kept:
         comparison = compare_now(

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import hwprof
 from hwprof.errors import HwprofError, ModelError, OptionError
 from hwprof.models.load import load_model
 from hwprof.models.onnx.elements import onnx_dtype
@@ -164,8 +165,11 @@ def test_a_model_larger_than_memory_is_refused_before_it_is_read(tmp_path: Path)
     with (tmp_path / "huge.bin").open("wb") as weights:
         weights.truncate(size)  # sparse: it takes no room
     with pytest.raises(ModelError, match="needs at least 4096") as error:
-        load_model(path)
+        load_model(path, room_bytes=1 << 40)
     one_line(error)
+    # Whose memory it is, the device says.
+    with pytest.raises(ModelError, match="the machine that is to run it has"):
+        hwprof.measure(path)
 
 
 def test_inputs_that_are_not_tensors(tmp_path: Path) -> None:
@@ -301,7 +305,7 @@ def test_element_types_have_one_name(number: int, name: str) -> None:
 def test_a_model_says_what_it_needs_and_where_its_weights_are(
     mlp: Path, dynamic_mlp: Path, external_mlp: Path
 ) -> None:
-    weights = 8 * 16 * 4
+    weights = (8 * 8 + 8) * 4
     assert load_model(mlp).needed_bytes == weights + 4 * 8 * 4
     assert load_model(external_mlp).needed_bytes == weights + 4 * 8 * 4
     # More than any memory: this machine only reads it, another may have the room.
