@@ -81,8 +81,8 @@ def compare(
     if model is not None:
         devices = (side if isinstance(side, Target) else str(side) for side in (a, b))
         targets = [target_of(name, threads, meter) for name in devices]
-        room = min(target.spec.hardware.memory_bytes for target in targets)
-        loaded = load_model(model, shapes=shapes, batch=batch, room_bytes=room or None)
+        room = min(target.spec.hardware.memory_bytes for target in targets) or None
+        loaded = load_model(model, shapes=shapes, batch=batch, room_bytes=room)
         first, second = ((loaded, target) for target in targets)
     else:
         files = [side for side in (a, b) if not isinstance(side, Target) and Path(side).is_file()]
