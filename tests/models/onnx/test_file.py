@@ -15,6 +15,7 @@ from hwprof.errors import HwprofError, ModelError, OptionError
 from hwprof.models.load import load_model
 from hwprof.models.onnx.elements import onnx_dtype
 from hwprof.models.onnx.file import parse, read_structure, read_with_weights
+from hwprof.targets.worker import WorkerTarget
 from tests.small_models import mlp_proto
 
 
@@ -145,7 +146,9 @@ def test_external_data_that_is_too_short(external_mlp: Path) -> None:
     one_line(error)
 
 
-def test_a_model_larger_than_memory_is_refused_before_it_is_read(tmp_path: Path) -> None:
+def test_a_model_larger_than_memory_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     size = 1 << 42
     tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[size // 4])
     tensor.data_location = TensorProto.EXTERNAL
@@ -170,6 +173,10 @@ def test_a_model_larger_than_memory_is_refused_before_it_is_read(tmp_path: Path)
     # Whose memory it is, the device says.
     with pytest.raises(ModelError, match="the machine that is to run it has"):
         hwprof.measure(path)
+    # Where nobody asked before, the target refuses it. Hashing so many zeros would take an hour.
+    monkeypatch.setattr("hwprof.models.base.content_hash", lambda files: "0" * 64)
+    with pytest.raises(ModelError, match="needs at least 4096"):
+        WorkerTarget("onnxruntime-cpu").start(load_model(path))
 
 
 def test_inputs_that_are_not_tensors(tmp_path: Path) -> None:
