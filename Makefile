@@ -68,7 +68,7 @@ test: lint $(PLUGIN_READY)
 
 test-core: $(CORE_READY)
 	$(CORE_VENV)/bin/ruff check .
-	$(CORE_VENV)/bin/python -m pytest --core -n 2 --dist worksteal
+	$(CORE_VENV)/bin/python -m pytest --core -n 2 --dist worksteal tests
 
 check-backends: $(READY)
 	$(BIN)/python scripts/check_backends.py

@@ -16,10 +16,12 @@ from typing import ClassVar
 import numpy as np
 
 from hwprof.errors import DeviceError, HwprofError
+from hwprof.graph import TensorSpec
 from hwprof.latency import summarise
 from hwprof.lut import Table
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
+from hwprof.models.onnx.write import Node, write_model
 from hwprof.profiler.bench import NodeCost, pin_of, steady_state
 from hwprof.profiler.plan import Plan
 from hwprof.targets.base import Target
@@ -30,9 +32,6 @@ KINDS = ("Sin", "MatMul", "Conv")
 LENGTHS = (20, 140)
 PROFILED_RUNS = 60
 BUDGET_S = 0.5
-OPSET = 17
-# Readable by every ONNX Runtime that reads the opset.
-IR_VERSION = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,33 +51,21 @@ class NodeCostEstimate:
 def chain_model(kind: str, length: int, folder: Path) -> Model:
     """Write an ONNX chain of `length` equal small kernels and load it."""
     import onnx
-    from onnx import TensorProto, helper, numpy_helper
 
     rng = np.random.default_rng(0)
-    shape = {"Sin": [1, 16, 4, 4], "MatMul": [8, 32], "Conv": [1, 16, 8, 8]}[kind]
+    shape = {"Sin": (1, 16, 4, 4), "MatMul": (8, 32), "Conv": (1, 16, 8, 8)}[kind]
     weight = {"Sin": None, "MatMul": (32, 32), "Conv": (16, 16, 3, 3)}[kind]
+    attributes = {"pads": [1, 1, 1, 1]} if kind == "Conv" else {}
     nodes, weights = [], []
     for i in range(length):
         reads = [f"t{i}"]
         if weight is not None:
             # Small weights keep a long chain from overflowing.
-            value = (rng.standard_normal(weight) * 0.05).astype(np.float32)
-            weights.append(numpy_helper.from_array(value, f"w{i}"))
+            weights.append((f"w{i}", (rng.standard_normal(weight) * 0.05).astype(np.float32)))
             reads.append(f"w{i}")
-        node = helper.make_node(kind, reads, [f"t{i + 1}"], name=f"n{i}")
-        if kind == "Conv":
-            node.attribute.append(helper.make_attribute("pads", [1, 1, 1, 1]))
-        nodes.append(node)
-    graph = helper.make_graph(
-        nodes,
-        f"{kind}-{length}",
-        [helper.make_tensor_value_info("t0", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(f"t{length}", TensorProto.FLOAT, shape)],
-        weights,
-    )
-    proto = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
-    )
+        nodes.append(Node(kind, f"n{i}", tuple(reads), (f"t{i + 1}",), attributes))
+    ends = [TensorSpec(f"t{i}", "float32", shape) for i in (0, length)]
+    proto = write_model(f"{kind}-{length}", nodes, ends[:1], ends[1:], weights)
     path = folder / f"{kind}-{length}.onnx"
     onnx.save(proto, str(path))
     return load_model(path)

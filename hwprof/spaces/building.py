@@ -1,114 +1,26 @@
-"""Networks of convolutions, written down once: counted, or rendered as ONNX.
+"""Networks of convolutions; see `recorder`.
 
 Shapes: batch b, channels c, height h and width w of an image. All tensors are float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import prod, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import Any, final
 
 import numpy as np
 
 from hwprof.errors import OptionError
-from hwprof.opcosts import known_operators
-from hwprof.opcosts.operations import PER_ELEMENT, VIEWS
-from hwprof.spaces.base import Costs
-
-if TYPE_CHECKING:
-    import onnx
-
-Shape = tuple[int, ...]
-
-# HardSwish came with opset 14; IR 8 goes with opset 17 and every runtime of today reads it.
-_OPSET, _IR = 17, 8
-_SEED = 0
-# Not learned: statistics, factors and target shapes. Their names begin with it.
-CONSTANT = "constant."
+from hwprof.spaces.recorder import Recorder, Tensor, check_batch, is_whole
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """A tensor of the network."""
-
-    name: str
-    shape: Shape
-
-
-@dataclass(frozen=True, slots=True)
-class _Weight:
-    shape: Shape
-    mean: float
-    deviation: float
-
-
-class Network:
-    """A network being written down, node by node, its costs counted on the way.
-
-    Counting follows `hwprof.opcosts`. A scope is the name of a layer, such as `stage1.cell2.stem`;
-    a scope takes weights once.
-    """
-
-    def __init__(self) -> None:
-        self._nodes: list[tuple[str, list[str], Tensor, dict[str, Any]]] = []
-        self._weights: dict[str, _Weight] = {}
-        self._constants: dict[str, tuple[Shape, str, list[float]]] = {}
-        self._inputs: list[Tensor] = []
-        self._flops = 0
-        self._activation_bytes = 0
-
-    @property
-    def costs(self) -> Costs:
-        """What was written down so far. The input and views are no activations."""
-        learned = sum(prod(weight.shape) for weight in self._weights.values())
-        return Costs(self._flops, learned, self._activation_bytes)
+@final
+class Network(Recorder):
+    """A network of convolutions being written down, layer by layer."""
 
     def image(self, batch: int, side: int) -> Tensor:
         """The input, square images of three colours, `[b, 3, side, side]`."""
-        self._inputs.append(Tensor("image", (batch, 3, side, side)))
-        return self._inputs[-1]
-
-    def weight(self, name: str, *shape: int, mean: float = 0.0, deviation: float = 0.02) -> Tensor:
-        """A learned tensor, normally distributed."""
-        if name in self._weights:
-            raise ValueError(f"the network has two weights {name}")
-        self._weights[name] = _Weight(shape, mean, deviation)
-        return Tensor(name, shape)
-
-    def constant(
-        self, name: str, values: Sequence[float], *shape: int, dtype: str = "float32"
-    ) -> Tensor:
-        """A tensor that is not learned, spread over its shape; the same for the same name."""
-        name = CONSTANT + name
-        self._constants[name] = (shape, dtype, list(values))
-        return Tensor(name, shape)
-
-    def node(
-        self,
-        op: str,
-        scope: str,
-        inputs: Sequence[Tensor],
-        shape: Shape,
-        inner: int = 0,
-        each: int | None = None,
-        **attributes: Any,
-    ) -> Tensor:
-        """An operator with one output.
-
-        `inner` are its multiply-accumulates per output element, `each` its other operations;
-        None takes those of `hwprof.opcosts`. Raises ValueError for an operator without costs.
-        """
-        if ("", op) not in known_operators():
-            raise ValueError(f"hwprof.opcosts does not count {op}")
-        out = Tensor(f"{scope}.{op}_{len(self._nodes)}", shape)
-        self._nodes.append((op, [t.name for t in inputs], out, attributes))
-        other = PER_ELEMENT.get(op, 0) if each is None else each
-        self._flops += (2 * inner + other) * prod(shape)
-        if ("", op) not in VIEWS:
-            self._activation_bytes += 4 * prod(shape)
-        return out
+        return self.input("image", batch, 3, side, side)
 
     def conv(
         self,
@@ -146,8 +58,12 @@ class Network:
             x,
             self.weight(f"{scope}.scale", channels, mean=1.0),
             self.weight(f"{scope}.shift", channels),
-            self.constant(f"mean{channels}", [0.0], channels),
-            self.constant(f"variance{channels}", [1.0], channels),
+            self.constant(
+                f"mean{channels}", (channels,), lambda: np.zeros(channels, dtype=np.float32)
+            ),
+            self.constant(
+                f"variance{channels}", (channels,), lambda: np.ones(channels, dtype=np.float32)
+            ),
         ]
         return self.node("BatchNormalization", scope, tensors, x.shape, epsilon=1e-5)
 
@@ -211,14 +127,6 @@ class Network:
         shape = (x.shape[0], width)
         return self.node("Gemm", scope, [flat, weight, bias], shape, inner, transB=1)
 
-    def add(self, scope: str, x: Tensor, y: Tensor) -> Tensor:
-        """Sum of two tensors of one shape."""
-        return self.node("Add", scope, [x, y], x.shape)
-
-    def multiply(self, scope: str, x: Tensor, y: Tensor) -> Tensor:
-        """Product in the shape of x, over which y is spread."""
-        return self.node("Mul", scope, [x, y], x.shape)
-
     def shuffle(self, scope: str, x: Tensor, groups: int) -> Tensor:
         """Channels of the groups in turn (Zhang et al., ShuffleNet, CVPR 2018)."""
         batch, channels, *sides = x.shape
@@ -229,54 +137,11 @@ class Network:
 
     def reshape(self, scope: str, x: Tensor, *shape: int) -> Tensor:
         """The same elements under another shape."""
-        name = "x".join(str(size) for size in shape)
-        target = self.constant(f"shape{name}", shape, len(shape), dtype="int64")
-        return self.node("Reshape", scope, [x, target], shape)
-
-    def model(self, name: str, result: Tensor) -> onnx.ModelProto:
-        """The network as ONNX; `result` leaves it as `logits`. Weights are random, but fixed."""
-        from onnx import TensorProto, helper, numpy_helper
-
-        nodes = [
-            helper.make_node(
-                op,
-                inputs,
-                ["logits" if out.name == result.name else out.name],
-                name=out.name,
-                **attributes,
-            )
-            for op, inputs, out, attributes in self._nodes
-        ]
-        rng = np.random.default_rng(_SEED)
-        tensors = [
-            numpy_helper.from_array(np.resize(np.array(values, dtype=dtype), shape), constant)
-            for constant, (shape, dtype, values) in self._constants.items()
-        ]
-        for weight, form in self._weights.items():
-            drawn = rng.standard_normal(form.shape, dtype=np.float32)
-            drawn *= np.float32(form.deviation)
-            drawn += np.float32(form.mean)
-            tensors.append(numpy_helper.from_array(drawn, weight))
-        inputs, outputs = (
-            [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in ends]
-            for ends in ([(t.name, t.shape) for t in self._inputs], [("logits", result.shape)])
-        )
-        return helper.make_model(
-            helper.make_graph(nodes, name, inputs, outputs, tensors),
-            opset_imports=[helper.make_opsetid("", _OPSET)],
-            ir_version=_IR,
-            producer_name="hwprof",
-        )
+        return self.node("Reshape", scope, [x, self.integers("shape", shape)], shape)
 
     def _he(self, scope: str, *shape: int, inner: int) -> Tensor:
         """Weights that keep the size of what passes them and a ReLU (He et al., 2015)."""
         return self.weight(f"{scope}.weight", *shape, deviation=sqrt(2 / inner))
-
-
-def total(parts: Iterable[Costs]) -> Costs:
-    """Costs of the parts of a network together."""
-    each = ((part.flops, part.parameters, part.activation_bytes) for part in parts)
-    return Costs(*(sum(column) for column in zip(*each, strict=True)))
 
 
 def divisible(value: float) -> int:
@@ -287,15 +152,10 @@ def divisible(value: float) -> int:
 
 def check_image(space: str, batch: int, side: int, least: int, step: int = 1) -> None:
     """Raise OptionError for a batch or a side of the image that a network cannot take."""
-    if not _whole(batch) or batch < 1:
-        raise OptionError(f"batch must be a whole number from 1, but is {batch}; give 1 or more")
-    if not _whole(side) or side < least or side % step:
+    check_batch(batch)
+    if not is_whole(side) or side < least or side % step:
         kind = f"a multiple of {step}" if step > 1 else "a whole number"
         raise OptionError(
             f"resolution of {space} is the side of the image, {kind} from {least}, but is {side}; "
             "give another"
         )
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwprof.similarity import Blocks, Linear, Similarity
 from hwprof.spaces.base import Choices, Costs, Indices
-from hwprof.spaces.building import Network, Tensor, check_image
+from hwprof.spaces.building import Network, check_image
 from hwprof.spaces.fixed import FixedChoices, everywhere
+from hwprof.spaces.recorder import Tensor
 
 if TYPE_CHECKING:
     import onnx

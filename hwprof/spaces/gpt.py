@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from hwprof.spaces.attention import Tape, check_sizes
 from hwprof.spaces.base import Costs
-from hwprof.spaces.building import Tensor, total
 from hwprof.spaces.fields import Field, Fields, FieldSpace, per_layer
 from hwprof.spaces.products import Term
+from hwprof.spaces.recorder import Tensor, total
 
 if TYPE_CHECKING:
     import onnx

@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike
 from hwprof.errors import OptionError
 from hwprof.similarity import Hamming, Linear, Similarity
 from hwprof.spaces.base import Choices, Costs, Indices
-from hwprof.spaces.building import Network, Tensor, check_image
+from hwprof.spaces.building import Network, check_image
 from hwprof.spaces.cells import Live
 from hwprof.spaces.fixed import FixedChoices, everywhere
+from hwprof.spaces.recorder import Tensor
 
 if TYPE_CHECKING:
     import onnx
@@ -156,7 +157,7 @@ def _cell(net: Network, scope: str, x: Tensor, choices: Choices) -> Tensor:
 
 def _operation(net: Network, scope: str, x: Tensor, operation: str) -> Tensor:
     if operation == "none":
-        return net.multiply(scope, x, net.constant("zero", [0.0]))
+        return net.multiply(scope, x, net.number("zero", 0.0))
     if operation == "skip_connect":
         return x
     if operation == "avg_pool_3x3":

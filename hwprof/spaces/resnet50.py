@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from hwprof.spaces.base import Choices, Costs
-from hwprof.spaces.building import Network, Tensor, check_image, divisible, total
+from hwprof.spaces.building import Network, check_image, divisible
 from hwprof.spaces.fields import Field, Fields, FieldSpace
 from hwprof.spaces.products import Term
+from hwprof.spaces.recorder import Tensor, total
 
 if TYPE_CHECKING:
     import onnx

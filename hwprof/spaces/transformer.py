@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwprof.spaces.attention import Tape, check_sizes
 from hwprof.spaces.base import Choices, Costs
-from hwprof.spaces.building import Tensor, total
 from hwprof.spaces.fields import Field, Fields, FieldSpace, per_layer
 from hwprof.spaces.products import Term
+from hwprof.spaces.recorder import Tensor, total
 
 if TYPE_CHECKING:
     import onnx
@@ -196,7 +196,7 @@ def _decoder_costs(
 def _placed(tape: Tape, scope: str, x: Tensor) -> Tensor:
     """Embeddings scaled by the root of their width, and sinusoids added."""
     _, length, width = x.shape
-    x = tape.op("Mul", scope, [x, tape.number(f"root{width}", sqrt(width))], x.shape)
+    x = tape.multiply(scope, x, tape.number(f"root{width}", sqrt(width)))
     places = tape.constant(f"sinusoids{width}", (length, width), lambda: _sinusoids(length, width))
     return tape.add(scope, x, places)
 
@@ -210,7 +210,7 @@ def _sinusoids(length: int, width: int) -> NDArray[np.float32]:
 
 def _feed_forward(tape: Tape, scope: str, x: Tensor, hidden: int) -> Tensor:
     y = tape.linear(f"{scope}.ffn.up", x, hidden)
-    y = tape.op("Relu", scope, [y], y.shape)
+    y = tape.node("Relu", scope, [y], y.shape)
     y = tape.linear(f"{scope}.ffn.down", y, x.shape[-1])
     return tape.norm(f"{scope}.norm_ffn", tape.add(scope, x, y))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -13,7 +16,7 @@ from hwprof.machine.host import Pin, snapshot
 from hwprof.measurement import Energy
 from hwprof.models.base import Model
 from hwprof.profile import KernelOccurrence, Profile
-from hwprof.profiler.node_cost import KINDS, LENGTHS, PROFILED_RUNS, estimate_node_cost
+from hwprof.profiler.node_cost import KINDS, LENGTHS, PROFILED_RUNS, chain_model, estimate_node_cost
 from hwprof.samples import Samples
 from hwprof.targets.base import ANYWHERE, Run
 from hwprof.targets.local import LocalRun
@@ -72,3 +75,21 @@ def test_a_kind_that_the_device_refuses_is_left_out() -> None:
 def test_a_device_without_profile_has_no_estimate() -> None:
     with pytest.raises(DeviceError, match="--no-per-op"):
         estimate_node_cost(ChainTarget(0.0, profiles=False))
+
+
+# The first 16 digits of the SHA-256 of the chains. What one costs is kept in tables.
+STORED = {
+    "Sin": ["a825a0fb35e540f5", "7934aa28850b9fef"],
+    "MatMul": ["68a21105ab6d5a07", "7a527088356d9a12"],
+    "Conv": ["f0d24f9ee8078d19", "66438aad3b285c75"],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_chains_are_the_stored_ones(kind: str, tmp_path: Path) -> None:
+    found = []
+    for length in LENGTHS:
+        chain_model(kind, length, tmp_path)
+        data = (tmp_path / f"{kind}-{length}.onnx").read_bytes()
+        found.append(hashlib.sha256(data).hexdigest()[:16])
+    assert found == STORED[kind]

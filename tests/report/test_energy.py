@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from hwprof.measurement import Energy, EnergyReading, Measurement
-from hwprof.report.document import measurement_document, per_op_reason
-from hwprof.report.text import print_measurement, print_table
+from hwprof.report.document import measurement_document
+from hwprof.report.facts import per_op_reason
+from hwprof.report.text import measurement_page, table_page
 from hwprof.testing.examples import example_measurement
 
 READING = EnergyReading("rapl", "package-0 [x]", 10, 2.0, 50.0, 1.0, 10.0, 0.001)
@@ -33,16 +34,12 @@ def test_the_document_has_both(measured: Measurement, unmeasured: Measurement) -
     assert "energy_j" not in found
 
 
-def test_the_terminal_has_both(
-    measured: Measurement, unmeasured: Measurement, capsys: pytest.CaptureFixture[str]
-) -> None:
-    print_measurement(measured)
-    print_measurement(unmeasured)
-    out = capsys.readouterr().out
+def test_the_terminal_has_both(measured: Measurement, unmeasured: Measurement) -> None:
+    out = measurement_page(measured).plain() + measurement_page(unmeasured).plain()
     assert "energy   5 J gross, 3 J net of idle, per run (rapl, package-0 [x])" in out
     assert "energy   absent: no sensor" in out
-    print_table([measured, unmeasured], [])
-    lines = capsys.readouterr().out.splitlines()
+    page, _ = table_page([measured, unmeasured], [])
+    lines = page.plain().splitlines()
     assert "gross J" in lines[0]
     assert "net J" in lines[0]
     assert lines[1].split().count("absent") == 0

@@ -15,7 +15,7 @@ from hwprof.models.onnx.elements import onnx_dtype
 from hwprof.predictors.fewshot import FewShotPredictor
 from hwprof.predictors.pool import DevicePool
 from hwprof.spaces.base import Space
-from hwprof.spaces.building import CONSTANT
+from hwprof.spaces.recorder import CONSTANT
 
 Work = tuple[float, float, float]
 """FLOPs, bytes, and the narrowest width of one operation."""

@@ -6,7 +6,8 @@ import pytest
 
 from hwprof.errors import OptionError
 from hwprof.opcosts import bytes_moved, flops
-from hwprof.spaces.building import Network, check_image, divisible, total
+from hwprof.spaces.building import Network, check_image, divisible
+from hwprof.spaces.recorder import total
 from tests.spaces import networks
 
 
@@ -19,7 +20,7 @@ def everything(side):
     x = net.activate("HardSwish", "gate", net.multiply("gate", x, y))
     x = net.pool("MaxPool", "max", x, 3, 2, padding=1)
     x = net.pool("AveragePool", "ceil", x, 2, 2, ceil=True)
-    x = net.add("twice", x, net.multiply("zero", x, net.constant("zero", [0.0])))
+    x = net.add("twice", x, net.multiply("zero", x, net.number("zero", 0.0)))
     x = net.pool("AveragePool", "mean", x, 3, 1, padding=1)
     x = net.reshape("flat", x, 2, 8, 2, *x.shape[2:])
     return net, net.linear("classifier", x, 5)

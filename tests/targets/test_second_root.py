@@ -30,7 +30,6 @@ from hwprof.lut import Table
 from hwprof.machine.host import machine_facts, snapshot
 from hwprof.measurement import Measurement
 from hwprof.profiler.plan import Plan
-from hwprof.targets import worker
 from hwprof.targets.process import LocalPython
 from hwprof.targets.worker import WorkerTarget
 from hwprof.testing import machines
@@ -179,7 +178,8 @@ def test_the_command_line_measures_there_and_keeps_it(
     hwprof_cli: Callable[..., Result],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker, "WorkerTarget", partial(WorkerTarget, launcher=second))
+    here = "hwprof.profiler.sweep.WorkerTarget"
+    monkeypatch.setattr(here, partial(WorkerTarget, launcher=second))
     options = ("--no-per-op", "--precision", "0.3", "--budget", "1", "--pin", "none")
     done = hwprof_cli("measure", mlp, *options)
     assert done.code == 0, done.err

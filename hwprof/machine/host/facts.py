@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -59,12 +58,16 @@ def library_versions(names: Sequence[str]) -> dict[str, str]:
     Those that are neither imported nor installed are left out.
     """
     found = {}
+    # Imported here: whoever only declares a device starts without it.
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
     for name in names:
         version = getattr(sys.modules.get(name), "__version__", None)
         if version is None:
             try:
-                version = importlib.metadata.version(name)
-            except importlib.metadata.PackageNotFoundError:
+                version = installed(name)
+            except PackageNotFoundError:
                 continue
         found[name] = str(version)
     return found
