@@ -6,32 +6,54 @@ READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.ready-bench
 PLUGIN := examples/hwprof-onnx-reference
 PLUGIN_READY := $(VENV)/.ready-plugin
+DEMO_VENV := .venv-demo
+DEMO_READY := $(DEMO_VENV)/.ready
+CORE_VENV := .venv-core
+CORE_READY := $(CORE_VENV)/.ready
+PIP_INSTALL := bin/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help setup test lint demo bench bench-help clean
+.PHONY: help setup demo test test-core lint check-backends pictures bench bench-help clean
 
 help:
-	@echo "make demo   measure real models into a table, show, export and compare them"
-	@echo "make test   lint, types, import rules and every test"
-	@echo "make lint   ruff, mypy and import-linter alone"
-	@echo "make bench  every figure that the README quotes (an hour, quiet machine)"
-	@echo "make bench-help  HELP's figures, which docs/prediction.md quotes (half an hour more)"
+	@echo "make demo            the main job in three minutes: measure, keep, predict, search"
+	@echo "make test-core       tests of the core, with no runtime but ONNX Runtime: a first hour"
+	@echo "make test            lint, types, import rules and every test, with every runtime"
+	@echo "make lint            ruff, mypy and import-linter alone"
+	@echo "make check-backends  every runtime on three models: outputs, kernels, sums"
+	@echo "make bench           every figure that the docs quote (an hour, quiet machine)"
+	@echo "make bench-help      HELP's figures, which docs/prediction.md quotes (half an hour more)"
+	@echo "make pictures        draw the pictures of the docs again"
 
 setup: $(READY) $(PLUGIN_READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(VENV)/$(PIP_INSTALL) -e '.[dev]'
 	touch $@
 
 # A plugin is a package of its own, and is tested as one: installed, not merely importable.
 $(PLUGIN_READY): $(READY) $(shell find $(PLUGIN) -name '*.py' -o -name pyproject.toml)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt ./$(PLUGIN)
+	$(VENV)/$(PIP_INSTALL) ./$(PLUGIN)
 	touch $@
 
 # PyTorch is only a peer to measure against; nothing in hwprof needs it.
 $(BENCH_READY): $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+	$(VENV)/$(PIP_INSTALL) -e '.[dev,bench]'
 	touch $@
+
+# What a newcomer gets: the core and prediction.
+$(DEMO_READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DEMO_VENV)
+	$(DEMO_VENV)/$(PIP_INSTALL) -e '.[predict]'
+	touch $@
+
+$(CORE_READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(CORE_VENV)
+	$(CORE_VENV)/$(PIP_INSTALL) -e '.[dev-core]'
+	touch $@
+
+demo: $(DEMO_READY)
+	PATH="$(CURDIR)/$(DEMO_VENV)/bin:$$PATH" bash scripts/demo.sh
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -44,8 +66,15 @@ test: lint $(PLUGIN_READY)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --sort=cover
 
-demo: $(READY)
-	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
+test-core: $(CORE_READY)
+	$(CORE_VENV)/bin/ruff check .
+	$(CORE_VENV)/bin/python -m pytest --core -n 2 --dist worksteal tests
+
+check-backends: $(READY)
+	$(BIN)/python scripts/check_backends.py
+
+pictures: $(READY)
+	$(BIN)/python scripts/draw_pictures.py
 
 bench: $(BENCH_READY)
 	$(BIN)/python scripts/bench_start.py
@@ -54,6 +83,7 @@ bench: $(BENCH_READY)
 	$(BIN)/python scripts/bench_measure.py
 	$(BIN)/python scripts/bench_headline.py
 	$(BIN)/python scripts/bench_peers.py --rounds 3 --json docs/benchmarks/peers.json
+	$(BIN)/python scripts/demo_new_device.py
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_prediction.py
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_objective.py
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_search.py \
@@ -64,4 +94,4 @@ bench-help: $(BENCH_READY)
 		--space $$space --json docs/benchmarks/help-$$space.json; done
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(DEMO_VENV) $(CORE_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -30,7 +30,8 @@ for _ in range(GENERATIONS):
     order = np.lexsort((-flops(everyone), np.maximum(latency.violation(everyone), 0)))
     population = everyone[order[:PARENTS]]
 
-best = population[:1]
-print(f"{GENERATIONS * PARENTS} architectures predicted; the most FLOPs within {limit}:")
-print(space.texts(best)[0])
-print(f"{flops(best)[0]:.3g} FLOPs, at most {latency.metric.show(latency(best)[0])} (0.9 quantile)")
+best = space.texts(population[:1])[0]
+show = latency.metric.show
+print(f"{GENERATIONS * PARENTS} predicted; the most FLOPs within {show(latency.limit)}:")
+print(best)
+print(f"{flops(best)[0]:.3g} FLOPs, {show(latency(best)[0])} or less with probability 0.9")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from hwprof.conditions import GpuConditions, OutputAgreement
 from hwprof.device_spec import DeviceSpec
 from hwprof.graph import TensorSpec
 from hwprof.latency import Latency, summarise
@@ -70,7 +71,6 @@ class Restart:
     warmup: Samples
     steady: Samples
     stop: StopReason
-    basis: str = ""
     started_at: str = ""
 
 
@@ -135,7 +135,10 @@ class Energy:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Conditions of the measurement. None means that the system does not tell."""
+    """Conditions of the measurement, on the machine that was measured.
+
+    None means that the system does not tell.
+    """
 
     hwprof_version: str
     python_version: str
@@ -152,7 +155,16 @@ class Provenance:
     """Share of processor time that the hypervisor gave to others during the measurement."""
     throttle_events: int | None = None
     memory_available_bytes: int | None = None
-    details: Mapping[str, str] = field(default_factory=dict)
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the libraries that took part, the runtime's among them, by name."""
+    timing_overhead_s: float | None = None
+    """What timing added to a run, as the device states it; never subtracted."""
+    outputs: OutputAgreement | None = None
+    """None where the outputs were not to be compared, or are the reference's own."""
+    gpu: GpuConditions | None = None
+    """None where no GPU ran the model."""
+    legacy_notes: Mapping[str, str] = field(default_factory=dict)
+    """What an earlier version wrote in words that no field takes. Only read, never written."""
 
 
 PlanValue = str | int | float | bool | None
@@ -178,6 +190,8 @@ class Measurement:
     profile: Profile | None = None
     source: str = "measured"
     """`measured`, `imported`, `interpolated` or `predicted`: never mixed silently."""
+    profile_reason: str = ""
+    """Why a profile that was asked for is None."""
 
     def __post_init__(self) -> None:
         if not self.restarts:

@@ -75,7 +75,7 @@ def parse_limit(limit: float | str, metric: Metric) -> float:
             units = ", ".join(unit for unit in metric.units if unit) or "a plain number"
             raise OptionError(
                 f"a limit on {metric.name} must look like {metric.example} (units: {units}), got "
-                f"'{limit}'; write it so"
+                f"'{limit}'; write it so, or give a number in base units"
             )
         value = float(match[1]) * metric.units[match[2]]
     else:

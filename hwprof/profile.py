@@ -59,6 +59,10 @@ class Profile:
     node_cost_source: str = ""
     uncovered: tuple[str, ...] = ()
     """Source nodes with work to do that no kernel could be matched to."""
+    node_cost_reason: str = ""
+    """Why `node_cost_s` is None."""
+    mapping: str = ""
+    """How far the kernels could be led back to nodes of the model file, in a few words."""
 
     def __post_init__(self) -> None:
         runs = self.run_wall_s.shape
@@ -81,6 +85,8 @@ class Profile:
             and self.node_cost_s == other.node_cost_s
             and self.node_cost_source == other.node_cost_source
             and self.uncovered == other.uncovered
+            and self.node_cost_reason == other.node_cost_reason
+            and self.mapping == other.mapping
             and np.array_equal(self.run_wall_s, other.run_wall_s)
             and (
                 self.run_switches is None

@@ -163,8 +163,8 @@ def torch_benchmark(model: Model, setting: str) -> float:
     import torch
     from torch.utils import benchmark
 
+    from hwprof.convert.torch.load import load_module
     from hwprof.devices.torch.cuda import set_precision
-    from hwprof.devices.torch.load import load_module
 
     precision = precision_of("torch-cuda", setting)
     set_precision(torch, precision)

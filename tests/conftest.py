@@ -9,7 +9,17 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.core import needs_more
 from tests.small_models import mlp_proto
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--core", action="store_true", help="leave out what needs other runtimes")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return True if config.getoption("core") and needs_more(collection_path) else None
+
 
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 

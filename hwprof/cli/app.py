@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
+from typing import Annotated
 
-import click
+import typer
 
-from hwprof.cli.compare import compare
-from hwprof.cli.complaint import complain
-from hwprof.cli.devices import devices, doctor
-from hwprof.cli.lut import lut
-from hwprof.cli.measure import measure
-from hwprof.cli.predict import adapt, predict, select
+from hwprof.cli import compare, completion, devices, example, lut, measure, predict
+from hwprof.cli.options import examples
+from hwprof.cli.printing import complain, say
 from hwprof.errors import HwprofError, OptionError
 from hwprof.version import __version__
 
@@ -20,33 +17,70 @@ INTERRUPTED = 130
 FAILED = 1
 USAGE = 2
 
+app = typer.Typer(
+    # Plain help: rich, which the other markups need, is not imported for it.
+    rich_markup_mode=None,
+    # An exception that nobody foresaw is a bug, and its whole traceback is wanted.
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="hwprof")
-def cli() -> None:
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"hwprof, version {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    invoke_without_command=True,
+    epilog=examples("hwprof example", "hwprof measure example.onnx", "hwprof lut show"),
+)
+def hwprof(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> int:
     """What a neural network costs on a piece of hardware.
 
     Start with `hwprof measure model.onnx`, then `hwprof lut show`.
     """
+    if context.invoked_subcommand is None:
+        say(context.get_help())
+        return USAGE
+    return 0
 
 
-for command in (measure, lut, devices, doctor, compare, select, adapt, predict):
-    cli.add_command(command)
+for command, shown in (
+    (measure.measure, measure.EXAMPLES),
+    (example.example, example.EXAMPLES),
+    (devices.devices, devices.DEVICES_EXAMPLES),
+    (devices.doctor, devices.DOCTOR_EXAMPLES),
+    (compare.compare, compare.EXAMPLES),
+    (predict.select, predict.SELECT_EXAMPLES),
+    (predict.adapt, predict.ADAPT_EXAMPLES),
+    (predict.predict, predict.PREDICT_EXAMPLES),
+):
+    app.command(epilog=shown)(command)
+app.add_typer(lut.app, name="lut")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    sys.exit(run(arguments))
+    raise SystemExit(run(arguments))
 
 
 def run(arguments: list[str] | None = None) -> int:
     """As `main`, giving back the exit code."""
+    if completion.asked():
+        return completion.answer(app)
     try:
-        code = cli.main(args=arguments, prog_name="hwprof", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        return USAGE
-    except click.ClickException as error:
+        code = app(arguments, prog_name="hwprof", standalone_mode=False)
+    except typer.TyperException as error:
         complain(error.format_message())
         return error.exit_code
     except OptionError as error:
@@ -55,11 +89,22 @@ def run(arguments: list[str] | None = None) -> int:
     except HwprofError as error:
         complain(str(error))
         return FAILED
-    except (click.Abort, KeyboardInterrupt):
-        complain("interrupted; what was measured before is saved")
-        return INTERRUPTED
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
     except BrokenPipeError:
-        # The reader went away (| head): not our error, and Python must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return FAILED
+        return _reader_gone()
+    except SystemExit as ending:
+        # typer ends by itself after installing completion, and when the reader went away.
+        if isinstance(ending.__context__, BrokenPipeError):
+            return _reader_gone()
+        code = ending.code
+    if code == INTERRUPTED:
+        # Also what typer makes of Ctrl-C.
+        complain("interrupted; what was measured before is saved")
     return code if isinstance(code, int) else 0
+
+
+def _reader_gone() -> int:
+    # The reader went away (| head): not our error, and Python must not complain at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return FAILED

@@ -3,121 +3,98 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated
 
-import click
+import typer
 
+from hwprof.cli import completion
 from hwprof.cli.options import (
-    json_option,
-    lut_option,
-    measuring_options,
-    one_cell_options,
-    plan_of,
+    DEFAULT_DEVICE,
+    AsJson,
+    Batch,
+    Budget,
+    CheckOutputs,
+    Device,
+    Lut,
+    Meter,
+    Pin,
+    Precision,
+    Shapes,
+    Threads,
+    examples,
     shapes_of,
-    table_path,
-    target_of,
+)
+from hwprof.cli.places import table_path
+from hwprof.cli.printing import print_json, print_page
+
+EXAMPLES = examples(
+    "hwprof compare a.onnx b.onnx",
+    "hwprof compare cpu:opt=none cpu --model a.onnx --restarts 10",
+    "hwprof compare 3f2a77c0 resnet18",
 )
 
-if TYPE_CHECKING:
-    from hwprof.profiler.compare import Comparison
-
-PAIRS = 5
+SIDE = "Model file, device, or measurement of a table."
 
 
-@click.command()
-@click.argument("a")
-@click.argument("b")
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="Model to measure when A and B are devices.",
-)
-@one_cell_options
-@measuring_options
-@lut_option
-@json_option
 def compare(
-    a: str, b: str, model: Path | None, lut_path: Path | None, as_json: bool, **options: Any
+    a: Annotated[str, typer.Argument(metavar="A", help=SIDE, autocompletion=completion.sides)],
+    b: Annotated[str, typer.Argument(metavar="B", help=SIDE, autocompletion=completion.sides)],
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Model to measure when A and B are devices."),
+    ] = None,
+    device: Device = DEFAULT_DEVICE,
+    threads: Threads = None,
+    batch: Batch = None,
+    shapes: Shapes = None,
+    restarts: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Pairs of fresh processes.", show_default="5"),
+    ] = None,
+    budget: Budget = 10.0,
+    precision: Precision = 0.01,
+    pin: Pin = "auto",
+    meter: Meter = None,
+    check_outputs: CheckOutputs = True,
+    lut_path: Lut = None,
+    as_json: AsJson = False,
 ) -> None:
     """Ratio of two latencies, with its 95% interval.
 
     A and B are two model files (measured now, in turn), two devices with --model (likewise), or
     two measurements of a table, by ID or by model name (the newest one counts).
     """
-    from hwprof.errors import OptionError
+    from hwprof.cli.progress import Bar
+    from hwprof.profiler import compare as library
+    from hwprof.profiler.plan import Plan
 
-    files = [Path(side).is_file() for side in (a, b)]
-    if model is not None:
-        comparison = _devices(a, b, model, lut_path, options)
-    elif all(files):
-        comparison = _models(a, b, lut_path, options)
-    elif any(files):
-        stranger = b if files[0] else a
-        raise OptionError(
-            f"'{stranger}' is not a model file, but the other side is; give two model files, "
-            "two devices with --model, or two measurements of a table"
+    plan = Plan(
+        precision=precision,
+        budget_s=budget,
+        restarts=library.PAIRS if restarts is None else restarts,
+        per_op=False,
+        pin=pin,
+    )
+    with Bar(2) as bar:
+        comparison = library.compare(
+            a,
+            b,
+            model=model,
+            device=device,
+            threads=threads,
+            batch=batch,
+            shapes=shapes_of(shapes),
+            plan=plan,
+            meter=meter,
+            table=table_path(lut_path),
+            check_outputs=check_outputs,
+            listen=lambda progress: bar.update("comparing", progress),
         )
-    else:
-        comparison = _stored(a, b, table_path(lut_path))
     if as_json:
-        from hwprof.report.document import comparison_document, print_json
+        from hwprof.report.document import comparison_document
 
         print_json(comparison_document(comparison))
     else:
-        from hwprof.report.text import print_comparison
+        from hwprof.report.text import comparison_page
 
-        print_comparison(comparison)
-
-
-def _stored(a: str, b: str, path: Path) -> Comparison:
-    from hwprof.lut import Table
-    from hwprof.profiler.compare import compare_stored, stored
-
-    with Table.open(path, create=False, readonly=True) as table:
-        return compare_stored(stored(table, a), stored(table, b))
-
-
-def _models(a: str, b: str, lut_path: Path | None, options: dict[str, Any]) -> Comparison:
-    from hwprof.models.load import load_model
-    from hwprof.profiler.campaign import jobs_for
-
-    target = target_of(options["device"], options["threads"], options["meter"])
-    jobs = jobs_for([Path(a), Path(b)], target, shapes_of(options["shapes"]), options["batch"])
-    models = [load_model(job.model, shapes=job.shapes, batch=job.batch) for job in jobs]
-    return _now([(models[0], target), (models[1], target)], lut_path, options)
-
-
-def _devices(
-    a: str, b: str, model: Path, lut_path: Path | None, options: dict[str, Any]
-) -> Comparison:
-    from hwprof.models.load import load_model
-
-    loaded = load_model(model, shapes=shapes_of(options["shapes"]), batch=options["batch"])
-    sides = [(loaded, target_of(side, options["threads"], options["meter"])) for side in (a, b)]
-    return _now(sides, lut_path, options)
-
-
-def _now(sides: list[Any], lut_path: Path | None, options: dict[str, Any]) -> Comparison:
-    from hwprof.cli.progress import Bar
-    from hwprof.lut import Table
-    from hwprof.profiler.agreement import Agreement
-    from hwprof.profiler.compare import compare_now
-
-    plan = plan_of(
-        precision=options["precision"],
-        budget=options["budget"],
-        restarts=PAIRS if options["restarts"] is None else options["restarts"],
-        per_op=False,
-        pin=options["pin"],
-    )
-    with Table.open(table_path(lut_path)) as table, Bar(2) as bar:
-        comparison = compare_now(
-            sides[0],
-            sides[1],
-            plan,
-            agreement=Agreement() if options["check_outputs"] else None,
-            listen=lambda p: bar.update("comparing", p),
-        )
-        table.add(comparison.a)
-        table.add(comparison.b)
-    return comparison
+        print_page(comparison_page(comparison))

@@ -4,111 +4,187 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, get_args
 
-import click
+import typer
 
-from hwprof.cli.options import json_option, lut_option, table_path
+from hwprof.cli import completion
+from hwprof.cli.options import AsJson, Lut, examples
+from hwprof.cli.places import table_path
+from hwprof.cli.printing import print_json, print_page, say, tell
 
-FORMATS = ("parquet", "jsonl", "csv")
+Format = Literal["parquet", "jsonl", "csv"]
+
+# What narrows a selection.
+Model = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Model name, glob, or 6+ digits of its SHA-256.",
+        autocompletion=completion.models,
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DEVICE",
+        help="Part of a device's name or slug, or a glob.",
+        autocompletion=completion.measured_devices,
+    ),
+]
+RunId = Annotated[
+    str | None,
+    typer.Option("--run", metavar="ID", help="Run id: the measurements of one command."),
+]
+Source = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SOURCE",
+        help="measured, imported, interpolated or predicted.",
+        autocompletion=completion.sources,
+    ),
+]
+Since = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Earliest time, for example 2026-01-31.")
+]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many, the newest.")]
+
+app = typer.Typer(rich_markup_mode=None)
 
 
-@click.group()
-def lut() -> None:
+@app.callback(
+    invoke_without_command=True,
+    epilog=examples("hwprof lut show", "hwprof lut export -o latencies.parquet"),
+)
+def lut(context: typer.Context) -> int:
     """Show, export and import lookup tables."""
+    if context.invoked_subcommand is None:
+        say(context.get_help())
+        return 2
+    return 0
 
 
-def filter_options(command: Any) -> Any:
-    """Options that narrow a selection."""
-    options = [
-        click.option("--model", help="Model name, glob, or 6+ digits of its SHA-256."),
-        click.option("--device", help="Part of a device's name or slug, or a glob."),
-        click.option("--run", "run_id", help="Run id: the measurements of one command."),
-        click.option("--source", help="measured, imported, interpolated or predicted."),
-        click.option("--since", help="Earliest time, for example 2026-01-31."),
-        click.option("--limit", type=click.IntRange(1), help="At most so many, the newest."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-@lut.command()
-@click.argument("identity", required=False, metavar="[ID]")
-@filter_options
-@click.option("--kernels", is_flag=True, help="With an ID: every kernel, in execution order.")
-@lut_option
-@json_option
+@app.command(
+    epilog=examples(
+        "hwprof lut show --model 'resnet*'",
+        "hwprof lut show 3f2a77c0 --kernels",
+        "hwprof lut show --lut theirs.db --json",
+    )
+)
 def show(
-    identity: str | None, kernels: bool, lut_path: Path | None, as_json: bool, **filters: Any
-) -> int:
+    identity: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ID",
+            help="The first letters of a measurement's id.",
+            show_default="the whole table",
+            autocompletion=completion.identities,
+        ),
+    ] = None,
+    model: Model = None,
+    device: Device = None,
+    run_id: RunId = None,
+    source: Source = None,
+    since: Since = None,
+    limit: Limit = None,
+    kernels: Annotated[
+        bool,
+        typer.Option("--kernels", help="With an ID: every kernel, in execution order."),
+    ] = False,
+    lut_path: Lut = None,
+    as_json: AsJson = False,
+) -> None:
     """Show a table, or one measurement by the first letters of its ID."""
     from hwprof.errors import OptionError
     from hwprof.lut import Table
-    from hwprof.report.document import measurement_document, print_json
-    from hwprof.report.text import print_kernels, print_measurement, print_table
+    from hwprof.lut.filters import Filters
+    from hwprof.report.document import measurement_document
+    from hwprof.report.text import kernels_page, measurement_page, table_page
 
     if kernels and identity is None:
         raise OptionError("--kernels needs the ID of one measurement; 'hwprof lut show' lists them")
+    filters = Filters(
+        model=model, device=device, run_id=run_id, source=source, since=since, limit=limit
+    )
     path = table_path(lut_path)
     with Table.open(path, create=False, readonly=True) as table, table.snapshot():
         if identity is not None:
             measurement = table.get(identity)
             if as_json:
                 print_json(measurement_document(measurement))
-            elif kernels:
-                print_kernels(measurement)
             else:
-                print_measurement(measurement)
-            return 0
+                print_page((kernels_page if kernels else measurement_page)(measurement))
+            return
         found = table.measurements(**filters)
         if as_json:
             print_json([measurement_document(m) for m in found])
-            return 0
-        count = print_table(found, table.failures(**filters))
-    click.echo(f"{count} measurement{'' if count == 1 else 's'} in {path}")
-    return 0
+            return
+        page, count = table_page(found, table.failures(**filters))
+    print_page(page)
+    say(f"{count} measurement{'' if count == 1 else 's'} in {path}")
 
 
-@lut.command("export")
-@lut_option
-@filter_options
-@click.option(
-    "--format", "fmt", type=click.Choice(FORMATS), help="[default: from the suffix of -o]"
+@app.command(
+    "export",
+    epilog=examples(
+        "hwprof lut export -o latencies.parquet",
+        "hwprof lut export --format csv -o - --model 'resnet*'",
+    ),
 )
-@click.option(
-    "-o", "--output", required=True, metavar="FILE|-", help="Where to; - is standard output."
-)
-def export_command(lut_path: Path | None, fmt: str | None, output: str, **filters: Any) -> None:
+def export_command(
+    output: Annotated[
+        str,
+        typer.Option("-o", "--output", metavar="FILE|-", help="Where to; - is standard output."),
+    ],
+    fmt: Annotated[
+        Format | None, typer.Option("--format", show_default="from the suffix of -o")
+    ] = None,
+    model: Model = None,
+    device: Device = None,
+    run_id: RunId = None,
+    source: Source = None,
+    since: Since = None,
+    limit: Limit = None,
+    lut_path: Lut = None,
+) -> None:
     """Write a table to Parquet, JSON lines or CSV; importing it again loses nothing."""
     from hwprof.errors import OptionError
     from hwprof.lut import Table, export
+    from hwprof.lut.filters import Filters
 
-    if fmt is None:
-        fmt = Path(output).suffix.lstrip(".")
-        if fmt not in FORMATS:
-            raise OptionError(f"'{output}' names no format; give --format parquet, jsonl or csv")
+    form: str = Path(output).suffix.lstrip(".") if fmt is None else fmt
+    if form not in get_args(Format):
+        raise OptionError(f"'{output}' names no format; give --format parquet, jsonl or csv")
+    filters = Filters(
+        model=model, device=device, run_id=run_id, source=source, since=since, limit=limit
+    )
     path = table_path(lut_path)
     with Table.open(path, create=False, readonly=True) as table:
         if output == "-":
-            count = export(table, fmt, sys.stdout.buffer, **filters)
+            count = export(table, form, sys.stdout.buffer, **filters)
             sys.stdout.buffer.flush()
         else:
-            count = export(table, fmt, Path(output), **filters)
-    click.echo(f"exported {count} records from {path} to {output}", err=True)
+            count = export(table, form, Path(output), **filters)
+    tell(f"exported {count} records from {path} to {output}")
 
 
-@lut.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@lut_option
-@click.option(
-    "--format", "fmt", type=click.Choice(FORMATS), help="[default: from the file's suffix]"
+@app.command(
+    "import",
+    epilog=examples(
+        "hwprof lut import latencies.parquet", "hwprof lut import theirs.csv --lut theirs.db"
+    ),
 )
-def import_command(file: Path, lut_path: Path | None, fmt: str | None) -> None:
+def import_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What 'hwprof lut export' wrote.")],
+    fmt: Annotated[
+        Format | None, typer.Option("--format", show_default="from the file's suffix")
+    ] = None,
+    lut_path: Lut = None,
+) -> None:
     """Read an exported file into a table. What the table holds already is left alone."""
     from hwprof.lut import Table, import_file
 
     path = table_path(lut_path)
     with Table.open(path) as table:
         report = import_file(file, table, fmt)
-    click.echo(f"imported {file} into {path}: {report.added} added, {report.already_there} there")
+    say(f"imported {file} into {path}: {report.added} added, {report.already_there} there")

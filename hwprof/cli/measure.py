@@ -2,194 +2,208 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
-import click
+import typer
 
-from hwprof.cli.complaint import complain
+from hwprof.cli import completion
 from hwprof.cli.options import (
-    json_option,
-    lut_option,
-    measuring_options,
-    plan_of,
+    DEFAULT_DEVICE,
+    AsJson,
+    Batches,
+    Budget,
+    CheckOutputs,
+    Devices,
+    Lut,
+    Meter,
+    Pin,
+    Precision,
+    Shapes,
+    ThreadCounts,
+    counts_of,
+    examples,
     predicting,
     shapes_of,
-    sweep_options,
-    table_path,
-    targets_of,
 )
+from hwprof.cli.places import table_path
+from hwprof.cli.printing import complain, print_json, print_page, say
 
 if TYPE_CHECKING:
     from hwprof.profiler.campaign import Outcome
 
-
-# Pairs of turns that a ratio's interval needs.
-RESTARTS_IN_TURNS = 3
-
-
-@click.command()
-@click.argument("models", nargs=-1, metavar="[MODEL]...", type=click.Path(path_type=Path))
-@click.option("--space", help="Measure architectures of this search space instead of files.")
-@click.option("--arch", "archs", multiple=True, metavar="TEXT", help="One of them (repeatable).")
-@click.option(
-    "--select",
-    "selected",
-    type=click.IntRange(1),
-    metavar="K",
-    help="Those that 'hwprof select' prints: what a prediction needs most.",
+EXAMPLES = examples(
+    "hwprof measure model.onnx",
+    "hwprof measure models/*.onnx --device cpu --device openvino-cpu --threads 1,2 --resume",
+    "hwprof measure --space nasbench201 --select 10",
 )
-@click.option("--sample", "sampled", type=click.IntRange(1), metavar="K", help="K random ones.")
-@click.option("--resolution", type=click.IntRange(1), help="Side of the image, or tokens.")
-@sweep_options
-@measuring_options
-@click.option("--per-op/--no-per-op", default=True, help="Also measure every kernel.")
-@click.option(
-    "--percentile", type=float, metavar="90|99|99.9", help="Sample until this tail is supported."
-)
-@click.option("--resume", is_flag=True, help="Skip what the table holds from the same command.")
-@lut_option
-@json_option
+
+
 def measure(
-    models: tuple[Path, ...],
-    space: str | None,
-    archs: tuple[str, ...],
-    selected: int | None,
-    sampled: int | None,
-    resolution: int | None,
-    lut_path: Path | None,
-    as_json: bool,
-    resume: bool,
-    **options: Any,
+    models: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="MODEL", help="Model files: .onnx, .pt2 or .tflite."),
+    ] = None,
+    space: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Measure architectures of this search space instead of files.",
+            autocompletion=completion.spaces,
+        ),
+    ] = None,
+    archs: Annotated[
+        list[str] | None,
+        typer.Option("--arch", metavar="TEXT", help="One of them (repeatable)."),
+    ] = None,
+    selected: Annotated[
+        int | None,
+        typer.Option(
+            "--select",
+            min=1,
+            metavar="K",
+            help="Those that 'hwprof select' prints: what a prediction needs most.",
+        ),
+    ] = None,
+    sample: Annotated[int | None, typer.Option(min=1, metavar="K", help="K random ones.")] = None,
+    resolution: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Side of the image, or tokens.",
+            show_default="the architecture's own",
+        ),
+    ] = None,
+    devices: Devices = None,
+    threads: ThreadCounts = None,
+    batches: Batches = None,
+    shapes: Shapes = None,
+    restarts: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Fresh processes to measure in.",
+            show_default="1, or 3 where devices take turns",
+        ),
+    ] = None,
+    budget: Budget = 10.0,
+    precision: Precision = 0.01,
+    pin: Pin = "auto",
+    meter: Meter = None,
+    check_outputs: CheckOutputs = True,
+    per_op: Annotated[
+        bool, typer.Option("--per-op/--no-per-op", help="Also measure every kernel.")
+    ] = True,
+    percentile: Annotated[
+        float | None,
+        typer.Option(metavar="90|99|99.9", help="Sample until this tail is supported."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Skip what the table holds from the same command.")
+    ] = False,
+    lut_path: Lut = None,
+    as_json: AsJson = False,
 ) -> int:
-    """Measure latency, per-op costs and memory of ONNX models into a table.
+    """Measure latency, per-op costs and memory of models into a table.
 
     Each model runs in a fresh process; each result is saved at once. Several devices take turns,
     so that drift of the machine hits all alike. With --space, architectures are built with random
     weights and measured.
     """
-    from hwprof import spaces
     from hwprof.cli.progress import Bar
-    from hwprof.errors import OptionError, TableError
-    from hwprof.lut import Table
-    from hwprof.profiler.agreement import Agreement
-    from hwprof.profiler.architectures import architecture_jobs
-    from hwprof.profiler.campaign import Job, Turns, in_turns, jobs_for, run_campaign
+    from hwprof.profiler import sweep as library
+    from hwprof.profiler.plan import Plan
 
-    targets = targets_of(options["devices"], options["threads"], options["meter"])
-    usual = 1 if len(targets) == 1 else RESTARTS_IN_TURNS
-    plan = plan_of(
-        precision=options["precision"],
-        budget=options["budget"],
-        restarts=usual if options["restarts"] is None else options["restarts"],
-        per_op=options["per_op"],
-        pin=options["pin"],
-        percentile=options["percentile"],
-    )
-    chosen = _architectures(models, space, archs, selected, sampled, resolution)
-    shapes = shapes_of(options["shapes"])
-    if space is not None and shapes:
-        raise OptionError("--shape is for files; --resolution sets the input of --space")
-    sweep: list[Iterator[Turns]] = []
-    for batch in options["batches"] or (None,):
-        jobs: Iterable[Job]
-        if space is None:
-            jobs = jobs_for(models, targets[0][1], shapes, batch)
-        else:
-            jobs = architecture_jobs(
-                spaces.get(space), chosen, targets[0][1], batch=batch or 1, resolution=resolution
-            )
-        sweep.append(in_turns(jobs, targets))
-    cells = len(chosen or models) * len(targets) * len(options["batches"] or (None,))
-    agreement = Agreement() if options["check_outputs"] else None
-    outcomes: list[Outcome] = []
+    counts, named = counts_of("--threads", threads), devices or [DEFAULT_DEVICE]
+    usual = library.usual_restarts(len(named) * max(1, len(counts)))
     path = table_path(lut_path)
-    unsaved: TableError | None = None
+    bar = Bar()
+    sweep = library.sweep(
+        models or (),
+        named,
+        threads=counts,
+        batches=counts_of("--batch", batches),
+        shapes=shapes_of(shapes),
+        space=space,
+        archs=_archs(models, space, archs, selected, sample),
+        sample=sample,
+        resolution=resolution,
+        plan=Plan(
+            precision=precision,
+            budget_s=budget,
+            restarts=usual if restarts is None else restarts,
+            per_op=per_op,
+            pin=pin,
+            percentile=None if percentile is None else round(percentile / 100, 6),
+        ),
+        meter=meter,
+        table=path,
+        resume=resume,
+        check_outputs=check_outputs,
+        listen=bar.tell,
+    )
+    bar.total, several = sweep.total, len(sweep.devices) > 1
+    outcomes: list[Outcome] = []
     try:
-        with Table.open(path) as table, Bar(cells) as bar:
-            for outcome in run_campaign(
-                chain.from_iterable(sweep),
-                plan,
-                table,
-                resume=resume,
-                agreement=agreement,
-                listen=bar.tell,
-            ):
+        with bar:
+            for outcome in sweep:
                 outcomes.append(outcome)
-                unsaved = outcome.unsaved
                 bar.advance()
                 if not as_json:
                     bar.clear()
-                show(outcome, as_json, several=len(targets) > 1)
+                _show(outcome, as_json, several=several)
     finally:
         # Also when interrupted: what was measured is printed, and still one document.
+        measured = [o.measurement for o in outcomes if o.measurement is not None]
         if as_json:
-            from hwprof.report.document import measurement_document, print_json
+            from hwprof.report.document import measurement_document
 
-            print_json(
-                [measurement_document(o.measurement) for o in outcomes if o.measurement is not None]
-            )
-    if unsaved is not None:
-        raise unsaved
-    if not as_json and any(o.measurement for o in outcomes):
-        if len(targets) > 1:
-            from hwprof.report.text import print_ratios
+            print_json([measurement_document(m) for m in measured])
+    for outcome in outcomes:
+        if outcome.unsaved is not None:
+            raise outcome.unsaved
+    if measured and not as_json:
+        if several:
+            from hwprof.report.text import ratios_page
 
-            print_ratios([o.measurement for o in outcomes if o.measurement is not None])
-        click.echo(f"\nSaved in {path}; see 'hwprof lut show --lut {path}'.")
+            print_page(ratios_page(measured))
+        say(f"\nSaved in {path}; see 'hwprof lut show --lut {path}'.")
     return 1 if any(o.failure for o in outcomes) else 0
 
 
-def _architectures(
-    models: tuple[Path, ...],
+def _archs(
+    models: list[Path] | None,
     space: str | None,
-    archs: tuple[str, ...],
+    archs: list[str] | None,
     selected: int | None,
-    sampled: int | None,
-    resolution: int | None,
+    sample: int | None,
 ) -> list[str]:
-    """Texts of the architectures asked for; none where files were named.
+    """The architectures that --arch and --select name. Raises OptionError unless one way is taken.
 
-    Raises OptionError for options that do not go together.
+    What else must fit together, the library says.
     """
     from hwprof.errors import OptionError
 
-    ways = [bool(archs), selected is not None, sampled is not None]
-    if space is None:
-        if any(ways) or resolution is not None:
-            raise OptionError(
-                "--arch, --select, --sample and --resolution are for architectures; name their "
-                "search space with --space"
-            )
-        if not models:
-            raise OptionError("name the models to measure, or a search space with --space")
-        return []
-    if models:
-        raise OptionError("measure either files or architectures of --space, one at a time")
-    if sum(ways) != 1:
+    if space is None and selected is not None:
+        raise OptionError("--select is for architectures; name their search space with --space")
+    if space is None or models:
+        return archs or []
+    if [bool(archs), selected is not None, sample is not None].count(True) != 1:
         raise OptionError("with --space, say which architectures: --arch, --select or --sample")
-    if selected is not None:
-        chosen: list[str] = predicting().to_measure(space, selected)
-        return chosen
-    from hwprof import spaces
-
-    known = spaces.get(space)
-    if sampled is not None:
-        import numpy as np
-
-        return known.texts(known.sample(sampled, np.random.default_rng(0)))
-    return known.texts(known.indices(list(archs)))
+    if selected is None:
+        return archs or []
+    chosen: list[str] = predicting().to_measure(space, selected)
+    return chosen
 
 
-def show(outcome: Outcome, as_json: bool, *, several: bool = False) -> None:
+def _show(outcome: Outcome, as_json: bool, *, several: bool) -> None:
     """Print one outcome as it arrives: failures always, results unless JSON is wanted."""
-    from hwprof.report.text import print_measurement
+    from hwprof.report.text import measurement_page
 
     if outcome.failure is not None:
         # Most reasons name the model; among several devices it must be clear which one failed.
         device = f"{outcome.job.device}: " if several else ""
         complain(device + outcome.failure.reason)
     elif outcome.measurement is not None and not as_json:
-        print_measurement(outcome.measurement, resumed=outcome.resumed)
+        print_page(measurement_page(outcome.measurement, resumed=outcome.resumed))

@@ -3,53 +3,80 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import click
+import typer
 
-from hwprof.cli.options import json_option, predicting
+from hwprof.cli import completion
+from hwprof.cli.options import AsJson, examples, predicting
+from hwprof.cli.printing import print_json, say
 
 if TYPE_CHECKING:
     from hwprof.predictors.shipped import Answer
 
-SPACE = click.option("--space", required=True, help="Search space: nasbench201 or fbnet.")
 LEVEL = 0.9
 
+SELECT_EXAMPLES = examples(
+    "hwprof select --space nasbench201 -k 10", "hwprof select --space fbnet --json"
+)
+ADAPT_EXAMPLES = examples(
+    "hwprof adapt --space nasbench201 --measurements ten.csv -o my.device",
+    "hwprof adapt --space fbnet --measurements hwprof.db --device openvino -o my.device",
+)
+PREDICT_EXAMPLES = examples(
+    "hwprof predict --predictor my.device --all --top 20 --max-latency 15ms",
+    "hwprof predict --predictor my.device ARCH ARCH --json",
+)
 
-@click.command()
-@SPACE
-@click.option("-k", "--samples", type=int, default=10, show_default=True, help="How many.")
-@json_option
-def select(space: str, samples: int, as_json: bool) -> None:
+PoolSpace = Annotated[
+    str,
+    typer.Option(
+        "--space",
+        metavar="NAME",
+        help="Search space: nasbench201 or fbnet.",
+        autocompletion=completion.pools,
+    ),
+]
+
+
+def select(
+    space: PoolSpace,
+    samples: Annotated[int, typer.Option("-k", "--samples", metavar="K", help="How many.")] = 10,
+    as_json: AsJson = False,
+) -> None:
     """Print the architectures to measure on a new device, best first."""
     chosen = predicting().to_measure(space, samples)
     if as_json:
-        from hwprof.report.document import print_json
-
         print_json(chosen)
         return
     for arch in chosen:
-        click.echo(arch)
+        say(arch)
 
 
-@click.command()
-@SPACE
-@click.option(
-    "--measurements",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="CSV or JSON lines with arch and latency_s (or latency_ms), or a table of hwprof.",
-)
-@click.option("--device", help="In a table: part of the device's slug.  In a file: its name.")
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Predictor to write."
-)
-@click.option(
-    "--any-speed", is_flag=True, help="Accept latencies far beyond those of the pool's devices."
-)
 def adapt(
-    space: str, measurements: Path, device: str | None, output: Path, any_speed: bool
+    space: PoolSpace,
+    measurements: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="CSV or JSON lines with arch and latency_s (or latency_ms), or a table of hwprof.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="Predictor to write.")
+    ],
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEVICE", help="In a table: part of the device's slug.  In a file: its name."
+        ),
+    ] = None,
+    any_speed: Annotated[
+        bool,
+        typer.Option(
+            "--any-speed", help="Accept latencies far beyond those of the pool's devices."
+        ),
+    ] = False,
 ) -> None:
     """Fit the shipped pool to a new device from a few measurements."""
     shipped = predicting()
@@ -58,30 +85,28 @@ def adapt(
     known = read_measurements(measurements, space, device)
     fitted = shipped.adapt_shipped(space, known, device, check_units=not any_speed)
     fitted.save(output)
-    click.echo(f"fitted {len(known)} measurements of {space}; predictor in {output}")
+    say(f"fitted {len(known)} measurements of {space}; predictor in {output}")
     for name, probability in fitted.resembles():
-        click.echo(f"  most like {name:24s} with probability {probability:.2f}")
+        say(f"  most like {name:24s} with probability {probability:.2f}")
 
 
-@click.command()
-@click.option(
-    "--predictor",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="File that 'hwprof adapt' wrote.",
-)
-@click.argument("archs", nargs=-1, metavar="[ARCH]...")
-@click.option("--all", "everything", is_flag=True, help="Every architecture of the pool.")
-@click.option("--top", type=click.IntRange(1), help="At most so many, the fastest first.")
-@click.option("--max-latency", metavar="15ms", help="Only those at most this slow.")
-@json_option
 def predict(
-    predictor: Path,
-    archs: tuple[str, ...],
-    everything: bool,
-    top: int | None,
-    max_latency: str | None,
-    as_json: bool,
+    predictor: Annotated[
+        Path, typer.Option(metavar="FILE", help="File that 'hwprof adapt' wrote.")
+    ],
+    archs: Annotated[
+        list[str] | None, typer.Argument(metavar="ARCH", help="Architectures as text.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every architecture of the pool.")
+    ] = False,
+    top: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="At most so many, the fastest first.")
+    ] = None,
+    max_latency: Annotated[
+        str | None, typer.Option(metavar="15ms", help="Only those at most this slow.")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Predict latencies with 90% intervals."""
     from hwprof.errors import OptionError
@@ -108,8 +133,6 @@ def predict(
 
 def _print(answers: list[Answer], as_json: bool) -> None:
     if as_json:
-        from hwprof.report.document import print_json
-
         rows: list[dict[str, Any]] = [
             {
                 "arch": a.arch,
@@ -124,4 +147,4 @@ def _print(answers: list[Answer], as_json: bool) -> None:
     from hwprof.report.text import ms
 
     for a in answers:
-        click.echo(f"{ms(a.mean_s):>9s} ms  [{ms(a.low_s)}, {ms(a.high_s)}]  {a.arch}")
+        say(f"{ms(a.mean_s):>9s} ms  [{ms(a.low_s)}, {ms(a.high_s)}]  {a.arch}")

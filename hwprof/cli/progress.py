@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Bar:
     """Progress over `total` models; a context manager."""
 
-    def __init__(self, total: int) -> None:
-        self._total = total
+    def __init__(self, total: int = 1) -> None:
+        self.total = total
         self._done = 0
         self._rich: RichProgress | None = None
         self._task: TaskID | None = None
@@ -51,7 +51,7 @@ class Bar:
 
     def tell(self, job: Job, progress: Progress) -> None:
         """Show where the model that is being measured stands."""
-        self.update(f"{job.model.stem} ({self._done + 1}/{self._total})", progress)
+        self.update(f"{job.model.stem} ({self._done + 1}/{self.total})", progress)
 
     def update(self, description: str, progress: Progress) -> None:
         """Show `progress` under `description`."""

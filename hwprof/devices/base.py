@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from hwprof.device_spec import DeviceSpec
+from hwprof.devices.options import Option
 from hwprof.machine.accelerator import Accelerator
 from hwprof.machine.availability import Availability as Availability
 from hwprof.measurement import Memory
@@ -105,8 +106,14 @@ class Device(ABC):
     """A runtime on some hardware, with its settings decided.
 
     A backend is a subclass found through the entry-point group `hwprof.devices`; it imports its
-    runtime inside `availability`, `spec` and `open`, never at module level.
+    runtime inside `availability`, `spec` and `open`, never at module level. One whose options are
+    fields has `options`, `create` and `spec` from hwprof.devices.declared.
     """
+
+    @classmethod
+    def options(cls) -> tuple[Option, ...]:
+        """What may be set, for listings."""
+        return ()
 
     @classmethod
     @abstractmethod

@@ -1,7 +1,7 @@
 """Runtimes that run inside this process: they write a `Program`, and everything else is here.
 
-The session times a program's runs with the loop that all CPU runtimes share, so that two runtimes
-differ by themselves alone.
+One session serves them all. What differs is handed to it: how the program is timed, what counts as
+its memory, which accelerator it runs on, and what is to be cleaned up with it.
 """
 
 from __future__ import annotations
@@ -10,21 +10,24 @@ import gc
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from hwprof.devices.base import ProfiledRun, Session
-from hwprof.devices.timing import time_runs
+from hwprof.devices.memory import ProcessMemory
+from hwprof.devices.timing import HostTimer, Timer
 from hwprof.errors import HwprofError, MeasurementError, ModelError, one_line
-from hwprof.machine.host import peak_rss_bytes, reset_peak_rss, rss_bytes
-from hwprof.machine.host.process import peak_reset_obstacle
+from hwprof.machine.accelerator import Accelerator
+from hwprof.machine.host import MemoryReading
 from hwprof.measurement import Memory
 from hwprof.models.base import Model
 from hwprof.models.outputs import OutputTensor
 from hwprof.samples import Samples
 
-# Empty runs to time the timing with: their minimum is stable to some nanoseconds.
-OVERHEAD_SAMPLES = 32
+T = TypeVar("T")
 
 
 class Program(ABC):
@@ -42,6 +45,15 @@ class Program(ABC):
     def profile(self, runs: int) -> ProfiledRun:
         """As `Session.profile`. The program is not run again afterwards."""
 
+    def timer(self, threads: int) -> Timer:
+        """How runs are timed: by the loop that all CPU runtimes share, so that two runtimes differ
+        by themselves alone. A GPU's stream has a clock of its own."""
+        return HostTimer(self.run, threads)
+
+    def accelerator_peak(self) -> MemoryReading | None:
+        """Most memory of its accelerator that the program had in use; None if it has none."""
+        return None
+
     def explain(self, error: Exception) -> HwprofError:
         """An error of `run` in one sentence of ours."""
         return MeasurementError(
@@ -56,16 +68,34 @@ class Program(ABC):
 class ProgramSession(Session):
     """A session over a program that `load` compiles; loading it is the session's set-up."""
 
-    def __init__(self, model: Model, threads: int, load: Callable[[], Program]) -> None:
-        """Raises what `load` raises, ModelError for errors that are not hwprof's own."""
+    def __init__(
+        self,
+        model: Model,
+        threads: int,
+        load: Callable[[], Program],
+        *,
+        memory: ProcessMemory | None = None,
+        accelerator: Accelerator | None = None,
+        owned: ExitStack | None = None,
+    ) -> None:
+        """Raises what `load` raises, ModelError for errors that are not hwprof's own.
+
+        `memory` is started before `load`, which may start it again; it is given where `load` does.
+        `owned` holds what the program needs while it lives, such as a folder: it is closed after
+        the program, and when loading fails.
+        """
         self._model = model
         self._threads = threads
-        was_reset, baseline = reset_peak_rss(), rss_bytes()
-        # A peak that could not be reset may date from before the model: no baseline fits it.
-        self._baseline = baseline.bytes if was_reset else None
-        self._memory_reason = baseline.reason if was_reset else peak_reset_obstacle()
+        self._memory = memory or ProcessMemory()
+        self._accelerator = accelerator
+        self._owned = owned or ExitStack()
+        self._memory.start()
         start = time.perf_counter()
-        self._program: Program | None = self._loaded(load)
+        try:
+            self._program: Program | None = self._loaded(load)
+        except BaseException:
+            self._owned.close()
+            raise
         self._setup_s = time.perf_counter() - start
 
     def _loaded(self, load: Callable[[], Program]) -> Program:
@@ -88,58 +118,43 @@ class ProgramSession(Session):
             raise MeasurementError("the session is closed; open the model again to time it")
         return self._program
 
-    def time(self, samples: int, loops: int = 1) -> Samples:
+    def _explained(self, work: Callable[[Program], T]) -> T:
         program = self._opened()
         try:
-            return time_runs(program.run, samples, loops, self._threads)
+            return work(program)
         except HwprofError:
             raise
         except Exception as error:  # as above
             raise program.explain(error) from error
 
+    def time(self, samples: int, loops: int = 1) -> Samples:
+        return self._explained(lambda program: program.timer(self._threads).time(samples, loops))
+
     def outputs(self) -> tuple[OutputTensor, ...]:
-        program = self._opened()
-        try:
-            found = program.outputs()
-        except HwprofError:
-            raise
-        except Exception as error:  # as above
-            raise program.explain(error) from error
+        found = self._explained(lambda program: program.outputs())
         return tuple(OutputTensor.of(value) for value in found)
 
     def overhead_s(self) -> float | None:
-        return timing_overhead_s(self._threads)
+        return self._opened().timer(self._threads).overhead_s()
 
     def memory(self) -> Memory:
-        peak = peak_rss_bytes()
-        absent = {}
-        if self._memory_reason:
-            absent["baseline_rss_bytes"] = self._memory_reason
+        memory = self._memory.read()
+        peak = None if self._program is None else self._program.accelerator_peak()
+        if peak is None:
+            return memory
         if peak.bytes is None:
-            absent["peak_rss_bytes"] = peak.reason
-        return Memory(baseline_rss_bytes=self._baseline, peak_rss_bytes=peak.bytes, absent=absent)
+            return replace(memory, absent={**memory.absent, "accelerator_peak_bytes": peak.reason})
+        return replace(memory, accelerator_peak_bytes=peak.bytes)
 
     def profile(self, runs: int) -> ProfiledRun:
-        program = self._opened()
-        try:
-            return program.profile(runs)
-        except HwprofError:
-            raise
-        except Exception as error:  # as above
-            raise program.explain(error) from error
+        return self._explained(lambda program: program.profile(runs))
+
+    def accelerator(self) -> Accelerator | None:
+        return self._accelerator
 
     def close(self) -> None:
         if self._program is not None:
             self._program.close()
         self._program = None
         gc.collect()
-
-
-def timing_overhead_s(threads: int) -> float:
-    """Seconds per run that the timing loop itself takes, with one run per sample."""
-    single = time_runs(_nothing, OVERHEAD_SAMPLES, 1, threads)
-    return float(single.wall_s.min())
-
-
-def _nothing() -> None:
-    """A run that does nothing."""
+        self._owned.close()

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import Availability, Device
+from hwprof.devices.options import Option
 from hwprof.errors import DeviceError, OptionError
+from hwprof.plugins import Entry, Registry, in_words
 
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
-GROUP = "hwprof.devices"
-
-# Also listed as entry points of the installed package; repeated here so that a copied source tree
-# on a target (no installation, no metadata) still finds its own devices.
-BUILTIN: Mapping[str, str] = {
-    "executorch-cpu": "hwprof.devices.executorch:ExecuTorchCpu",
-    "litert-cpu": "hwprof.devices.litert:LiteRtCpu",
-    "mnn-cpu": "hwprof.devices.mnn:MnnCpu",
-    "ncnn-cpu": "hwprof.devices.ncnn:NcnnCpu",
-    "onnxruntime-cpu": "hwprof.devices.onnxruntime:OnnxRuntimeCpu",
-    "onnxruntime-cuda": "hwprof.devices.onnxruntime:OnnxRuntimeCuda",
-    "onnxruntime-tensorrt": "hwprof.devices.onnxruntime:OnnxRuntimeTensorRt",
-    "openvino-cpu": "hwprof.devices.openvino:OpenVinoCpu",
-    "tensorrt": "hwprof.devices.tensorrt:TensorRt",
-    "torch-cpu": "hwprof.devices.torch:TorchCpu",
-    "torch-cuda": "hwprof.devices.torch:TorchCuda",
-    "tvm-cpu": "hwprof.devices.tvm:TvmCpu",
-}
+REGISTRY = Registry(
+    "hwprof.devices",
+    "backend of device",
+    Device,  # type: ignore[type-abstract]
+    "hwprof.testing.devices",
+    {
+        "executorch-cpu": "hwprof.devices.executorch:ExecuTorchCpu",
+        "litert-cpu": "hwprof.devices.litert:LiteRtCpu",
+        "mnn-cpu": "hwprof.devices.mnn:MnnCpu",
+        "ncnn-cpu": "hwprof.devices.ncnn:NcnnCpu",
+        "onnxruntime-cpu": "hwprof.devices.onnxruntime:OnnxRuntimeCpu",
+        "onnxruntime-cuda": "hwprof.devices.onnxruntime:OnnxRuntimeCuda",
+        "onnxruntime-tensorrt": "hwprof.devices.onnxruntime:OnnxRuntimeTensorRt",
+        "openvino-cpu": "hwprof.devices.openvino:OpenVinoCpu",
+        "tensorrt": "hwprof.devices.tensorrt:TensorRt",
+        "torch-cpu": "hwprof.devices.torch:TorchCpu",
+        "torch-cuda": "hwprof.devices.torch:TorchCuda",
+        "tvm-cpu": "hwprof.devices.tvm:TvmCpu",
+    },
+    DeviceError,
+)
 
 ALIASES: Mapping[str, str] = {
     "cpu": "onnxruntime-cpu",
@@ -47,62 +48,48 @@ class Listed:
     name: str
     available: bool
     reason: str
+    options: tuple[Option, ...] = ()
     spec: DeviceSpec | None = None
     """What the device is with its default options, where that was looked up."""
 
-
-def _builtin(name: str) -> EntryPoint:
-    # Imported here, as below: a worker that opens a built-in device starts 10 ms sooner.
-    from importlib.metadata import EntryPoint
-
-    return EntryPoint(name, BUILTIN[name], GROUP)
-
-
-def plugins() -> tuple[EntryPoint, ...]:
-    """Entry points of the group that other packages declare."""
-    from importlib.metadata import entry_points
-
-    return tuple(e for e in entry_points(group=GROUP) if e.name not in BUILTIN)
-
-
-def _entries() -> dict[str, EntryPoint]:
-    found = {name: _builtin(name) for name in BUILTIN}
-    for entry in plugins():
-        found.setdefault(entry.name, entry)
-    return found
+    def lines(self) -> tuple[str, ...]:
+        """The listing as text: its state, and for one that is available what may be set."""
+        if not self.available:
+            return (f"{self.name:24s} unavailable, because {self.reason}",)
+        state = "available"
+        if self.spec is not None:
+            spec = self.spec
+            settings = {"threads": spec.threads, **dict(sorted(spec.options.items()))}
+            defaults = ",".join(f"{name}={value}" for name, value in settings.items())
+            state += f": {spec.runtime} {spec.runtime_version}, {spec.precision}"
+            state += f" (defaults: {defaults})"
+        options = "  ".join(str(option) for option in self.options)
+        below = (f"{'':24s}   {options}",) if options else ()
+        return (f"{self.name:24s} {state}", *below)
 
 
-def _load(entry: EntryPoint) -> type[Device]:
-    """Import a backend. Raises DeviceError if the plugin itself is broken."""
-    try:
-        backend = entry.load()
-    except Exception as error:  # a plugin may fail in any way; its user needs the reason
-        raise DeviceError(
-            f"the backend of device '{entry.name}' ({entry.value}) does not import: {error}; "
-            "reinstall or remove the package that provides it"
-        ) from error
-    if not (isinstance(backend, type) and issubclass(backend, Device)):
-        raise DeviceError(
-            f"the backend of device '{entry.name}' ({entry.value}) is not an hwprof Device; "
-            "ask its author to run hwprof.testing.devices"
-        )
-    return backend
-
-
-def names() -> tuple[str, ...]:
+def names(*, plugins: Iterable[Entry] | None = None) -> tuple[str, ...]:
     """Every device name that could be asked for, available or not, sorted."""
-    return tuple(sorted(_entries()))
+    return REGISTRY.names(plugins)
 
 
-def available() -> tuple[Listed, ...]:
-    """Every known device with the reason it cannot be used here, if any."""
+def available(*, plugins: Iterable[Entry] | None = None) -> tuple[Listed, ...]:
+    """Every known device with the reason it cannot be used here, if any.
+
+    `plugins` stands in for the installed entry points, here as below.
+    """
     listed = []
-    for name, entry in sorted(_entries().items()):
+    for name, entry in sorted(REGISTRY.entries(plugins).items()):
+        options: tuple[Option, ...] = ()
         try:
-            state = _load(entry).availability()
+            backend = REGISTRY.load(entry)
+            options = backend.options()
+            state = backend.availability()
         except DeviceError as error:
             state = Availability(False, str(error))
-        listed.append(Listed(name, state.ok, state.reason))
+        except Exception as error:  # a plugin that raises where it must not is no reason to stop
+            state = Availability(False, f"the device '{name}' failed: {in_words(error)}")
+        listed.append(Listed(name, state.ok, state.reason, options))
     return tuple(listed)
 
 
@@ -126,20 +113,43 @@ def parse(text: str) -> tuple[str, dict[str, str]]:
     return ALIASES.get(name, name), options
 
 
-def connect(text: str, options: Mapping[str, str] | None = None) -> Device:
+def connect(
+    text: str,
+    options: Mapping[str, str] | None = None,
+    *,
+    plugins: Iterable[Entry] | None = None,
+) -> Device:
     """The device that `text` names, with `options` laid over those in the text.
 
     Raises DeviceError for a name that is unknown or unavailable here, OptionError for a bad option.
     """
     name, own = parse(text)
-    entry = _builtin(name) if name in BUILTIN else _entries().get(name)
+    entry = REGISTRY.find(name, plugins)
     if entry is None:
-        raise DeviceError(
-            f"unknown device '{name}'; known here: {', '.join(names())} "
-            "(run 'hwprof devices' to see which are available)"
-        )
-    backend = _load(entry)
+        raise unknown(name, plugins)
+    backend = REGISTRY.load(entry)
     state = backend.availability()
     if not state.ok:
         raise DeviceError(f"device '{name}' is unavailable, because {state.reason}")
     return backend.create({**own, **(options or {})})
+
+
+def check(name: str, options: Mapping[str, str], *, plugins: Iterable[Entry] | None = None) -> None:
+    """Refuse what no machine could open, without looking whether this one can.
+
+    Of a plugin only the name is checked: its options may need its runtime. Raises DeviceError for
+    an unknown name, OptionError for a bad option of a built-in device.
+    """
+    entry = REGISTRY.find(name, plugins)
+    if entry is None:
+        raise unknown(name, plugins)
+    if name in REGISTRY.builtin:
+        REGISTRY.load(entry).create(options)
+
+
+def unknown(name: str, plugins: Iterable[Entry] | None = None) -> DeviceError:
+    """The error for a name that no device has."""
+    return DeviceError(
+        f"unknown device '{name}'; known here: {', '.join(names(plugins=plugins))} "
+        "(run 'hwprof devices' to see which are available)"
+    )

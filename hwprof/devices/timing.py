@@ -1,19 +1,54 @@
-"""The timing loop that in-process CPU devices share: one clean mark and two clocks per sample."""
+"""Timing by the host's clocks, which all CPU runtimes share: runs, and the steps of a run."""
 
 from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from hwprof.samples import Samples
+from hwprof.samples import FloatArray, IntArray, Samples
 
 try:
     import resource
 except ImportError:  # Windows has no getrusage: samples then carry no clean mark
     resource = None  # type: ignore[assignment]
+
+# Empty runs to time the timing with: their minimum is stable to some nanoseconds.
+OVERHEAD_SAMPLES = 32
+
+
+class Timer(ABC):
+    """How the runs of one program are timed."""
+
+    @abstractmethod
+    def time(self, samples: int, loops: int) -> Samples:
+        """As `Session.time`. Raises whatever the runtime raises."""
+
+    @abstractmethod
+    def overhead_s(self) -> float | None:
+        """As `Session.overhead_s`."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostTimer(Timer):
+    """Times `run`, which uses `threads` threads, by this process's clocks."""
+
+    run: Callable[[], object]
+    threads: int
+
+    def time(self, samples: int, loops: int) -> Samples:
+        return time_runs(self.run, samples, loops, self.threads)
+
+    def overhead_s(self) -> float:
+        return float(time_runs(nothing, OVERHEAD_SAMPLES, 1, self.threads).wall_s.min())
+
+
+def nothing() -> None:
+    """A run that does nothing."""
 
 
 def switch_counter(threads: int) -> Callable[[], int] | None:
@@ -61,3 +96,55 @@ def time_runs(run: Callable[[], object], samples: int, loops: int, threads: int)
         if was_enabled:
             gc.enable()
     return Samples(wall, cpu, None if counter is None else switches, loops)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StepTimes:
+    """What the steps of each of `r` runs took."""
+
+    durations_s: FloatArray
+    """Shape `[n, r]`, seconds."""
+    run_wall_s: FloatArray
+    """Shape `[r]`, seconds."""
+    run_switches: IntArray | None
+    """Shape `[r]`, involuntary context switches; None where the system does not count them."""
+
+
+def time_steps(
+    run: Callable[[], FloatArray], steps: int, runs: int, threads: int, warmup: int = 0
+) -> StepTimes:
+    """Call `run`, which gives the seconds of each of its `steps` steps, `runs` times.
+
+    `warmup` calls go before and are not kept: the first touches memory that later ones find in
+    place. The garbage collector is held back meanwhile.
+    """
+    for _ in range(warmup):
+        run()
+    durations = np.empty((steps, runs))
+    column = 0
+
+    def kept() -> None:
+        nonlocal column
+        durations[:, column] = run()
+        column += 1
+
+    timed = time_runs(kept, runs, 1, threads)
+    return StepTimes(durations, timed.wall_s, timed.switches)
+
+
+def time_in_order(
+    steps: Sequence[Callable[[], object]], runs: int, threads: int = 1, warmup: int = 0
+) -> StepTimes:
+    """Call all `steps` one after another, as a run, and time each: `time_steps` for calls."""
+    clock = time.perf_counter_ns
+
+    def run() -> FloatArray:
+        ends = np.empty(len(steps) + 1, np.int64)
+        ends[0] = clock()
+        for number, step in enumerate(steps, 1):
+            step()
+            ends[number] = clock()
+        durations: FloatArray = np.diff(ends) * 1e-9
+        return durations
+
+    return time_steps(run, len(steps), runs, threads, warmup)

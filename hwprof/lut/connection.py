@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from hwprof.errors import TableError
@@ -166,15 +166,29 @@ def _checked(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
         if version == 0:
             raise _empty(path)
         if version < schema.SCHEMA_VERSION:
-            raise TableError(
-                f"the table {path} has schema version {version} and must be brought to "
-                f"{schema.SCHEMA_VERSION} first: open it for writing once"
-            )
+            connection = _lifted_copy(connection)
         connection.execute("PRAGMA query_only = ON")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _lifted_copy(old: sqlite3.Connection) -> sqlite3.Connection:
+    """The content of an older file at today's version; the file is closed and left as it is."""
+    # A database without a name is private, spills to temporary space and ends with its connection.
+    copy = sqlite3.connect("", isolation_level=None)
+    try:
+        copy.execute("PRAGMA trusted_schema = OFF")
+        with closing(old):
+            old.backup(copy)
+        # The file may have been lifted meanwhile.
+        with transaction(copy, "BEGIN IMMEDIATE"):
+            schema.lift(copy, schema.read_version(copy))
+    except BaseException:
+        copy.close()
+        raise
+    return copy
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -19,7 +19,10 @@ class Calibration:
     value: float
     created_at: str
     """UTC, ISO 8601."""
-    details: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    """How the value was found, in words."""
+    legacy_notes: Mapping[str, str] = field(default_factory=dict)
+    """What an earlier version wrote besides. Only read, never written."""
 
 
 @dataclass(frozen=True, slots=True)

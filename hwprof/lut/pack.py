@@ -60,6 +60,7 @@ class _Document:
     energy: Energy
     provenance: Provenance
     warnings: tuple[MeasurementWarning, ...]
+    profile_reason: str
 
 
 def pack(measurement: Measurement) -> Packed:
@@ -101,6 +102,7 @@ def unpack(packed: Packed) -> Measurement:
         warnings=document.warnings,
         profile=None if packed.profile is None else unpack_profile(packed.profile),
         source=row.source,
+        profile_reason=document.profile_reason,
     )
 
 
@@ -122,7 +124,8 @@ def pack_calibration(calibration: Calibration) -> tuple[rows.DeviceRow, rows.Cal
             calibration.name,
             calibration.created_at,
             calibration.value,
-            canonical_json(calibration.details),
+            calibration.source,
+            canonical_json(calibration.legacy_notes),
         )
         check_text(row)
         check_text(device)
@@ -177,6 +180,7 @@ def _pack(measurement: Measurement) -> Packed:
         measurement.energy,
         measurement.provenance,
         measurement.warnings,
+        measurement.profile_reason,
     )
     row = rows.MeasurementRow(
         id=measurement.id,
@@ -209,7 +213,6 @@ def _pack_restart(measurement_id: str, position: int, restart: Restart) -> rows.
         setup_s=restart.setup_s,
         first_run_s=restart.first_run_s,
         stop=restart.stop.value,
-        basis=restart.basis,
         started_at=restart.started_at,
         steady_n=len(steady),
         steady_loops=steady.loops,
@@ -235,7 +238,6 @@ def _unpack_restart(row: rows.RestartRow) -> Restart:
             row.steady_n, row.steady_wall, row.steady_cpu, row.steady_switches, row.steady_loops
         ),
         stop=StopReason(row.stop),
-        basis=row.basis,
         started_at=row.started_at,
     )
 

@@ -46,6 +46,8 @@ def unpack_profile(packed: PackedProfile) -> Profile:
         runs.node_cost_s,
         runs.node_cost_source,
         from_json(runs.uncovered, tuple[str, ...]),
+        runs.node_cost_reason,
+        runs.mapping,
     )
 
 
@@ -59,6 +61,8 @@ def _pack_runs(measurement_id: str, profile: Profile) -> rows.ProfileRow:
         node_cost_s=profile.node_cost_s,
         node_cost_source=profile.node_cost_source,
         uncovered=canonical_json(profile.uncovered),
+        node_cost_reason=profile.node_cost_reason,
+        mapping=profile.mapping,
     )
 
 

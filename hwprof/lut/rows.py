@@ -52,7 +52,6 @@ class RestartRow:
     setup_s: float
     first_run_s: float
     stop: str
-    basis: str
     started_at: str
     steady_n: int
     steady_loops: int
@@ -75,6 +74,8 @@ class ProfileRow:
     node_cost_s: float | None
     node_cost_source: str
     uncovered: str
+    node_cost_reason: str
+    mapping: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,8 @@ class CalibrationRow:
     name: str
     created_at: str
     value: float
-    details: str
+    source: str
+    legacy_notes: str
 
 
 def columns(kind: type[Any]) -> str:

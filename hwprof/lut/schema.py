@@ -3,17 +3,22 @@
 History of `SCHEMA_VERSION`:
 
 1  First layout.
+2  What `document` and `calibration.details` held as strings by name are fields of their own:
+   `profile.node_cost_reason` and `mapping`, `calibration.source`, the rest within `document`.
+   `restart.basis` is gone: it follows from the samples.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+
+from hwprof.lut import version_1
 
 APPLICATION_ID = 0x68777066
 """`hwpf` in ASCII, kept in the file's header: tells a table from any other SQLite file."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Kept in the file's header as `user_version`."""
 
 SCHEMA = """
@@ -37,7 +42,8 @@ CREATE TABLE measurement (
     device_fingerprint TEXT NOT NULL REFERENCES device,
     source             TEXT NOT NULL,   -- measured, imported, interpolated or predicted
     plan               TEXT NOT NULL,   -- JSON object
-    document           TEXT NOT NULL    -- JSON: inputs, memory, energy, provenance, warnings
+    document           TEXT NOT NULL    -- JSON: inputs, memory, energy, provenance, warnings,
+                                        -- profile_reason
 );
 CREATE INDEX measurement_by_time ON measurement (created_at, id);
 CREATE INDEX measurement_by_subject ON measurement (subject_key, device_fingerprint);
@@ -51,7 +57,6 @@ CREATE TABLE restart (
     setup_s         REAL NOT NULL,
     first_run_s     REAL NOT NULL,
     stop            TEXT NOT NULL,      -- why sampling ended
-    basis           TEXT NOT NULL,
     started_at      TEXT NOT NULL,
     steady_n        INTEGER NOT NULL,
     steady_loops    INTEGER NOT NULL,
@@ -74,7 +79,9 @@ CREATE TABLE profile (
     run_switches     BLOB,              -- int64[runs]
     node_cost_s      REAL,              -- the profiler's own cost per kernel; NULL: not estimated
     node_cost_source TEXT NOT NULL,
-    uncovered        TEXT NOT NULL      -- JSON list of source nodes
+    uncovered        TEXT NOT NULL,     -- JSON list of source nodes
+    node_cost_reason TEXT NOT NULL DEFAULT '',  -- why node_cost_s is NULL
+    mapping          TEXT NOT NULL DEFAULT ''   -- how kernels were led back to source nodes
 );
 
 -- One row per distinct kernel, tensor names left out, shared by all measurements. `id` hashes the
@@ -125,13 +132,81 @@ CREATE TABLE calibration (
     name               TEXT NOT NULL,
     created_at         TEXT NOT NULL,
     value              REAL NOT NULL,
-    details            TEXT NOT NULL,   -- JSON object of strings
+    source             TEXT NOT NULL,   -- how the value was found, in words
+    legacy_notes       TEXT NOT NULL,   -- JSON object of strings, from version 1
     PRIMARY KEY (device_fingerprint, name, created_at)
 );
 """
 
-MIGRATIONS: Mapping[int, str] = {}
+# Columns go by way of a new table: DROP COLUMN needs SQLite 3.35. Documents are handed over as
+# BLOB, for Python takes no text that is not UTF-8; what cannot be read stays as it is.
+_TO_2 = """
+ALTER TABLE profile ADD COLUMN node_cost_reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE profile ADD COLUMN mapping TEXT NOT NULL DEFAULT '';
+UPDATE profile SET (node_cost_reason, mapping) = (
+    SELECT coalesce(v1_detail(CAST(document AS BLOB), 'node_cost'), ''),
+           coalesce(v1_detail(CAST(document AS BLOB), 'mapping'), '')
+    FROM measurement WHERE id = measurement_id
+);
+UPDATE measurement SET document = coalesce(
+    v1_document(CAST(document AS BLOB), id IN (SELECT measurement_id FROM profile)), document
+);
+
+CREATE TABLE restart_2 (
+    measurement_id  TEXT NOT NULL REFERENCES measurement ON DELETE CASCADE,
+    position        INTEGER NOT NULL,
+    setup_s         REAL NOT NULL,
+    first_run_s     REAL NOT NULL,
+    stop            TEXT NOT NULL,
+    started_at      TEXT NOT NULL,
+    steady_n        INTEGER NOT NULL,
+    steady_loops    INTEGER NOT NULL,
+    steady_wall     BLOB NOT NULL,
+    steady_cpu      BLOB,
+    steady_switches BLOB,
+    warmup_n        INTEGER NOT NULL,
+    warmup_loops    INTEGER NOT NULL,
+    warmup_wall     BLOB NOT NULL,
+    warmup_cpu      BLOB,
+    warmup_switches BLOB,
+    PRIMARY KEY (measurement_id, position)
+);
+INSERT INTO restart_2 SELECT
+    measurement_id, position, setup_s, first_run_s, stop, started_at,
+    steady_n, steady_loops, steady_wall, steady_cpu, steady_switches,
+    warmup_n, warmup_loops, warmup_wall, warmup_cpu, warmup_switches
+FROM restart;
+DROP TABLE restart;
+ALTER TABLE restart_2 RENAME TO restart;
+
+CREATE TABLE calibration_2 (
+    device_fingerprint TEXT NOT NULL REFERENCES device,
+    name               TEXT NOT NULL,
+    created_at         TEXT NOT NULL,
+    value              REAL NOT NULL,
+    source             TEXT NOT NULL,
+    legacy_notes       TEXT NOT NULL,
+    PRIMARY KEY (device_fingerprint, name, created_at)
+);
+INSERT INTO calibration_2 SELECT
+    device_fingerprint, name, created_at, value,
+    coalesce(v1_source(CAST(details AS BLOB)), ''),
+    coalesce(v1_notes(CAST(details AS BLOB)), details)
+FROM calibration;
+DROP TABLE calibration;
+ALTER TABLE calibration_2 RENAME TO calibration;
+"""
+
+MIGRATIONS: Mapping[int, str] = {2: _TO_2}
 """SQL that lifts a file from version n - 1 to n, by n: one entry per version after the first."""
+
+FUNCTIONS: Mapping[str, tuple[int, Callable[..., str | None]]] = {
+    "v1_detail": (2, version_1.detail),
+    "v1_document": (2, version_1.lift_document),
+    "v1_source": (1, version_1.calibration_source),
+    "v1_notes": (1, version_1.calibration_notes),
+}
+"""What the migrations call, with the number of arguments."""
 
 
 class ForeignFileError(Exception):
@@ -168,6 +243,8 @@ def lift(connection: sqlite3.Connection, version: int) -> None:
         scripts = [SCHEMA]
     else:
         scripts = [MIGRATIONS[n] for n in range(version + 1, SCHEMA_VERSION + 1)]
+        for name, (arguments, function) in FUNCTIONS.items():
+            connection.create_function(name, arguments, function, deterministic=True)
     for script in scripts:
         for statement in _statements(script):
             connection.execute(statement)

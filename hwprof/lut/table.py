@@ -47,8 +47,10 @@ class Table:
     ) -> Table:
         """Open the table at `path`; with `create`, a missing or empty file becomes a new one.
 
-        A read-only table is never created, and works on media that cannot be written. Another
-        process that writes is waited for up to `lock_wait_s` seconds.
+        A read-only table is never created, and works on media that cannot be written; one of an
+        earlier version is read as it was on opening, from a copy in temporary space. Opened for
+        writing, such a table is brought to this version. Another process that writes is waited for
+        up to `lock_wait_s` seconds.
         Raises TableError for a folder, a missing parent folder, a file that is damaged, belongs to
         another program or to a newer hwprof, or cannot be written.
         """
@@ -162,6 +164,11 @@ class Table:
             )
         ]
 
+    def names(self) -> list[str]:
+        """Names of the models (or architectures) that have measurements, each once, sorted."""
+        found = self._store.query("SELECT DISTINCT subject_name FROM measurement ORDER BY 1")
+        return [str(row[0]) for row in found]
+
     def measurements(self, **filters: Unpack[Filters]) -> Iterator[Measurement]:
         """The measurements that match every filter, newest first, read one at a time."""
         return map(self._store.measurement, self.ids(**filters))
@@ -223,11 +230,14 @@ class Table:
         value: float,
         *,
         created_at: str | None = None,
-        details: Mapping[str, str] | None = None,
+        source: str = "",
     ) -> Calibration:
-        """Keep an estimate of a device's constant; `created_at` defaults to now."""
+        """Keep an estimate of a device's constant, and in words how it was found.
+
+        `created_at` defaults to now.
+        """
         moment = created_at or datetime.now(UTC).isoformat()
-        calibration = Calibration(device, name, value, moment, dict(details or {}))
+        calibration = Calibration(device, name, value, moment, source)
         self.add_calibration(calibration)
         return calibration
 
@@ -274,9 +284,9 @@ class Table:
 
     def _calibration(self, row: rows.CalibrationRow) -> Calibration:
         with self._store.decoding(f"calibration {row.name}"):
-            details = from_json(row.details, dict[str, str])
+            notes = from_json(row.legacy_notes, dict[str, str])
         device = self._store.device(row.device_fingerprint)
-        return Calibration(device, row.name, row.value, row.created_at, details)
+        return Calibration(device, row.name, row.value, row.created_at, row.source, notes)
 
     def _taken(self, noun: str, which: str, distinction: str) -> TableError:
         return TableError(

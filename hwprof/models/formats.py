@@ -1,15 +1,24 @@
-"""Which model files a device opens."""
+"""Formats of model files: which a file has, and which a device opens."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
 
 from hwprof.errors import ModelError
 from hwprof.models.base import Model, ModelFormat
 
-NAMES: dict[ModelFormat, str] = {
+NAMES: Mapping[ModelFormat, str] = {
     "onnx": "ONNX models (.onnx)",
     "torch": "programs of torch.export (.pt2)",
     "tflite": "LiteRT models (.tflite)",
 }
+SUFFIXES: Mapping[str, ModelFormat] = {".pt2": "torch", ".tflite": "tflite"}
+
+
+def format_of(path: Path) -> ModelFormat:
+    """A model file's format by its name: ONNX, where the name says nothing else."""
+    return SUFFIXES.get(path.suffix, "onnx")
 
 
 def refuse_other_formats(

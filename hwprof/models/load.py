@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from hwprof.measurement import Subject
-from hwprof.models.base import Model, content_hash, printable
-from hwprof.models.onnx.file import check_memory, declared_inputs, external_files, read_proto
-from hwprof.models.shapes import decide_shapes
+from hwprof.models.base import Model, ModelFile, ModelFormat, described
+from hwprof.models.formats import format_of
+from hwprof.models.onnx import file as onnx
+from hwprof.models.pt2 import load as pt2
+from hwprof.models.tflite import load as tflite
+
+_READERS: Mapping[ModelFormat, Callable[[Path], ModelFile]] = {
+    "onnx": onnx.model_file,
+    "torch": pt2.model_file,
+    "tflite": tflite.model_file,
+}
 
 
 def load_model(
@@ -17,46 +24,28 @@ def load_model(
     shapes: Mapping[str, Sequence[int]] | None = None,
     batch: int | None = None,
     name: str | None = None,
+    room_bytes: int | None = None,
 ) -> Model:
     """Read a model file, without its weights, and decide its input shapes.
 
     Files that end in .pt2 are programs of torch.export, in .tflite LiteRT models, and all others
-    ONNX models.
+    ONNX models. Nothing in a file is unpickled or run.
     `shapes` gives dimensions by input name; `batch` sets the first dimension of every input that
     leaves it open; `name` is what the model is called, its file's name by
-    default. Raises ModelError (the file) or OptionError (the shapes) in one sentence.
+    default. A model that needs more than `room_bytes`, the memory of the machine that is to run it,
+    is refused before its weights are read. Raises ModelError (the file) or OptionError (the shapes)
+    in one sentence.
     """
     path = Path(path)
-    if path.suffix == ".tflite":
-        from hwprof.models.tflite import load as tflite  # it builds on this module
-
-        return tflite.load(path, shapes=shapes, batch=batch, name=name)
-    if path.suffix == ".pt2":
-        from hwprof.models.pt2 import load as torch_program
-
-        return torch_program.load(path, shapes=shapes, batch=batch, name=name)
-    proto = read_proto(path)
-    external = external_files(proto, path)
-    inputs = decide_shapes(declared_inputs(proto), shapes or {}, batch, path.name)
-    check_memory(proto, inputs, path.name)
-    firsts = {t.shape[0] for t in inputs if t.shape}
-    subject = Subject(
-        name=printable(path.stem) if name is None else name,
-        sha256=content_hash([path, *external]),
-        inputs=inputs,
-        batch=firsts.pop() if len(firsts) == 1 else None,
-    )
-    return Model(path, subject)
+    file = read_model_file(path)
+    return described(path, file, shapes=shapes, batch=batch, name=name, room_bytes=room_bytes)
 
 
 def input_names(path: Path) -> set[str]:
     """Names of the inputs that a model file of any format declares. Raises ModelError."""
-    if path.suffix == ".tflite":
-        from hwprof.models.tflite import load as tflite
+    return {name for name, _, _ in read_model_file(path).inputs}
 
-        return tflite.input_names(path)
-    if path.suffix == ".pt2":
-        from hwprof.models.pt2 import load as torch_program
 
-        return torch_program.input_names(path)
-    return {name for name, _, _ in declared_inputs(read_proto(path))}
+def read_model_file(path: Path) -> ModelFile:
+    """What a model file of any format says of itself. Raises ModelError."""
+    return _READERS[format_of(path)](path)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from hwprof.errors import OptionError
 from hwprof.graph import TensorSpec
 
-Declared = tuple[str, str, list[int | str] | None]
+DeclaredInput = tuple[str, str, list[int | str] | None]
+"""(name, dtype, dims); a dim is a number or a symbol ("" unnamed), dims None without a rank."""
 
 
 def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
@@ -23,7 +24,7 @@ def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 def decide_shapes(
-    declared: Sequence[Declared],
+    declared: Sequence[DeclaredInput],
     shapes: Mapping[str, Sequence[int]],
     batch: int | None,
     model: str,
@@ -63,7 +64,7 @@ def decide_shapes(
 
 
 def _symbols(
-    declared: Sequence[Declared],
+    declared: Sequence[DeclaredInput],
     shapes: Mapping[str, Sequence[int]],
     batch: int | None,
     model: str,

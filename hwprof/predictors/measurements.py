@@ -15,7 +15,8 @@ from hwprof.lut import Table
 from hwprof.metrics import METRICS
 
 _SQLITE = b"SQLite format 3\x00"
-_UNITS = METRICS["latency"].units
+# Seconds in the unit that a column is named after.
+_UNITS = {unit: METRICS["latency"].units[unit] for unit in ("s", "ms", "us")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,9 @@ class ArchLatency:
 def read_measurements(path: Path, space: str, device: str | None = None) -> list[ArchLatency]:
     """Measurements of architectures of `space` from CSV, JSON lines or an hwprof table.
 
-    A file needs the columns `arch` and `latency_s` (or `latency_ms`, `latency_us`, `latency_ns`),
-    and may have `std_error_s`. In a table, measurements count whose model is named by an
-    architecture; `device` narrows them. Raises OptionError that names the line and what is wrong.
+    A file needs the columns `arch` and `latency_s` (or `latency_ms`, `latency_us`), and may have
+    `std_error_s`. In a table, measurements count whose model is named by an architecture;
+    `device` narrows them. Raises OptionError that names the line and what is wrong.
     """
     try:
         with path.open("rb") as stream:
@@ -110,8 +111,7 @@ def _from_rows(path: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Ite
         unit = next((u for u in _UNITS if row.get(f"latency_{u}") not in (None, "")), None)
         if not isinstance(arch, str) or not arch or unit is None:
             raise OptionError(
-                f"{where} needs arch and latency_s (or latency_ms, latency_us, latency_ns); "
-                "add the missing one"
+                f"{where} needs arch and latency_s (or latency_ms, latency_us); add the missing one"
             )
         value = _number(row[f"latency_{unit}"], where) * _UNITS[unit]
         if not 0 < value < float("inf"):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from hwprof.conditions import OutputAgreement
 from hwprof.device_spec import DeviceSpec
 from hwprof.errors import DeviceError, HwprofError, MeasurementError
 from hwprof.models.base import Model, ModelFormat
@@ -36,8 +37,10 @@ TOLERANCES: Mapping[str, float] = {
 UNCHANGED = ("native", "fp32")
 # Whole numbers are mostly indices of a largest element: near ties may fall either way.
 MAX_OTHER_INTEGERS = 0.01
+# Without a tolerance such outputs pass, and no figure tells how far apart they are.
+UNLIKE = "NaN or infinities stand at different places in the two"
 
-Check = Callable[[Run], str]
+Check = Callable[[Run], OutputAgreement]
 """Compares an open model's outputs and says how they agree. Raises MeasurementError."""
 
 
@@ -53,20 +56,21 @@ class Agreement:
         """The check of `model` on the device `spec`; None for the reference itself."""
         device, called = REFERENCES.get(model.format, ("", ""))
         if not device:
-            return lambda run: (
-                f"not compared, because no reference opens '{model.path.suffix}' files"
+            return lambda run: OutputAgreement(
+                precision=spec.precision,
+                reason=f"no reference opens '{model.path.suffix}' files",
             )
         if spec.name == device and spec.precision in UNCHANGED and _plain(spec):
             return None
 
-        def check(run: Run) -> str:
+        def check(run: Run) -> OutputAgreement:
             wanted = self._reference(model, device, called)
             if isinstance(wanted, str):
-                return f"not compared, because {wanted}"
+                return OutputAgreement(called, spec.precision, reason=wanted)
             try:
                 found = run.outputs()
             except DeviceError as error:
-                return f"not compared, because {error}"
+                return OutputAgreement(called, spec.precision, reason=str(error))
             return verdict(found, wanted, spec, model.path.name, called)
 
         return check
@@ -93,8 +97,8 @@ def verdict(
     spec: DeviceSpec,
     model: str,
     called: str,
-) -> str:
-    """One sentence on how outputs agree. Raises MeasurementError when they do not.
+) -> OutputAgreement:
+    """How outputs agree. Raises MeasurementError when they do not.
 
     A precision without a stated tolerance (int8, whose error is the quantiser's) is told, not
     judged.
@@ -121,9 +125,9 @@ def verdict(
                 f"'{model}' is off by {error:.2g} of its largest value (allowed {allowed:g} at "
                 f"{spec.precision}); {advice}"
             )
-    if tolerance is None:
-        return f"within {worst:.2g} of {called}'s, not judged at {spec.precision}"
-    return f"within {worst:.2g} of {called}'s (allowed {tolerance:g} at {spec.precision})"
+    if not np.isfinite(worst):
+        return OutputAgreement(called, spec.precision, reason=UNLIKE)
+    return OutputAgreement(called, spec.precision, worst, tolerance)
 
 
 def difference(

@@ -60,18 +60,25 @@ def measure(
     if meter is not None and not isinstance(device, str):
         raise OptionError("a target brings its own energy meter; leave out meter")
     target = WorkerTarget(device, meter=meter) if isinstance(device, str) else device
+    spec = target.spec  # asked first: exporting a model for a device that is away is idle work
     plan = plan or Plan()
     costs = NodeCosts(table)
     agreement = Agreement() if check_outputs else None
     with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
         path, called = _file_of(model, inputs, Path(folder))
-        loaded = load_model(path, shapes=shapes, batch=batch, name=name or called)
+        loaded = load_model(
+            path,
+            shapes=shapes,
+            batch=batch,
+            name=name or called,
+            room_bytes=spec.hardware.memory_bytes or None,
+        )
         measurement = measure_on(
             loaded,
             target,
             plan,
             node_cost=costs.of(target),
-            check=None if agreement is None else agreement.of(loaded, target.spec),
+            check=None if agreement is None else agreement.of(loaded, spec),
             listen=listen,
         )
     if table is not None:

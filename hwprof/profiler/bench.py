@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from hwprof.conditions import OutputAgreement
 from hwprof.devices.base import ProfiledRun
 from hwprof.errors import DeviceError
-from hwprof.latency import common_basis
-from hwprof.machine.host import HostState, quiet_cpus
+from hwprof.machine.host import HostState, MachineFacts, Pin
 from hwprof.measurement import Energy, Measurement, Memory, Restart
 from hwprof.models.base import Model
 from hwprof.profile import Profile
@@ -91,10 +91,13 @@ class Bench:
         self._restarts: list[Restart] = []
         self._states: list[HostState] = []
         self._cpus: tuple[int, ...] = ()
+        self._facts: MachineFacts | None = None
         self._memory: Memory | None = None
         self._energy = Energy(reason="the measurement did not get that far")
         self._profiled: ProfiledRun | None = None
-        self._details: dict[str, str] = {}
+        self._profile_reason = ""
+        self._overhead_s: float | None = None
+        self._outputs: OutputAgreement | None = None
 
     @property
     def done(self) -> bool:
@@ -108,17 +111,16 @@ class Bench:
         """
         spec = self._target.spec
         self._tell("opening", 0.0)
-        self._cpus = choose_cpus(self._plan, spec.threads)
-        with self._target.start(self._model, self._cpus) as run:
+        with self._target.start(self._model, pin_of(self._plan, spec.threads)) as run:
+            self._cpus = run.cpus
             before = run.host_state()
             restart = steady_state(run, self._plan, spec.threads, self._tell, self._verify)
             after = run.host_state()
-            # Later restarts would only repeat it.
+            # Later restarts would only repeat them.
             self._memory = self._memory or run.memory()
+            self._facts = self._facts or run.facts()
             if len(self._restarts) == self._plan.restarts - 1:
-                overhead_s = run.overhead_s()
-                if overhead_s is not None:
-                    self._details["timing_overhead_s"] = f"{overhead_s:.3g}"
+                self._overhead_s = run.overhead_s()
                 self._tell("energy", 1.0)
                 self._energy = run.energy()
                 if self._plan.per_op:
@@ -129,13 +131,14 @@ class Bench:
 
     def finish(self) -> Measurement:
         """The record of the restarts measured so far. Raises ValueError before the first."""
+        if self._facts is None:
+            raise ValueError("nothing was measured yet")
         memory = self._memory or Memory(absent={"peak_rss_bytes": "it was not read"})
         profile = None
         if self._profiled is not None:
             memory = with_profile(memory, self._profiled)
-            profile, absent = corrected(self._profiled.profile, self._node_cost)
-            if absent:
-                self._details["node_cost"] = absent
+            profile = corrected(self._profiled.profile, self._node_cost)
+            profile = replace(profile, mapping=self._profiled.mapping)
         measurement = Measurement(
             id=self._id,
             run_id=self._run_id,
@@ -146,8 +149,11 @@ class Bench:
             restarts=tuple(self._restarts),
             memory=memory,
             energy=self._energy,
-            provenance=provenance(self._states, self._cpus, self._details),
+            provenance=provenance(
+                self._states, self._cpus, self._overhead_s, self._outputs, self._facts
+            ),
             profile=profile,
+            profile_reason=self._profile_reason,
         )
         return replace(measurement, warnings=warnings_for(measurement, self._plan))
 
@@ -158,7 +164,7 @@ class Bench:
         """Compare the outputs, once per measurement."""
         if self._check is not None and not self._restarts:
             self._tell("comparing outputs", 0.0)
-            self._details["outputs"] = self._check(run)
+            self._outputs = self._check(run)
 
     def _profile(self, run: Run, restart: Restart) -> None:
         """Profile the open model, or note why the runtime cannot."""
@@ -167,10 +173,8 @@ class Bench:
         runs = max(low, min(high, int(PROFILE_S / max(typical_s, 1e-9))))
         try:
             self._profiled = run.profile(runs)
-            if self._profiled.mapping:
-                self._details["mapping"] = self._profiled.mapping
         except DeviceError as error:
-            self._details["per_op"] = str(error)
+            self._profile_reason = str(error)
 
 
 def measure_on(
@@ -195,11 +199,12 @@ def measure_on(
     return bench.finish()
 
 
-def choose_cpus(plan: Plan, threads: int) -> tuple[int, ...]:
-    """Processors to keep a run of `threads` threads on; empty to leave it to the scheduler."""
+def pin_of(plan: Plan, threads: int) -> Pin:
+    """Where a run of `threads` threads is to be kept: which CPUs are quiet, the target knows."""
     if plan.pin == "none":
-        return ()
-    return plan.pinned_cpus() or quiet_cpus(threads)
+        return Pin()
+    cpus = plan.pinned_cpus()
+    return Pin(cpus) if cpus else Pin(quiet=threads)
 
 
 def steady_state(
@@ -230,10 +235,7 @@ def steady_state(
         stop = criterion.add(run.time(min(batch, criterion.wanted or batch), loops))
         tell("steady state", min(1.0, criterion.spent_s / criterion.budget_s))
     samples = criterion.samples
-    basis = common_basis([samples], threads)
-    return Restart(
-        run.setup_s, float(first.wall_s[0]), warmup, samples, stop, basis.value, started_at
-    )
+    return Restart(run.setup_s, float(first.wall_s[0]), warmup, samples, stop, started_at)
 
 
 def batch_size(sample_s: float, batch_s: float) -> int:
@@ -241,15 +243,16 @@ def batch_size(sample_s: float, batch_s: float) -> int:
     return max(1, min(MAX_BATCH, int(batch_s / max(sample_s, 1e-9))))
 
 
-def corrected(profile: Profile, node_cost: NodeCost | None) -> tuple[Profile, str]:
+def corrected(profile: Profile, node_cost: NodeCost | None) -> Profile:
     """The profile with the profiler's own cost filled in, or the reason it stays unknown."""
     if node_cost is None:
-        return profile, "no estimate of the profiler's own cost was asked for"
+        reason = "no estimate of the profiler's own cost was asked for"
+        return replace(profile, node_cost_reason=reason)
     try:
         seconds, source = node_cost()
     except DeviceError as error:
-        return profile, str(error)
-    return replace(profile, node_cost_s=seconds, node_cost_source=source), ""
+        return replace(profile, node_cost_reason=str(error))
+    return replace(profile, node_cost_s=seconds, node_cost_source=source)
 
 
 def with_profile(memory: Memory, profiled: ProfiledRun) -> Memory:

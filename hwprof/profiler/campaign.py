@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hwprof.errors import DeviceError, HwprofError, ModelError, OptionError, TableError
+from hwprof.errors import HwprofError, ModelError, OptionError, TableError
 from hwprof.lut import Table
 from hwprof.measurement import Failure, Measurement
 from hwprof.models.base import printable
@@ -88,7 +88,7 @@ def in_turns(jobs: Iterable[Job], targets: Sequence[tuple[str, Target]]) -> Iter
 def run_campaign(
     jobs: Iterable[Job | Turns],
     plan: Plan,
-    table: Table,
+    table: Table | None,
     *,
     resume: bool = False,
     agreement: Agreement | None = None,
@@ -96,6 +96,7 @@ def run_campaign(
 ) -> Iterator[Outcome]:
     """Measure every job, saving each result at once; yields outcomes in order.
 
+    Without a table nothing is saved, and the outcomes are all there is.
     A tuple of jobs is measured in turns, forwards and backwards, and saved when its plan is done.
     With `resume`, a job whose model, shapes, device and plan the table holds already is not
     measured again. With `agreement`, outputs are compared before anything is timed. A job that
@@ -112,15 +113,20 @@ def run_campaign(
         for each in started:
             outcome = each.outcome(run_id) if isinstance(each, _Started) else each
             try:
-                if outcome.measurement is not None and not outcome.resumed:
-                    table.add(outcome.measurement)
-                elif outcome.failure is not None:
-                    table.add_failure(outcome.failure)
+                if table is not None:
+                    _save(outcome, table)
             except TableError as error:
                 # The result is handed over all the same: it exists nowhere else.
                 yield Outcome(outcome.job, outcome.measurement, outcome.failure, unsaved=error)
                 return
             yield outcome
+
+
+def _save(outcome: Outcome, table: Table) -> None:
+    if outcome.measurement is not None and not outcome.resumed:
+        table.add(outcome.measurement)
+    elif outcome.failure is not None:
+        table.add_failure(outcome.failure)
 
 
 @dataclass(slots=True)
@@ -153,7 +159,7 @@ class _Started:
 def _start(
     job: Job,
     plan: Plan,
-    table: Table,
+    table: Table | None,
     costs: NodeCosts,
     run_id: str,
     resume: bool,
@@ -167,9 +173,15 @@ def _start(
             listen(job, progress)
 
     try:
-        model = load_model(job.model, shapes=job.shapes, batch=job.batch, name=job.name)
         spec = job.target.spec
-        if resume:
+        model = load_model(
+            job.model,
+            shapes=job.shapes,
+            batch=job.batch,
+            name=job.name,
+            room_bytes=spec.hardware.memory_bytes or None,
+        )
+        if resume and table is not None:
             kept = table.find(model.subject.key, spec.fingerprint, plan.facts())
             if kept is not None:
                 return Outcome(job, kept, resumed=True)
@@ -204,7 +216,7 @@ def _alternate(started: Sequence[_Started]) -> None:
 def _failed(job: Job, error: HwprofError, run_id: str) -> Outcome:
     try:
         device = job.target.spec.slug
-    except DeviceError:
+    except HwprofError:
         device = job.device or "unknown"
     name = job.name or printable(str(job.model))
     return Outcome(

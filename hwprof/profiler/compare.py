@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from hwprof.errors import TableError
+from hwprof.errors import OptionError, TableError
 from hwprof.lut import Table
 from hwprof.measurement import Measurement
 from hwprof.models.base import Model
@@ -20,6 +22,10 @@ from hwprof.targets.base import Target
 # Facts that must agree before two figures say something about what differs otherwise.
 CHECKED = ("hardware", "runtime", "runtime_version", "runtime_build", "precision", "threads")
 MIN_PAIRS = 3
+
+
+PAIRS = 5
+"""Pairs where nobody says how many: 3 carry an interval, a wide one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,88 @@ class Comparison:
         if self.ci95 is None:
             return None
         return not self.ci95[0] <= 1.0 <= self.ci95[1]
+
+
+def compare(
+    a: str | Path | Target,
+    b: str | Path | Target,
+    *,
+    model: str | Path | None = None,
+    device: str | Target = "onnxruntime-cpu",
+    threads: int | None = None,
+    batch: int | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    plan: Plan | None = None,
+    meter: str | None = None,
+    table: Table | str | Path | None = None,
+    check_outputs: bool = True,
+    listen: Listener = lambda progress: None,
+) -> Comparison:
+    """Ratio of two latencies, a over b, with its 95 % interval.
+
+    With `model`, a file, `a` and `b` are devices, as `hwprof.measure` takes them; without, they are
+    two model files, measured on `device`. Both are measured now, in turn, in `plan.restarts` pairs
+    of fresh processes (5 without a plan), and saved where there is a `table` (open, or a file's
+    name). Where neither names a file, they are two measurements of `table`, by the first letters of
+    their ids or by model name, of which the newest counts.
+    Raises OptionError for sides that do not go together, and HwprofError with one sentence on what
+    else is wrong: ModelError, DeviceError, MeasurementError or TableError.
+    """
+    # Imported here: whoever reads stored measurements does without.
+    from hwprof.models.load import load_model
+    from hwprof.profiler.campaign import jobs_for
+    from hwprof.profiler.sweep import opened, target_of
+
+    if model is not None:
+        devices = (side if isinstance(side, Target) else str(side) for side in (a, b))
+        targets = [target_of(name, threads, meter) for name in devices]
+        room = min(target.spec.hardware.memory_bytes for target in targets) or None
+        loaded = load_model(model, shapes=shapes, batch=batch, room_bytes=room)
+        first, second = ((loaded, target) for target in targets)
+    else:
+        files = [side for side in (a, b) if not isinstance(side, Target) and Path(side).is_file()]
+        if not files:
+            return _compare_of_table(a, b, table)
+        if len(files) == 1:
+            stranger = b if files[0] == a else a
+            raise OptionError(
+                f"'{stranger}' is not a model file, but the other side is; give two model files, "
+                "two devices with a model, or two measurements of a table"
+            )
+        target = target_of(device, threads, meter)
+        jobs = jobs_for([Path(file) for file in files], target, shapes or {}, batch)
+        room = target.spec.hardware.memory_bytes or None
+        first, second = (
+            (load_model(job.model, shapes=job.shapes, batch=job.batch, room_bytes=room), target)
+            for job in jobs
+        )
+    with opened(table) as kept:
+        comparison = compare_now(
+            first,
+            second,
+            plan or Plan(restarts=PAIRS),
+            agreement=Agreement() if check_outputs else None,
+            listen=listen,
+        )
+        if kept is not None:
+            kept.add(comparison.a)
+            kept.add(comparison.b)
+    return comparison
+
+
+def _compare_of_table(
+    a: str | Path | Target, b: str | Path | Target, table: Table | str | Path | None
+) -> Comparison:
+    if isinstance(a, Target) or isinstance(b, Target):
+        raise OptionError("two devices are compared on a model; name its file with model")
+    if table is None:
+        raise OptionError(
+            f"neither '{a}' nor '{b}' is a model file; name the table that holds their measurements"
+        )
+    if isinstance(table, Table):
+        return compare_stored(stored(table, str(a)), stored(table, str(b)))
+    with Table.open(table, create=False, readonly=True) as opened_table:
+        return compare_stored(stored(opened_table, str(a)), stored(opened_table, str(b)))
 
 
 def stored(table: Table, text: str) -> Measurement:

@@ -2,47 +2,71 @@
 
 from __future__ import annotations
 
-import platform
-
-from hwprof.machine.gpu.state import describe, slowed_between
-from hwprof.machine.host import HostState, between
+from hwprof.conditions import GpuConditions, GpuMoment, OutputAgreement
+from hwprof.machine.gpu.state import GpuState, slowed_between
+from hwprof.machine.host import HostState, MachineFacts, between
 from hwprof.measurement import Provenance
-from hwprof.version import __version__
 
 
-def gpu_details(states: list[HostState]) -> dict[str, str]:
-    """The GPU's condition, for the record: first and last, and what slowed it down in between."""
+def gpu_conditions(states: list[HostState]) -> GpuConditions | None:
+    """The GPU in the first state and the last, and what slowed it down within the restarts.
+
+    `states` are a state before and a state after each restart, in turn.
+    """
     first, last = states[0].gpu, states[-1].gpu
     if first is None or last is None:
-        return {}
-    found = {
-        "gpu": f"{first.name} {first.uuid}".strip(),
-        "gpu_before": describe(first),
-        "gpu_after": describe(last),
-    }
+        return None
+    slowed_s: dict[str, float] = {}
+    slowing: dict[str, None] = {}
     for before, after in zip(states[::2], states[1::2], strict=True):
         if before.gpu is None or after.gpu is None:
             continue
-        slowed = [f"{k} {s:.3f} s" for k, s in slowed_between(before.gpu, after.gpu).items() if s]
         # The counters tell of the time in between, which two looks may miss.
-        if slowed or after.gpu.slowing:
-            found["gpu_slowed"] = ", ".join([*slowed, *after.gpu.slowing])
-    return found
+        for limit, seconds in slowed_between(before.gpu, after.gpu).items():
+            slowed_s[limit] = slowed_s.get(limit, 0.0) + seconds
+        slowing |= dict.fromkeys(after.gpu.slowing)
+    return GpuConditions(
+        name=first.name,
+        uuid=first.uuid,
+        before=gpu_moment(first),
+        after=gpu_moment(last),
+        slowed_s=slowed_s,
+        slowing=tuple(slowing),
+    )
+
+
+def gpu_moment(state: GpuState) -> GpuMoment:
+    """What the record keeps of a GPU's state."""
+    return GpuMoment(
+        clock_hz=state.clock_hz,
+        memory_clock_hz=state.memory_clock_hz,
+        temperature_c=state.temperature_c,
+        power_w=state.power_w,
+        power_limit_w=state.power_limit_w,
+        limits=state.limits,
+    )
 
 
 def provenance(
-    states: list[HostState], cpus: tuple[int, ...], details: dict[str, str]
+    states: list[HostState],
+    cpus: tuple[int, ...],
+    timing_overhead_s: float | None,
+    outputs: OutputAgreement | None,
+    facts: MachineFacts,
 ) -> Provenance:
-    """Conditions from the first state to the last; steal as the worst of all restarts."""
+    """Conditions from the first state to the last; steal as the worst of all restarts.
+
+    `facts` and `states` are the measured machine's: nothing is read from this one.
+    """
     first, last = states[0], states[-1]
     deltas = [between(a, b) for a, b in zip(states[::2], states[1::2], strict=True)]
     steals = [d.steal_share for d in deltas if d.steal_share is not None]
     throttles = [d.throttle_events for d in deltas if d.throttle_events is not None]
-    details = {**details, **gpu_details(states)}
     return Provenance(
-        hwprof_version=__version__,
-        python_version=platform.python_version(),
-        kernel=platform.release(),
+        hwprof_version=facts.hwprof_version,
+        python_version=facts.python_version,
+        kernel=facts.kernel,
+        libraries=facts.libraries,
         affinity=last.affinity,
         pinned=bool(cpus),
         governor=last.governor,
@@ -54,5 +78,7 @@ def provenance(
         steal_share=max(steals) if steals else None,
         throttle_events=sum(throttles) if throttles else None,
         memory_available_bytes=first.memory_available_bytes,
-        details=details,
+        timing_overhead_s=timing_overhead_s,
+        outputs=outputs,
+        gpu=gpu_conditions(states),
     )

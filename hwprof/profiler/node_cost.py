@@ -16,12 +16,13 @@ from typing import ClassVar
 import numpy as np
 
 from hwprof.errors import DeviceError, HwprofError
+from hwprof.graph import TensorSpec
 from hwprof.latency import summarise
 from hwprof.lut import Table
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
-from hwprof.models.onnx.write import Node, onnx_model
-from hwprof.profiler.bench import NodeCost, choose_cpus, steady_state
+from hwprof.models.onnx.write import Node, write_model
+from hwprof.profiler.bench import NodeCost, pin_of, steady_state
 from hwprof.profiler.plan import Plan
 from hwprof.targets.base import Target
 
@@ -62,9 +63,9 @@ def chain_model(kind: str, length: int, folder: Path) -> Model:
             # Small weights keep a long chain from overflowing.
             weights.append((f"w{i}", (rng.standard_normal(weight) * 0.05).astype(np.float32)))
             reads.append(f"w{i}")
-        nodes.append(Node(kind, f"n{i}", reads, [f"t{i + 1}"], attributes))
-    ends = [("t0", "float32", shape)], [(f"t{length}", "float32", shape)]
-    proto = onnx_model(f"{kind}-{length}", nodes, *ends, weights)
+        nodes.append(Node(kind, f"n{i}", tuple(reads), (f"t{i + 1}",), attributes))
+    ends = [TensorSpec(f"t{i}", "float32", shape) for i in (0, length)]
+    proto = write_model(f"{kind}-{length}", nodes, ends[:1], ends[1:], weights)
     path = folder / f"{kind}-{length}.onnx"
     onnx.save(proto, str(path))
     return load_model(path)
@@ -85,7 +86,7 @@ def estimate_node_cost(target: Target) -> NodeCostEstimate:
             try:
                 for length in LENGTHS:
                     model = chain_model(kind, length, Path(folder))
-                    with target.start(model, choose_cpus(plan, threads)) as run:
+                    with target.start(model, pin_of(plan, threads)) as run:
                         steady = steady_state(run, plan, threads, lambda phase, share: None).steady
                         profile = run.profile(PROFILED_RUNS).profile
                     total_s = sum(profile.raw_latency_s(o) for o in profile.occurrences)
@@ -134,11 +135,10 @@ class NodeCosts:
         if self._table is None:
             return None
         found = self._table.get_calibration(target.spec.fingerprint, NAME)
-        return None if found is None else (found.value, str(found.details.get("source", "")))
+        return None if found is None else (found.value, found.source)
 
     def _made(self, target: Target) -> tuple[float, str]:
         estimate = estimate_node_cost(target)
         if self._table is not None:
-            details = {"source": estimate.source}
-            self._table.set_calibration(target.spec, NAME, estimate.seconds, details=details)
+            self._table.set_calibration(target.spec, NAME, estimate.seconds, source=estimate.source)
         return estimate.seconds, estimate.source

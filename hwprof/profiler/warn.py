@@ -95,9 +95,8 @@ def warnings_for(measurement: Measurement, plan: Plan) -> tuple[MeasurementWarni
 def _throttling(measurement: Measurement) -> list[MeasurementWarning]:
     provenance = measurement.provenance
     before, after = provenance.clock_hz_before, provenance.clock_hz_after
-    slowed = provenance.details.get("gpu_slowed")
-    if slowed:
-        message = f"the GPU was slowed down ({slowed})"
+    if provenance.gpu is not None and provenance.gpu.slowed:
+        message = f"the GPU was slowed down ({provenance.gpu.slowed})"
     elif provenance.throttle_events:
         message = f"the processor slowed down for heat {provenance.throttle_events} times"
     elif before and after and after < CLOCK_DROP * before:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
-
-import click
 
 from hwprof.codec import to_builtins, to_json
 from hwprof.measurement import Measurement
 from hwprof.opcosts import bytes_moved, flops
 from hwprof.profile import Profile
 from hwprof.profiler.compare import Comparison
+from hwprof.report.facts import kernel_groups, per_op_reason, unknown_ops
 
 
-def print_json(document: Any) -> None:
-    """One indented JSON document on standard output."""
-    import json
-
-    click.echo(json.dumps(json.loads(to_json(document)), indent=2))
+def json_text(document: Any) -> str:
+    """A document, or any of hwprof's records, as indented JSON."""
+    return json.dumps(json.loads(to_json(document)), indent=2)
 
 
 def latency_document(measurement: Measurement) -> dict[str, Any]:
@@ -40,53 +38,24 @@ def latency_document(measurement: Measurement) -> dict[str, Any]:
 
 def kernel_documents(profile: Profile | None) -> list[dict[str, Any]]:
     """One entry per distinct kernel, in order of first appearance."""
-    if profile is None:
-        return []
-    groups: dict[str, list[int]] = {}
-    for index, occurrence in enumerate(profile.occurrences):
-        groups.setdefault(occurrence.kernel.key, []).append(index)
     documents = []
-    for key, members in groups.items():
-        occurrences = [profile.occurrences[i] for i in members]
-        kernel = occurrences[0].kernel
-        calls = sum(o.calls for o in occurrences)
-        latencies = [profile.latency_s(o) for o in occurrences]
-        total = sum(value for value in latencies if value is not None)
-        moved = bytes_moved(kernel)
+    for group in kernel_groups(profile):
+        kernel, moved = group.kernel, bytes_moved(group.kernel)
         documents.append(
             {
-                "key": key,
+                "key": kernel.key,
                 "op": kernel.op,
                 "domain": kernel.domain,
-                "count": calls,
-                "latency_s": None if None in latencies or not calls else total / calls,
+                "count": group.calls,
+                "latency_s": group.latency_s,
                 "flops": flops(kernel),
                 "bytes": None if moved is None else to_builtins(moved),
                 "input_shapes": [None if t is None else list(t.shape) for t in kernel.inputs],
                 "output_shapes": [None if t is None else list(t.shape) for t in kernel.outputs],
-                "source_nodes": [list(o.source_nodes) for o in occurrences],
+                "source_nodes": [list(o.source_nodes) for o in group.occurrences],
             }
         )
     return documents
-
-
-def unknown_ops(profile: Profile | None) -> list[str]:
-    """Operators whose FLOPs are not known, by name."""
-    if profile is None:
-        return []
-    return sorted({o.kernel.op for o in profile.occurrences if flops(o.kernel) is None})
-
-
-def per_op_reason(measurement: Measurement) -> str:
-    """Why kernels or their latencies are missing; empty when they are not."""
-    details = measurement.provenance.details
-    if measurement.profile is None:
-        if not measurement.plan.get("per_op", False):
-            return "per-op was not asked for"
-        return details.get("per_op", "the record holds no profile")
-    if measurement.profile.node_cost_s is None:
-        return details.get("node_cost", "the profiler's own cost is not known")
-    return ""
 
 
 def measurement_document(measurement: Measurement) -> dict[str, Any]:
@@ -116,7 +85,7 @@ def measurement_document(measurement: Measurement) -> dict[str, Any]:
         "stop": [r.stop.value for r in measurement.restarts],
         "peak_memory_bytes": memory.peak_bytes,
         "memory": to_builtins(memory),
-        "energy_j": None if reading is None else reading.gross_j_per_run,
+        "energy_gross_j": None if reading is None else reading.gross_j_per_run,
         "energy_net_j": None if reading is None else reading.net_j_per_run,
         "energy_reason": measurement.energy.reason,
         "energy": None if reading is None else to_builtins(reading),

@@ -1,30 +1,48 @@
-"""What a person reads: milliseconds and mebibytes, on a terminal or in a pipe."""
+"""What a person reads: milliseconds and mebibytes, on a terminal or in a pipe.
+
+Nothing is printed here: each function gives a page, which `Page.plain` makes a text.
+"""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.markup import escape
 from rich.table import Table as RichTable
 
 from hwprof.latency import Latency
 from hwprof.measurement import Failure, Measurement
 from hwprof.opcosts import flops
-from hwprof.profile import Profile
 from hwprof.profiler.compare import Comparison, compare_turns
-from hwprof.report.document import per_op_reason, unknown_ops
-from hwprof.samples import Basis
+from hwprof.report.facts import basis_text, by_op, memory_text, mib, per_op_reason, unknown_ops
 
 # A pipe has no width; a table cut at 80 columns would lose what the reader greps for.
 PIPE_WIDTH = 220
 TOP_OPS = 6
 
 
-def console() -> Console:
-    """Standard output, as wide as it needs to be where it is not a terminal."""
-    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+@dataclass(slots=True)
+class Page:
+    """Lines (in rich's markup) and tables, in the order that they are read; rich can print it."""
+
+    parts: list[RenderableType] = field(default_factory=list)
+
+    def print(self, part: RenderableType) -> None:
+        """Put a line or a table at the end."""
+        self.parts.append(part)
+
+    def plain(self, width: int = PIPE_WIDTH) -> str:
+        """The page without colours, `width` characters wide at most."""
+        console = Console(width=width, highlight=False, color_system=None)
+        with console.capture() as captured:
+            console.print(self)
+        return captured.get()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for part in self.parts:
+            yield console.render_str(part, highlight=False) if isinstance(part, str) else part
 
 
 def ms(seconds: float) -> str:
@@ -34,30 +52,16 @@ def ms(seconds: float) -> str:
     return f"{value:.{max(digits, 0)}f}"
 
 
-def mib(size: int | None) -> str:
-    """Mebibytes, or `-` where unknown."""
-    return "-" if size is None else f"{size / 2**20:.1f} MiB"
-
-
 def spread(latency: Latency) -> str:
     """Relative half-width of the interval, or a plain word that there is none."""
     width = latency.relative_half_width
     return "no interval" if width is None else f"± {width:.1%}"
 
 
-def basis_text(latency: Latency) -> str:
-    """Which runs the figure is made of."""
-    if latency.basis is Basis.WALL_CLEAN:
-        return f"p25 of {latency.n_used} uninterrupted runs of {latency.n}"
-    if latency.basis is Basis.CPU_TIME:
-        return f"p25 of the CPU time of {latency.n} runs, of which few were uninterrupted"
-    return f"p25 of all {latency.n} runs"
-
-
-def print_measurement(measurement: Measurement, *, resumed: bool = False) -> None:
-    """One result in a few lines."""
-    out = console()
-    latency, memory = measurement.latency, measurement.memory
+def measurement_page(measurement: Measurement, *, resumed: bool = False) -> Page:
+    """One result in a few lines; `resumed` says that the table held it already."""
+    out = Page()
+    latency = measurement.latency
     inputs = ", ".join(f"{t.name} {t.describe()}" for t in measurement.subject.inputs)
     kept = "  [dim](kept from the table)[/dim]" if resumed else ""
     out.print(f"\n[bold]{escape(measurement.subject.name)}[/bold]  {escape(inputs)}{kept}")
@@ -74,30 +78,22 @@ def print_measurement(measurement: Measurement, *, resumed: bool = False) -> Non
         f"  set-up   {ms(restarts[0].setup_s)} ms, first run {ms(restarts[0].first_run_s)} ms"
         f"{number}"
     )
-    reason = memory.absent.get("peak_rss_bytes") or memory.absent.get("baseline_rss_bytes")
-    peak = mib(memory.peak_bytes) if memory.peak_bytes is not None else f"absent: {reason}"
-    parts = [f"peak {peak} above the runtime's own"]
-    if memory.weights_bytes is not None:
-        parts.append(f"weights {mib(memory.weights_bytes)}")
-    if memory.planned_activation_bytes is not None:
-        parts.append(f"activations {mib(memory.planned_activation_bytes)} (planned)")
-    if memory.accelerator_peak_bytes is not None:
-        parts.append(f"GPU peak {mib(memory.accelerator_peak_bytes)}")
-    out.print(f"  memory   {', '.join(parts)}")
+    out.print(f"  memory   {escape(memory_text(measurement))}")
     reading = measurement.energy.reading
     if reading is None:
         out.print(f"  energy   absent: {escape(measurement.energy.reason)}")
     else:
         out.print(
-            f"  energy   {reading.gross_j_per_run:.4g} J per run, "
-            f"{reading.net_j_per_run:.4g} J above idle ({reading.sensor}, {reading.domain})"
+            f"  energy   {reading.gross_j_per_run:.4g} J gross, {reading.net_j_per_run:.4g} J net "
+            f"of idle, per run ({escape(reading.sensor)}, {escape(reading.domain)})"
         )
-    print_ops(out, measurement)
+    _add_ops(out, measurement)
     for warning in measurement.warnings:
         out.print(f"  [yellow]warning[/yellow]  {warning.code.value}: {escape(warning.message)}")
+    return out
 
 
-def print_ops(out: Console, measurement: Measurement) -> None:
+def _add_ops(out: Page, measurement: Measurement) -> None:
     """Where the time goes, by operator."""
     profile = measurement.profile
     reason = per_op_reason(measurement)
@@ -116,38 +112,25 @@ def print_ops(out: Console, measurement: Measurement) -> None:
     table.add_column("           op")
     for head in ("count", "ms", "share", "GFLOP/s"):
         table.add_column(head, justify="right")
-    for op, count, seconds, work in by_op(profile)[:TOP_OPS]:
-        rate = f"{work / seconds / 1e9:.1f}" if work and seconds > 0 else "-"
-        table.add_row(f"           {op}", str(count), ms(seconds), f"{seconds / total_s:.0%}", rate)
+    for op in by_op(profile)[:TOP_OPS]:
+        rate = f"{op.flops / op.seconds / 1e9:.1f}" if op.flops and op.seconds > 0 else "-"
+        share = f"{op.seconds / total_s:.0%}" if total_s > 0 else "-"
+        name = f"           {escape(op.op)}"
+        table.add_row(name, str(op.count), ms(op.seconds), share, rate)
     out.print(table)
     unknown = unknown_ops(profile)
     if unknown:
         out.print(f"           FLOPs not known for: {', '.join(unknown)}")
 
 
-def by_op(profile: Profile) -> list[tuple[str, int, float, int | None]]:
-    """(op, occurrences, seconds, FLOPs or None), the dearest first."""
-    found: dict[str, tuple[int, float, int | None]] = {}
-    for occurrence in profile.occurrences:
-        count, seconds, work = found.get(occurrence.kernel.op, (0, 0.0, 0))
-        more = flops(occurrence.kernel)
-        found[occurrence.kernel.op] = (
-            count + 1,
-            seconds + (profile.latency_s(occurrence) or 0.0),
-            None if work is None or more is None else work + more,
-        )
-    rows = [(op, *values) for op, values in found.items()]
-    return sorted(rows, key=lambda row: -row[2])
-
-
-def print_kernels(measurement: Measurement) -> None:
+def kernels_page(measurement: Measurement) -> Page:
     """Every kernel of a measurement, in execution order."""
-    out = console()
+    out = Page()
     profile = measurement.profile
     reason = per_op_reason(measurement)
     if profile is None:
         out.print(f"no kernels: {escape(reason)}")
-        return
+        return out
     table = RichTable(box=None, padding=(0, 2, 0, 0))
     table.add_column("op")
     table.add_column("ms", justify="right")
@@ -166,15 +149,18 @@ def print_kernels(measurement: Measurement) -> None:
     out.print(table)
     if reason:
         out.print(f"latencies absent: {escape(reason)}")
+    return out
 
 
-def print_table(measurements: Iterable[Measurement], failures: Iterable[Failure]) -> int:
-    """The rows of a lookup table; returns how many measurements there were."""
-    out = console()
+def table_page(
+    measurements: Iterable[Measurement], failures: Iterable[Failure]
+) -> tuple[Page, int]:
+    """The rows of a lookup table, and how many measurements there were."""
+    out = Page()
     table = RichTable(box=None, padding=(0, 2, 0, 0))
     for head in ("id", "when (UTC)", "model", "input"):
         table.add_column(head, overflow="fold")
-    for head in ("latency ms", "±", "clean", "peak", "energy J"):
+    for head in ("latency ms", "±", "clean", "peak", "gross J", "net J"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("device", overflow="fold")
     table.add_column("notes", overflow="fold")
@@ -195,6 +181,7 @@ def print_table(measurements: Iterable[Measurement], failures: Iterable[Failure]
             "-" if share is None else f"{share:.0%}",
             mib(m.memory.peak_bytes),
             "absent" if reading is None else f"{reading.gross_j_per_run:.3g}",
+            "absent" if reading is None else f"{reading.net_j_per_run:.3g}",
             m.device.slug,
             ", ".join(notes),
         )
@@ -205,12 +192,12 @@ def print_table(measurements: Iterable[Measurement], failures: Iterable[Failure]
             f"[red]failed[/red]  {escape(failure.subject)} on {escape(failure.device)}: "
             f"{escape(failure.reason)}"
         )
-    return count
+    return out, count
 
 
-def print_comparison(comparison: Comparison) -> None:
-    """The ratio in words, then both sides and the notes."""
-    out = console()
+def comparison_page(comparison: Comparison) -> Page:
+    """Both sides, the ratio in words, and the notes."""
+    out = Page()
     for label, side in (("a", comparison.a), ("b", comparison.b)):
         latency = side.latency
         out.print(
@@ -231,11 +218,12 @@ def print_comparison(comparison: Comparison) -> None:
     )
     for note in comparison.notes:
         out.print(f"note: {escape(note)}")
+    return out
 
 
-def print_ratios(measurements: Sequence[Measurement]) -> None:
+def ratios_page(measurements: Sequence[Measurement]) -> Page:
     """What was measured in turns, model by model, as ratios to the first device's latency."""
-    out = console()
+    out = Page()
     groups: dict[str, list[Measurement]] = {}
     for measurement in measurements:
         groups.setdefault(measurement.subject.key, []).append(measurement)
@@ -262,3 +250,4 @@ def print_ratios(measurements: Sequence[Measurement]) -> None:
                 other.device.slug,
             )
         out.print(table)
+    return out

@@ -5,8 +5,8 @@ Shapes: n architectures, m devices.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,58 +18,45 @@ from hwprof.predictors.base import FloatArray
 How = Literal["worst", "weighted", "each"]
 
 
-class OneDevice(Protocol):
-    """The cost on one device, perhaps with a limit: `hwprof.search.Objective` is one."""
+class DeviceCost(Protocol):
+    """What several devices are joined from: `hwprof.Objective` is one."""
 
     metric: Metric
     limit: float | None
 
-    def read(self, archs: ArrayLike) -> NDArray[Any]:
-        """Architectures as one array, which every device of a space reads alike."""
-        ...
+    def read(self, archs: ArrayLike) -> Any:
+        """Architectures as the predictor takes them."""
 
-    def of_read(self, read: NDArray[Any]) -> FloatArray:
+    def of_read(self, read: Any) -> FloatArray:
         """The cost of what `read` gave, `[n]`."""
-        ...
 
     def need_limit(self) -> float:
-        """The limit in base units. Raises OptionError where there is none."""
-        ...
+        """The limit. Raises OptionError when there is none."""
 
     def probability(self, archs: ArrayLike) -> FloatArray:
         """Probability of meeting the limit, `[n]`."""
-        ...
 
     def feasible(self, archs: ArrayLike, level: float = 0.9) -> NDArray[np.bool_]:
-        """Whether the limit is met with probability `level` at least, `[n]`."""
-        ...
+        """Whether the limit is met with probability `level`, `[n]`."""
 
 
-One = TypeVar("One", bound=OneDevice)
-
-
-class DeviceObjectives(Generic[One]):
-    """Cost on several devices: the worst `[n]`, a weighted sum `[n]`, or each `[n, m]`.
-
-    `hwprof.search.Objective.over` makes one from predictors.
-    """
+class DeviceObjectives:
+    """Cost on several devices: the worst `[n]`, a weighted sum `[n]`, or each `[n, m]`."""
 
     def __init__(
         self,
-        objectives: Mapping[str, One],
+        objectives: Mapping[str, DeviceCost],
         *,
         how: How = "worst",
         weights: Mapping[str, float] | None = None,
     ) -> None:
-        """Objectives of one metric over one space, by the name of their device.
+        """Objectives by the name of their device, as `Objective.over` makes them.
 
-        Those without a limit are not bounded. `weights` go with `how="weighted"`. Raises
-        OptionError for options that cannot be.
+        Devices whose objective has no limit are not bounded. `weights` go with `how="weighted"`.
+        Raises OptionError for options that cannot be.
         """
         if not objectives:
-            raise OptionError(
-                "the mapping of devices is empty; give at least one, by the device's name"
-            )
+            raise OptionError("predictors is empty; give at least one, by the device's name")
         if how not in get_args(How):
             raise OptionError(f"unknown how {how!r}; choose among {', '.join(get_args(How))}")
         self.how: How = how
@@ -77,9 +64,9 @@ class DeviceObjectives(Generic[One]):
         self._objectives = dict(objectives)
         self.weights = self._weights(weights)
 
-    def device(self, name: str) -> One:
+    def device(self, name: str) -> DeviceCost:
         """The objective of one device. Raises OptionError naming the devices there are."""
-        check_device(name, self.devices)
+        self._check(name)
         return self._objectives[name]
 
     def each(self, archs: ArrayLike) -> FloatArray:
@@ -127,6 +114,9 @@ class DeviceObjectives(Generic[One]):
         every: NDArray[np.bool_] = np.logical_and.reduce(each)
         return every
 
+    def _check(self, name: str) -> None:
+        check_device(name, self.devices)
+
     def _weights(self, weights: Mapping[str, float] | None) -> FloatArray:
         if self.how != "weighted":
             if weights is not None:
@@ -135,7 +125,7 @@ class DeviceObjectives(Generic[One]):
         if weights is None:
             raise OptionError("how='weighted' needs weights; give one per device")
         for name in weights:
-            check_device(name, self.devices)
+            self._check(name)
         lacking = [name for name in self.devices if name not in weights]
         if lacking:
             raise OptionError(f"weights lacks {', '.join(lacking)}; give one per device")
@@ -145,7 +135,7 @@ class DeviceObjectives(Generic[One]):
         return values
 
 
-def check_device(name: str, devices: Iterable[str]) -> None:
-    """Raise OptionError naming the devices there are, unless this is one of them."""
+def check_device(name: str, devices: tuple[str, ...]) -> None:
+    """Raise OptionError for a device that is not among `devices`."""
     if name not in devices:
         raise OptionError(f"there is no device {name!r}; choose among {', '.join(devices)}")

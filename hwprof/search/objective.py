@@ -60,28 +60,34 @@ class Objective:
             raise OptionError(f"cache_size must be 0 or more, but is {cache_size}; 0 keeps nothing")
         self.cache = RowCache(cache_size) if cache_size else None
 
-    @staticmethod
+    @classmethod
     def over(
+        cls,
         predictors: Mapping[str, AdaptedPredictor | Mapping[str, AdaptedPredictor]],
         *,
         how: How = "worst",
         weights: Mapping[str, float] | None = None,
         limits: Mapping[str, float | str] | float | str | None = None,
         **options: Any,
-    ) -> DeviceObjectives[Objective]:
-        """Several devices at once, predictors by the name of their device.
+    ) -> DeviceObjectives:
+        """Several devices at once, from predictors by the name of their device.
 
         `limits` are by device, or one for all; devices without a limit are not bounded. `how` and
-        `weights` as in `DeviceObjectives`, `options` as here. Raises OptionError as both do.
+        `weights` are those of `DeviceObjectives`, all else as in `Objective`. Raises OptionError
+        for options that cannot be.
         """
-        by_device = limits if isinstance(limits, Mapping) else dict.fromkeys(predictors, limits)
+        devices = tuple(predictors)
+        by_device = limits if isinstance(limits, Mapping) else dict.fromkeys(devices, limits)
         for name in by_device:
-            check_device(name, predictors)
-        objectives = {
-            name: Objective(predictor, limit=by_device.get(name), **options)
-            for name, predictor in predictors.items()
-        }
-        return DeviceObjectives(objectives, how=how, weights=weights)
+            check_device(name, devices)
+        return DeviceObjectives(
+            {
+                name: cls(predictor, limit=by_device.get(name), **options)
+                for name, predictor in predictors.items()
+            },
+            how=how,
+            weights=weights,
+        )
 
     def __call__(self, archs: ArrayLike) -> FloatArray:
         """The cost, `[n]`. Raises OptionError for what are no architectures."""

@@ -39,7 +39,7 @@ class PreferenceObjective:
 
         `reference` architectures give each device's objectives their range, which becomes 0 to 1:
         preferences are shares only between what is on one scale. `options` are those of
-        `Objective.over`. Raises OptionError for an unknown `scalarise`, and predictors without
+        `DeviceObjectives`. Raises OptionError for an unknown `scalarise`, and predictors without
         an embedding or of different pools.
         """
         if scalarise not in ("linear", "chebyshev"):

@@ -1,4 +1,4 @@
-"""Networks of attention layers, written down once: counted, or rendered as ONNX.
+"""Networks of attention layers; see `recorder`.
 
 Shapes: batch b, sequence length t, width w. All tensors are float32 but token ids (int64).
 """
@@ -11,7 +11,8 @@ from typing import final
 
 import numpy as np
 
-from hwprof.spaces.recorder import Recorder, Tensor
+from hwprof.errors import OptionError
+from hwprof.spaces.recorder import Recorder, Tensor, check_batch, is_whole
 
 # What a masked score gets: exp of it is zero, and it is a number in float16 too.
 _MASKED = -1e4
@@ -19,9 +20,7 @@ _MASKED = -1e4
 
 @final
 class Tape(Recorder):
-    """A network of attention layers being written down; see `Recorder`."""
-
-    integers_prefix = "int"
+    """A network of attention layers being written down, operator by operator."""
 
     def tokens(self, name: str, batch: int, length: int) -> Tensor:
         """An input of token ids `[b, t]`."""
@@ -49,18 +48,23 @@ class Tape(Recorder):
         root, one, half = (self.number(*c) for c in (("root2", sqrt(2)), ("one", 1), ("half", 0.5)))
         y = self.node("Div", scope, [x, root], x.shape)
         y = self.add(scope, self.node("Erf", scope, [y], x.shape), one)
-        return self.multiply(scope, self.multiply(scope, x, y), half)
+        y = self.multiply(scope, x, y)
+        return self.multiply(scope, y, half)
 
     def split(self, scope: str, x: Tensor, parts: int) -> list[Tensor]:
         """Equal parts of the last dimension."""
         width = x.shape[-1] // parts
-        sizes = self.integers([width] * parts)
+        sizes = self.integers("int", [width] * parts)
         shapes = ((*x.shape[:-1], width),) * parts
-        return self.parts("Split", scope, [x, sizes], shapes, axis=len(x.shape) - 1)
+        return self.outputs("Split", scope, [x, sizes], shapes, axis=len(x.shape) - 1)
+
+    def reshape(self, scope: str, x: Tensor, *shape: int) -> Tensor:
+        """The same elements under another shape."""
+        return self.node("Reshape", scope, [x, self.integers("int", shape)], shape)
 
     def slice(self, scope: str, x: Tensor, width: int) -> Tensor:
         """The first `width` of the last dimension."""
-        bounds = [self.integers([n]) for n in (0, width, len(x.shape) - 1)]
+        bounds = [self.integers("int", [n]) for n in (0, width, len(x.shape) - 1)]
         return self.node("Slice", scope, [x, *bounds], (*x.shape[:-1], width))
 
     def concat(self, scope: str, parts: Sequence[Tensor], axis: int) -> Tensor:
@@ -68,6 +72,12 @@ class Tape(Recorder):
         shape = list(parts[0].shape)
         shape[axis] = sum(part.shape[axis] for part in parts)
         return self.node("Concat", scope, parts, tuple(shape), axis=axis)
+
+    def transpose(self, scope: str, x: Tensor, *order: int) -> Tensor:
+        """Dimensions in another order."""
+        return self.node(
+            "Transpose", scope, [x], tuple(x.shape[i] for i in order), perm=list(order)
+        )
 
     def lookup(self, scope: str, table: Tensor, tokens: Tensor) -> Tensor:
         """Rows of a table `[vocabulary, w]`, `[b, t] -> [b, t, w]`."""
@@ -129,3 +139,13 @@ class Tape(Recorder):
         shape = (batch * length, table.shape[0])
         scores = self.node("Gemm", scope, [flat, table], shape, width, transB=1)
         return self.reshape("logits", scores, batch, length, table.shape[0])
+
+
+def check_sizes(space: str, batch: int, length: int, longest: int) -> None:
+    """Raise OptionError for a batch or a sequence length that a network cannot take."""
+    check_batch(batch)
+    if not is_whole(length) or not 1 <= length <= longest:
+        raise OptionError(
+            f"resolution of {space} is the sequence length, a whole number from 1 to {longest}, "
+            f"but is {length}; give another"
+        )

@@ -1,4 +1,4 @@
-"""Networks of convolutions, written down once: counted, or rendered as ONNX.
+"""Networks of convolutions; see `recorder`.
 
 Shapes: batch b, channels c, height h and width w of an image. All tensors are float32.
 """
@@ -10,14 +10,13 @@ from typing import Any, final
 
 import numpy as np
 
-from hwprof.spaces.recorder import Recorder, Tensor
+from hwprof.errors import OptionError
+from hwprof.spaces.recorder import Recorder, Tensor, check_batch, is_whole
 
 
 @final
 class Network(Recorder):
-    """A network of convolutions being written down; see `Recorder`."""
-
-    integers_prefix = "shape"
+    """A network of convolutions being written down, layer by layer."""
 
     def image(self, batch: int, side: int) -> Tensor:
         """The input, square images of three colours, `[b, 3, side, side]`."""
@@ -59,8 +58,12 @@ class Network(Recorder):
             x,
             self.weight(f"{scope}.scale", channels, mean=1.0),
             self.weight(f"{scope}.shift", channels),
-            self._same("mean", channels, 0.0),
-            self._same("variance", channels, 1.0),
+            self.constant(
+                f"mean{channels}", (channels,), lambda: np.zeros(channels, dtype=np.float32)
+            ),
+            self.constant(
+                f"variance{channels}", (channels,), lambda: np.ones(channels, dtype=np.float32)
+            ),
         ]
         return self.node("BatchNormalization", scope, tensors, x.shape, epsilon=1e-5)
 
@@ -128,17 +131,31 @@ class Network(Recorder):
         """Channels of the groups in turn (Zhang et al., ShuffleNet, CVPR 2018)."""
         batch, channels, *sides = x.shape
         y = self.reshape(scope, x, batch, groups, channels // groups, *sides)
-        y = self.transpose(scope, y, 0, 2, 1, 3, 4)
+        turned = (batch, channels // groups, groups, *sides)
+        y = self.node("Transpose", scope, [y], turned, perm=[0, 2, 1, 3, 4])
         return self.reshape(scope, y, *x.shape)
 
-    def _same(self, name: str, channels: int, value: float) -> Tensor:
-        """One number for each channel, not learned."""
-        return self.constant(
-            f"{name}{channels}",
-            (channels,),
-            lambda: np.full(channels, value, dtype=np.float32),
-        )
+    def reshape(self, scope: str, x: Tensor, *shape: int) -> Tensor:
+        """The same elements under another shape."""
+        return self.node("Reshape", scope, [x, self.integers("shape", shape)], shape)
 
     def _he(self, scope: str, *shape: int, inner: int) -> Tensor:
         """Weights that keep the size of what passes them and a ReLU (He et al., 2015)."""
         return self.weight(f"{scope}.weight", *shape, deviation=sqrt(2 / inner))
+
+
+def divisible(value: float) -> int:
+    """Channels rounded to a multiple of 8, but not down by more than a tenth (Sandler, 2018)."""
+    rounded = max(8, int(value + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * value else rounded
+
+
+def check_image(space: str, batch: int, side: int, least: int, step: int = 1) -> None:
+    """Raise OptionError for a batch or a side of the image that a network cannot take."""
+    check_batch(batch)
+    if not is_whole(side) or side < least or side % step:
+        kind = f"a multiple of {step}" if step > 1 else "a whole number"
+        raise OptionError(
+            f"resolution of {space} is the side of the image, {kind} from {least}, but is {side}; "
+            "give another"
+        )

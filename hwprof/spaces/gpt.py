@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hwprof.spaces.attention import Tape
+from hwprof.spaces.attention import Tape, check_sizes
 from hwprof.spaces.base import Costs
 from hwprof.spaces.fields import Field, Fields, FieldSpace, per_layer
 from hwprof.spaces.products import Term
 from hwprof.spaces.recorder import Tensor, total
-from hwprof.spaces.sizes import check_sequence
 
 if TYPE_CHECKING:
     import onnx
@@ -68,7 +67,7 @@ class Gpt(FieldSpace):
     ) -> onnx.ModelProto:
         """See `Space.build`; `resolution` is the sequence length, at most 1024."""
         length = LENGTH if resolution is None else resolution
-        check_sequence(self.name, batch, length, CONTEXT)
+        check_sizes(self.name, batch, length, CONTEXT)
         tape = Tape()
         return tape.model(self.name, _network(tape, *self._sizes(arch), batch, length))
 

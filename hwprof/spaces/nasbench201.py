@@ -13,11 +13,10 @@ from numpy.typing import ArrayLike
 from hwprof.errors import OptionError
 from hwprof.similarity import Hamming, Linear, Similarity
 from hwprof.spaces.base import Choices, Costs, Indices
-from hwprof.spaces.building import Network
+from hwprof.spaces.building import Network, check_image
 from hwprof.spaces.cells import Live
 from hwprof.spaces.fixed import FixedChoices, everywhere
 from hwprof.spaces.recorder import Tensor
-from hwprof.spaces.sizes import check_image
 
 if TYPE_CHECKING:
     import onnx

@@ -1,17 +1,22 @@
-"""Networks written down once, operator by operator: counted, or rendered as ONNX."""
+"""Networks, written down once: counted, or rendered as ONNX.
+
+What they are made of stands in `building` (convolutions) and `attention`.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwprof.models.onnx.write import Node, Shape, onnx_model
+from hwprof.errors import OptionError
+from hwprof.graph import TensorSpec
+from hwprof.models.onnx.write import Node, write_model
 from hwprof.opcosts import known_operators
 from hwprof.opcosts.operations import PER_ELEMENT, VIEWS
 from hwprof.spaces.base import Costs
@@ -19,11 +24,14 @@ from hwprof.spaces.base import Costs
 if TYPE_CHECKING:
     import onnx
 
-Fill = Callable[[], NDArray[Any]]
-"""Makes the elements of a constant, when a model is rendered and not before."""
+Shape = tuple[int, ...]
+Fill = Callable[[], NDArray[np.generic]]
+"""Makes the values of a constant when the network is rendered."""
 
 CONSTANT = "constant."
-"""Names of what is not learned begin with it: statistics, factors, masks and target shapes."""
+"""Names of what is not learned begin with it: statistics, factors, target shapes."""
+RESULT = "logits"
+"""What a rendered network calls its output."""
 _SEED = 0
 
 
@@ -43,39 +51,38 @@ class _Weight:
 
 
 class Recorder(ABC):
-    """A network being written down, its costs counted on the way; subclasses know its layers.
+    """A network being written down, node by node, its costs counted on the way.
 
     Counting follows `hwprof.opcosts`. A scope is the name of a layer, such as `stage1.cell2.stem`;
-    a scope takes weights once.
+    a scope takes weights once. Tensors are float32 but what an input or a constant says.
     """
 
     def __init__(self) -> None:
         self._nodes: list[Node] = []
         self._weights: dict[str, _Weight] = {}
         self._constants: dict[str, Fill] = {}
-        self._inputs: list[tuple[str, str, Shape]] = []
+        self._inputs: list[TensorSpec] = []
         self._flops = 0
         self._activation_bytes = 0
 
-    @property
     @abstractmethod
-    def integers_prefix(self) -> str:
-        """What the names of whole numbers that an operator takes as a tensor begin with.
-
-        Names are part of a model's identity: they stay what they were.
-        """
+    def linear(self, scope: str, x: Tensor, width: int) -> Tensor:
+        """A linear layer with a bias, to `width` features, as such networks have it."""
 
     @property
+    @final
     def costs(self) -> Costs:
         """What was written down so far. Inputs and views are no activations."""
         learned = sum(prod(weight.shape) for weight in self._weights.values())
         return Costs(self._flops, learned, self._activation_bytes)
 
+    @final
     def input(self, name: str, *shape: int, dtype: str = "float32") -> Tensor:
-        """An input of the network."""
-        self._inputs.append((name, dtype, shape))
+        """What the network is given."""
+        self._inputs.append(TensorSpec(name, dtype, shape))
         return Tensor(name, shape)
 
+    @final
     def weight(self, name: str, *shape: int, mean: float = 0.0, deviation: float = 0.02) -> Tensor:
         """A learned tensor, normally distributed. Raises ValueError for a second of one name."""
         if name in self._weights:
@@ -83,20 +90,24 @@ class Recorder(ABC):
         self._weights[name] = _Weight(shape, mean, deviation)
         return Tensor(name, shape)
 
+    @final
     def constant(self, name: str, shape: Shape, fill: Fill) -> Tensor:
-        """A tensor that is not learned; one per name."""
+        """A tensor that is not learned; one per name, filled when it is rendered."""
         self._constants[CONSTANT + name] = fill
         return Tensor(CONSTANT + name, shape)
 
+    @final
     def number(self, name: str, value: float) -> Tensor:
         """A scalar that is not learned."""
         return self.constant(name, (), lambda: np.array(value, dtype=np.float32))
 
-    def integers(self, values: Sequence[int]) -> Tensor:
-        """Whole numbers that an operator takes as a tensor, `[n]`."""
-        name = self.integers_prefix + "x".join(str(value) for value in values)
+    @final
+    def integers(self, prefix: str, values: Sequence[int]) -> Tensor:
+        """Whole numbers that an operator takes as a tensor; their name is made of them."""
+        name = prefix + "x".join(str(value) for value in values)
         return self.constant(name, (len(values),), lambda: np.array(values, dtype=np.int64))
 
+    @final
     def node(
         self,
         op: str,
@@ -107,14 +118,11 @@ class Recorder(ABC):
         each: int | None = None,
         **attributes: Any,
     ) -> Tensor:
-        """An operator with one output.
+        """An operator with one output; see `outputs`."""
+        return self.outputs(op, scope, inputs, (shape,), inner, each, **attributes)[0]
 
-        `inner` are its multiply-accumulates per output element, `each` its other operations;
-        None takes those of `hwprof.opcosts`. Raises ValueError for an operator without costs.
-        """
-        return self.parts(op, scope, inputs, [shape], inner, each, **attributes)[0]
-
-    def parts(
+    @final
+    def outputs(
         self,
         op: str,
         scope: str,
@@ -124,13 +132,17 @@ class Recorder(ABC):
         each: int | None = None,
         **attributes: Any,
     ) -> list[Tensor]:
-        """An operator with one output per shape; otherwise as `node`."""
+        """What an operator writes, one tensor per shape.
+
+        `inner` are its multiply-accumulates per output element, `each` its other operations;
+        None takes those of `hwprof.opcosts`. Raises ValueError for an operator without costs.
+        """
         if ("", op) not in known_operators():
             raise ValueError(f"hwprof.opcosts does not count {op}")
         name = f"{scope}.{op}_{len(self._nodes)}"
-        plural = len(shapes) > 1
-        outputs = [Tensor(f"{name}.{i}" if plural else name, s) for i, s in enumerate(shapes)]
-        reads, writes = [t.name for t in inputs], [t.name for t in outputs]
+        several = len(shapes) > 1
+        outputs = [Tensor(f"{name}.{i}" if several else name, s) for i, s in enumerate(shapes)]
+        reads, writes = tuple(t.name for t in inputs), tuple(t.name for t in outputs)
         self._nodes.append(Node(op, name, reads, writes, attributes))
         elements = sum(prod(shape) for shape in shapes)
         other = PER_ELEMENT.get(op, 0) if each is None else each
@@ -139,45 +151,57 @@ class Recorder(ABC):
             self._activation_bytes += 4 * elements
         return outputs
 
+    @final
     def add(self, scope: str, x: Tensor, y: Tensor) -> Tensor:
         """Sum in the shape of x, over which y is spread."""
         return self.node("Add", scope, [x, y], x.shape)
 
+    @final
     def multiply(self, scope: str, x: Tensor, y: Tensor) -> Tensor:
         """Product in the shape of x, over which y is spread."""
         return self.node("Mul", scope, [x, y], x.shape)
 
-    def reshape(self, scope: str, x: Tensor, *shape: int) -> Tensor:
-        """The same elements under another shape."""
-        return self.node("Reshape", scope, [x, self.integers(shape)], shape)
-
-    def transpose(self, scope: str, x: Tensor, *order: int) -> Tensor:
-        """Dimensions in another order."""
-        shape = tuple(x.shape[i] for i in order)
-        return self.node("Transpose", scope, [x], shape, perm=list(order))
-
+    @final
     def model(self, name: str, result: Tensor) -> onnx.ModelProto:
         """The network as ONNX; `result` leaves it as `logits`. Weights are random, but fixed."""
-        renamed = {result.name: "logits"}
-        nodes = (
-            Node(n.op, n.name, n.inputs, [renamed.get(o, o) for o in n.outputs], n.attributes)
-            for n in self._nodes
-        )
-        logits = ("logits", "float32", result.shape)
-        return onnx_model(name, nodes, self._inputs, [logits], self._tensors(), producer="hwprof")
 
-    def _tensors(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        for constant, fill in self._constants.items():
-            yield constant, fill()
+        def renamed(node: Node) -> Node:
+            outputs = tuple(RESULT if o == result.name else o for o in node.outputs)
+            return replace(node, outputs=outputs)
+
+        return write_model(
+            name,
+            map(renamed, self._nodes),
+            self._inputs,
+            [TensorSpec(RESULT, "float32", result.shape)],
+            self._values(),
+            producer="hwprof",
+        )
+
+    def _values(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
+        """Constants, then weights, which are drawn in the order in which they were written."""
+        for name, fill in self._constants.items():
+            yield name, fill()
         rng = np.random.default_rng(_SEED)
-        for weight, form in self._weights.items():
-            drawn = rng.standard_normal(form.shape, dtype=np.float32)
-            drawn *= np.float32(form.deviation)
-            drawn += np.float32(form.mean)
-            yield weight, drawn
+        for name, weight in self._weights.items():
+            drawn = rng.standard_normal(weight.shape, dtype=np.float32)
+            drawn *= np.float32(weight.deviation)
+            drawn += np.float32(weight.mean)
+            yield name, drawn
 
 
 def total(parts: Iterable[Costs]) -> Costs:
     """Costs of the parts of a network together."""
     each = ((part.flops, part.parameters, part.activation_bytes) for part in parts)
     return Costs(*(sum(column) for column in zip(*each, strict=True)))
+
+
+def check_batch(batch: int) -> None:
+    """Raise OptionError for a batch that no network can take."""
+    if not is_whole(batch) or batch < 1:
+        raise OptionError(f"batch must be a whole number from 1, but is {batch}; give 1 or more")
+
+
+def is_whole(value: object) -> bool:
+    """Whether it is a whole number, NumPy's included; True and False are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

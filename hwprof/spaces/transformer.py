@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwprof.spaces.attention import Tape
+from hwprof.spaces.attention import Tape, check_sizes
 from hwprof.spaces.base import Choices, Costs
 from hwprof.spaces.fields import Field, Fields, FieldSpace, per_layer
 from hwprof.spaces.products import Term
 from hwprof.spaces.recorder import Tensor, total
-from hwprof.spaces.sizes import check_sequence
 
 if TYPE_CHECKING:
     import onnx
@@ -88,7 +87,7 @@ class Transformer(FieldSpace):
     ) -> onnx.ModelProto:
         """See `Space.build`; `resolution` is the length of both sequences, at most 1024."""
         length = LENGTH if resolution is None else resolution
-        check_sequence(self.name, batch, length, CONTEXT)
+        check_sizes(self.name, batch, length, CONTEXT)
         tape = Tape()
         return tape.model(self.name, _network(tape, *self._sizes(arch), batch, length))
 

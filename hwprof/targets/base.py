@@ -1,23 +1,21 @@
 """Where a device runs: in this process, in a fresh worker, later behind SSH or ADB.
 
-A target adds to a device what belongs to the machine around it: pinning, the state of the host
-and its energy sensor.
+A target adds to a device what belongs to the machine around it: pinning, the state of the host,
+its software and its energy sensor. What the measured machine knows, it says: nothing of the machine
+that asks goes into a record.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import Session
-from hwprof.errors import DeviceError
-from hwprof.machine.host import HostState
+from hwprof.machine.host import HostState, MachineFacts, Pin
 from hwprof.measurement import Energy
 from hwprof.models.base import Model
 
-if TYPE_CHECKING:
-    pass
+ANYWHERE = Pin()
 
 
 class Run(Session):
@@ -31,6 +29,15 @@ class Run(Session):
     def host_state(self) -> HostState:
         """State of the machine the device runs on, now."""
 
+    @abstractmethod
+    def facts(self) -> MachineFacts:
+        """Software of the machine the device runs on, the runtime's own among it."""
+
+    @property
+    @abstractmethod
+    def cpus(self) -> tuple[int, ...]:
+        """CPUs that the running threads are kept on; empty when they may run anywhere."""
+
 
 class Target(ABC):
     """A place that can open models on one device."""
@@ -38,28 +45,16 @@ class Target(ABC):
     @property
     @abstractmethod
     def spec(self) -> DeviceSpec:
-        """Identity of the device there."""
+        """Identity of the device there.
 
-    @abstractmethod
-    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
-        """Open a model with the running threads kept on `cpus` (empty: anywhere).
-
-        Raises ModelError or DeviceError with the reason it will not run.
+        Raises DeviceError when the device is unavailable there, OptionError when it refuses its
+        options, MeasurementError when the place cannot be reached.
         """
 
+    @abstractmethod
+    def start(self, model: Model, pin: Pin = ANYWHERE) -> Run:
+        """Open a model with the running threads kept where `pin` says.
 
-class UnavailableTarget(Target):
-    """A device that was asked for and is not here: it fails where it would be used.
-
-    In a sweep over devices it becomes a failure row instead of the end of the sweep.
-    """
-
-    def __init__(self, error: DeviceError) -> None:
-        self._error = error
-
-    @property
-    def spec(self) -> DeviceSpec:
-        raise self._error
-
-    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
-        raise self._error
+        Raises ModelError or DeviceError with the reason it will not run, OptionError for CPUs that
+        are not there.
+        """

@@ -1,127 +1,76 @@
-"""A worker process and the lines spoken with it."""
+"""Calls of an agent through a stream. What comes back is checked, not believed."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from hwprof.codec import CodecError, Raw, from_json, to_json
-from hwprof.devices import scratch
-from hwprof.errors import MeasurementError
-from hwprof.targets.protocol import ERRORS, Refusal
+from hwprof.errors import HwprofError, MeasurementError
+from hwprof.targets.protocol import ERRORS, MAX_LINE_BYTES, VERSION, Nothing, Refusal, Request
+from hwprof.targets.stream import Ended, Stream
 
 T = TypeVar("T")
 
-GRACE_S = 5.0
-# -P: the folder hwprof is started in must not shadow any module of the worker.
-COMMAND = (sys.executable, "-P", "-m", "hwprof.targets.agent")
-
-
-def _environment() -> dict[str, str]:
-    """Our environment, with a source checkout of hwprof made importable."""
-    environment = dict(os.environ)
-    home = Path(__file__).resolve().parents[2]
-    if not {"site-packages", "dist-packages"} & set(home.parts):
-        known = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = str(home) if not known else f"{home}{os.pathsep}{known}"
-    return environment
+MAX_MESSAGE = 2000
 
 
 class Channel:
-    """A worker process of ours and the lines spoken with it."""
+    """An agent at the other end of a stream. `subject` is what it does, as messages say it."""
 
-    def __init__(self, subject: str) -> None:
-        """Start a worker that serves `subject`, as messages call it.
+    def __init__(self, stream: Stream, subject: str, *, limit: int = MAX_LINE_BYTES) -> None:
+        self.stream = stream
+        self._who = f"the worker {subject}"
+        self._limit = limit
 
-        Raises MeasurementError when no process can be started.
+    def ask(self, call: str, kind: type[T], body: Any = None, data: Iterable[bytes] = ()) -> T:
+        """Send one request, with `data` after it, and decode the reply as `kind`.
+
+        Raises the error that the agent reports, and MeasurementError for an agent that is gone or
+        answers what it should not.
         """
-        self._subject = subject
-        self._scratch = tempfile.TemporaryDirectory(prefix="hwprof-", ignore_cleanup_errors=True)
-        self._log = tempfile.TemporaryFile(prefix="hwprof-worker-")  # noqa: SIM115 - close() ends it
-        try:
-            self.process = subprocess.Popen(
-                COMMAND,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._log,
-                env=_environment() | {scratch.VARIABLE: self._scratch.name},
-                # Ctrl-C reaches hwprof alone, which then closes its workers.
-                start_new_session=True,
-            )
-        except OSError as error:
-            self._log.close()
-            self._scratch.cleanup()
-            raise MeasurementError(
-                f"cannot start a worker process ({error}); close other programs and try again"
-            ) from error
-
-    def ask(self, message: Any, kind: type[T]) -> T:
-        """Send one message and decode its reply. Raises the error that the worker reports."""
-        stdin, stdout = self.process.stdin, self.process.stdout
-        if stdin is None or stdout is None or self.process.returncode is not None:
+        if self.stream.closed:
             raise MeasurementError("the worker is closed; start the measurement again")
+        request = Request(VERSION, call, Raw(to_json(Nothing() if body is None else body)))
         try:
-            stdin.write(to_json(message) + b"\n")
-            stdin.flush()
-            line = stdout.readline()
-        except BrokenPipeError:
-            line = b""
+            self.stream.write(to_json(request) + b"\n")
+            for part in data:
+                self.stream.write(part)
+            self.stream.flush()
+        except Ended:
+            pass  # it may have said why before it went
+        line = self.stream.read_line(self._limit)
         if not line.endswith(b"\n"):
-            raise MeasurementError(self._obituary())
+            if len(line) < self._limit:
+                raise MeasurementError(self.stream.obituary(self._who))
+            self.stream.close()  # the rest of the line would pass for the next reply
+            raise MeasurementError(
+                f"{self._who} answered '{call}' with more than {self._limit >> 20} MiB; "
+                "measure a model with smaller outputs, or use --no-check-outputs"
+            )
         try:
             reply = from_json(line, dict[str, Raw])
-            if "error" in reply:
-                refusal = from_json(bytes(reply["error"]), Refusal)
-                raise ERRORS.get(refusal.kind, MeasurementError)(refusal.message)
-            return from_json(bytes(reply["ok"]), kind)
+            if "error" not in reply:
+                return from_json(bytes(reply["ok"]), kind)
+            refusal = from_json(bytes(reply["error"]), Refusal)
         except (CodecError, KeyError) as error:
-            raise MeasurementError(
-                f"the worker answered something unreadable ({error}); "
-                "install the same hwprof on both ends"
-            ) from error
+            raise self.unreadable(error) from error
+        raise _told(refusal)
 
-    def _obituary(self) -> str:
-        """Why the worker is gone, in one sentence."""
-        try:
-            self.process.wait(GRACE_S)  # its output ended, so it is about to
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-        code = self.process.wait()
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
-        self.close()
-        if code == -signal.SIGKILL:
-            return (
-                f"the worker {self._subject} was killed, most likely because memory "
-                "ran out; use a smaller --batch or --shape, or a machine with more memory"
-            )
-        last = lines[-1][:300] if lines else "it printed nothing"
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return (
-            f"the worker {self._subject} died with {how} ({last}); "
-            "the runtime crashed on this model: try another version of it"
+    def unreadable(self, reason: object) -> MeasurementError:
+        """The error for a reply that cannot be right."""
+        return MeasurementError(
+            f"the worker answered something unreadable ({reason}); "
+            "install the same hwprof on both ends"
         )
 
     def close(self) -> None:
-        """End the worker. Calling it again does nothing."""
-        _kill(self.process)
-        self._log.close()
-        self._scratch.cleanup()
+        """End the agent. Calling it again does nothing."""
+        self.stream.close()
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a worker, which holds nothing worth a slow goodbye, and close its pipes."""
-    if process.poll() is None:
-        process.kill()
-        process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None and not stream.closed:
-            try:
-                stream.close()
-            except BrokenPipeError:  # unsent bytes to a dead worker
-                continue
+def _told(refusal: Refusal) -> HwprofError:
+    """The error that an agent reports, in one line without control characters."""
+    words = " ".join(refusal.message.split())[:MAX_MESSAGE]
+    text = "".join(letter for letter in words if letter.isprintable())
+    return ERRORS.get(refusal.kind, MeasurementError)(text)

@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import Device, ProfiledRun, Session
-from hwprof.errors import DeviceError, OptionError
-from hwprof.machine.host import HostState, snapshot
+from hwprof.errors import DeviceError, ModelError
+from hwprof.machine.host import (
+    HostState,
+    MachineFacts,
+    Pin,
+    available_memory_bytes,
+    machine_facts,
+    place,
+    snapshot,
+)
 from hwprof.measurement import Energy, Memory
 from hwprof.models.base import Model
 from hwprof.models.outputs import OutputTensor
 from hwprof.samples import Samples
-from hwprof.targets.base import Run, Target
+from hwprof.targets.base import ANYWHERE, Run, Target
 
 if TYPE_CHECKING:
     from hwprof.machine.meters import Coverage
 
 
-def pin(cpus: tuple[int, ...]) -> None:
-    """Keep this process on `cpus`. Raises OptionError for processors that are not there."""
-    if not cpus:
-        return
-    if not hasattr(os, "sched_setaffinity"):
-        raise OptionError("this system cannot pin a process; use --pin none")
-    try:
-        os.sched_setaffinity(0, cpus)
-    except (OSError, ValueError) as error:
-        usable = ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0)))
-        asked = ",".join(str(cpu) for cpu in cpus)
-        raise OptionError(
-            f"cannot run on processors {asked} ({error}); usable here: {usable}"
-        ) from error
+def refuse_too_large(model: Model, free: int | None) -> None:
+    """Raise ModelError if the model alone exceeds the memory that is free here now."""
+    needed = model.needed_bytes
+    if free is not None and needed > free:
+        raise ModelError(
+            f"'{model.path.name}' needs at least {needed / 2**30:.1f} GiB for weights and inputs, "
+            f"but only {free / 2**30:.1f} GiB is free; close other programs or use a larger machine"
+        )
 
 
 class LocalRun(Run):
-    """A session in this very process. The sensor and the state of the host can be stood in for.
+    """A session in this very process. What the machine tells can be stood in for.
 
     `meter` names the energy meter; without it one is chosen that serves the hardware `covering`.
+    `cpus` are those that this process is kept on.
     """
 
     def __init__(
@@ -49,12 +51,16 @@ class LocalRun(Run):
         *,
         energy: Callable[[], Energy] | None = None,
         state: Callable[[], HostState] = snapshot,
+        facts: Callable[[], MachineFacts] = machine_facts,
+        cpus: tuple[int, ...] = (),
         meter: str | None = None,
         covering: Callable[[], Coverage] = lambda: "cpu",
     ) -> None:
         self._session = session
         self._energy = energy
         self._state = state
+        self._facts = facts
+        self._cpus = cpus
         self._meter = meter
         self._covering = covering
 
@@ -102,6 +108,13 @@ class LocalRun(Run):
         state, accelerator = self._state(), self._session.accelerator()
         return replace(state, gpu=accelerator.state()) if accelerator else state
 
+    def facts(self) -> MachineFacts:
+        return self._facts()
+
+    @property
+    def cpus(self) -> tuple[int, ...]:
+        return self._cpus
+
     def close(self) -> None:
         self._session.close()
 
@@ -120,9 +133,27 @@ class LocalTarget(Target):
     def spec(self) -> DeviceSpec:
         return self._device.spec
 
-    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
-        pin(cpus)
-        return LocalRun(self._device.open(model), meter=self._meter, covering=self._covering)
+    def start(self, model: Model, pin: Pin = ANYWHERE) -> LocalRun:
+        return self.open(model, place(pin))
+
+    def open(self, model: Model, cpus: tuple[int, ...] = ()) -> LocalRun:
+        """Open a model in this process, which is kept on `cpus` already."""
+        if self._meter is not None:
+            from hwprof.machine.meters import require_meter  # imported here, as above
+
+            require_meter(self._meter)
+        refuse_too_large(model, available_memory_bytes())
+        return LocalRun(
+            self._device.open(model),
+            meter=self._meter,
+            covering=self._covering,
+            facts=self._facts,
+            cpus=cpus,
+        )
+
+    def _facts(self) -> MachineFacts:
+        spec = self._device.spec
+        return machine_facts(libraries={spec.runtime: spec.runtime_version})
 
     def _covering(self) -> Coverage:
         return "gpu" if self._device.spec.hardware.accelerator else "cpu"

@@ -1,4 +1,4 @@
-"""This end of a worker: starts it, relays calls, and tells what killed it."""
+"""This end of a worker: starts it, relays calls, and checks what it answers."""
 
 from __future__ import annotations
 
@@ -6,92 +6,134 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import ProfiledRun
-from hwprof.devices.registry import Listed, connect, parse
-from hwprof.errors import DeviceError, HwprofError, MeasurementError
-from hwprof.machine.host import HostState
+from hwprof.devices.registry import Listed, check, names, parse
+from hwprof.errors import DeviceError, HwprofError, MeasurementError, OptionError
+from hwprof.machine.host import HostState, MachineFacts, Pin
 from hwprof.measurement import Energy, Memory
 from hwprof.models.base import Model
 from hwprof.models.outputs import OutputTensor
 from hwprof.samples import Samples
-from hwprof.targets.base import Run, Target
+from hwprof.targets.base import ANYWHERE, Run, Target
 from hwprof.targets.channel import Channel
-from hwprof.targets.protocol import (
-    VERSION,
-    Call,
-    Open,
-    Opened,
-    Overhead,
-    SpecOf,
-)
+from hwprof.targets.files import by_hash, by_size, send
+from hwprof.targets.process import LocalPython
+from hwprof.targets.protocol import Asked, Open, Opened, Opening, Overhead, Runs
+from hwprof.targets.stream import Launcher
 
-# Runtimes that the core imports anyway: their specs are asked for in this process.
-LIGHT = frozenset({"onnxruntime-cpu"})
 LOOKS_AT_ONCE = 4
 
 
 class WorkerRun(Run):
-    """A model open in a worker process."""
+    """A model open in a worker."""
 
-    def __init__(self, opening: Open) -> None:
+    def __init__(self, launcher: Launcher, model: Model, opening: Open) -> None:
         """Raises what the worker reports: ModelError, DeviceError or MeasurementError."""
-        self.channel = Channel(f"measuring '{Path(opening.path).name}'")
+        self.channel = Channel(launcher.start(), f"measuring '{model.path.name}'")
         try:
-            self._setup_s = self.channel.ask(opening, Opened).setup_s
+            self._opened = self._open(model, opening)
         except BaseException:
             # Ctrl-C included: an unfinished opening must not leave its process behind.
             self.channel.close()
             raise
 
+    def _open(self, model: Model, opening: Open) -> Opened:
+        answer = self.channel.ask("open", Opening, opening)
+        if answer.opened is None and opening.path:
+            # The path leads to nothing there, or to something else.
+            opening = replace(opening, files=by_hash(model), path="")
+            answer = self.channel.ask("open", Opening, opening)
+        if answer.opened is None:
+            send(self.channel, model, opening.files, answer.need)
+            answer = self.channel.ask("open", Opening, opening)
+        if answer.opened is None:
+            raise self.channel.unreadable("it still asks for files that it was sent")
+        taken, pin = answer.opened.cpus, opening.pin
+        fits = len(taken) in (0, pin.quiet)
+        if sorted(taken) != sorted(pin.cpus) if pin.cpus else not fits:
+            raise self.channel.unreadable(f"it runs on processors {taken}, unlike what was asked")
+        return answer.opened
+
     @property
     def setup_s(self) -> float:
-        return self._setup_s
+        return self._opened.setup_s
+
+    @property
+    def cpus(self) -> tuple[int, ...]:
+        return self._opened.cpus
 
     def time(self, samples: int, loops: int = 1) -> Samples:
-        return self.channel.ask(Call("time", {"samples": samples, "loops": loops}), Samples)
+        timed = self.channel.ask("time", Samples, Runs(samples, loops))
+        if (len(timed), timed.loops) != (samples, loops):
+            raise self.channel.unreadable(
+                f"{len(timed)} samples of {timed.loops} runs instead of {samples} of {loops}"
+            )
+        return timed
 
     def outputs(self) -> tuple[OutputTensor, ...]:
-        return self.channel.ask(Call("outputs"), tuple[OutputTensor, ...])
+        return self.channel.ask("outputs", tuple[OutputTensor, ...])
 
     def overhead_s(self) -> float | None:
-        # A union is no class, and what is expected may be one.
-        return self.channel.ask(Call("overhead_s"), Overhead).seconds
+        return self.channel.ask("overhead_s", Overhead).seconds
 
     def memory(self) -> Memory:
-        return self.channel.ask(Call("memory"), Memory)
+        return self.channel.ask("memory", Memory)
 
     def profile(self, runs: int) -> ProfiledRun:
-        return self.channel.ask(Call("profile", {"runs": runs}), ProfiledRun)
+        profiled = self.channel.ask("profile", ProfiledRun, Runs(runs))
+        if len(profiled.profile.run_wall_s) != runs:
+            raise self.channel.unreadable(
+                f"a profile of {len(profiled.profile.run_wall_s)} runs instead of {runs}"
+            )
+        return profiled
 
     def energy(self) -> Energy:
-        return self.channel.ask(Call("energy"), Energy)
+        return self.channel.ask("energy", Energy)
 
     def host_state(self) -> HostState:
-        return self.channel.ask(Call("host_state"), HostState)
+        return self.channel.ask("host_state", HostState)
+
+    def facts(self) -> MachineFacts:
+        return self.channel.ask("facts", MachineFacts)
 
     def close(self) -> None:
         self.channel.close()
 
 
-def spec_in_worker(device: str, options: Mapping[str, str]) -> DeviceSpec:
+def spec_in_worker(
+    device: str, options: Mapping[str, str], meter: str = "", launcher: Launcher | None = None
+) -> DeviceSpec:
     """The spec of a device, found in a process of its own.
 
     Runtimes are heavy to import, and two of them in one process may not get on. Raises DeviceError
-    for one that is installed but broken.
+    for one that is unavailable or broken, OptionError for an option or a meter there is not.
     """
-    channel = Channel(f"looking at device {device}")
+    channel = Channel((launcher or LocalPython()).start(), f"looking at device {device}")
     try:
-        return channel.ask(SpecOf(VERSION, device, options), DeviceSpec)
+        return channel.ask("spec", DeviceSpec, Asked(device, options, meter))
     except MeasurementError as error:
         raise DeviceError(f"device {device} cannot be used: {error}") from error
     finally:
         channel.close()
 
 
-def look_at_devices(listed: Sequence[Listed]) -> tuple[Listed, ...]:
+def list_devices(launcher: Launcher | None = None) -> tuple[Listed, ...]:
+    """Every device known there, with the reason it cannot be used there, if any.
+
+    Raises MeasurementError when there is no answer.
+    """
+    channel = Channel((launcher or LocalPython()).start(), "listing the devices")
+    try:
+        return channel.ask("devices", tuple[Listed, ...])
+    finally:
+        channel.close()
+
+
+def look_at_devices(
+    listed: Sequence[Listed], launcher: Launcher | None = None
+) -> tuple[Listed, ...]:
     """The same devices with their specs, those that turn out to be broken marked unavailable.
 
     Each is opened in its own process, several at a time: a runtime may be installed and yet not
@@ -102,7 +144,7 @@ def look_at_devices(listed: Sequence[Listed]) -> tuple[Listed, ...]:
         if not device.available:
             return device
         try:
-            return replace(device, spec=spec_in_worker(device.name, {}))
+            return replace(device, spec=spec_in_worker(device.name, {}, launcher=launcher))
         except HwprofError as error:
             return replace(device, available=False, reason=str(error))
 
@@ -111,44 +153,71 @@ def look_at_devices(listed: Sequence[Listed]) -> tuple[Listed, ...]:
 
 
 class WorkerTarget(Target):
-    """A fresh local process for every model that is opened.
+    """A fresh process for every model that is opened, started by `launcher`.
 
     `meter` names the energy meter, else `$HWPROF_METER` does, else the best one is taken.
     """
 
     def __init__(
-        self, device: str, options: Mapping[str, str] | None = None, meter: str | None = None
+        self,
+        device: str,
+        options: Mapping[str, str] | None = None,
+        meter: str | None = None,
+        launcher: Launcher | None = None,
     ) -> None:
+        """Raises DeviceError for an unknown device, OptionError for an option it does not have.
+
+        Whether the device is available only `spec` and `start` find out, where it runs.
+        """
         name, own = parse(device)
         self._device = name
         self._options = {**own, **(options or {})}
-        self._spec: DeviceSpec | None = None
-        connect(self._device, self._options)  # a wrong name or option is refused here
         self._meter = meter or os.environ.get("HWPROF_METER") or ""
-        if self._meter:
-            # Imported here: looking for meters is slow to import.
-            from hwprof.machine.meters import require_meter
-
-            require_meter(self._meter)
+        self._launcher = launcher or LocalPython()
+        self._spec: DeviceSpec | DeviceError | OptionError | None = None
+        # Another place may have devices that are unknown here, and folders to name in options.
+        known = self._launcher.shares_files and name in names()
+        if known or self._launcher.shares_packages:
+            check(name, self._options)
 
     @property
     def spec(self) -> DeviceSpec:
         if self._spec is None:
-            if self._device in LIGHT:
-                self._spec = connect(self._device, self._options).spec
-            else:
-                self._spec = spec_in_worker(self._device, self._options)
+            try:
+                self._spec = spec_in_worker(
+                    self._device, self._options, self._meter, self._launcher
+                )
+            except (DeviceError, OptionError) as error:
+                # A campaign over many models need not ask for each of them.
+                self._spec = error
+        if isinstance(self._spec, HwprofError):
+            raise type(self._spec)(str(self._spec))
         return self._spec
 
-    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
-        opening = Open(
-            VERSION,
-            self._device,
-            self._options,
-            str(model.path.resolve()),
-            model.subject,
-            cpus,
-            model.format,
-            self._meter,
+    def start(self, model: Model, pin: Pin = ANYWHERE) -> Run:
+        # Links are left alone: weights lie beside the link, not beside what it leads to.
+        path = _as_text(str(model.path.absolute())) if self._launcher.shares_files else ""
+        return WorkerRun(
+            self._launcher,
+            model,
+            Open(
+                self._device,
+                self._options,
+                model.subject,
+                by_size(model) if path else by_hash(model),
+                path,
+                model.format,
+                model.needed_bytes,
+                pin,
+                self._meter,
+            ),
         )
-        return WorkerRun(opening)
+
+
+def _as_text(path: str) -> str:
+    """A path that can be said in JSON; empty for one that is not UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return ""
+    return path

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from hwprof.conditions import GpuConditions, GpuMoment, OutputAgreement
 from hwprof.device_spec import DeviceSpec, Hardware
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.lut.entries import Calibration
@@ -62,7 +64,7 @@ def example_measurement(seed: int) -> Measurement:
     rng = random.Random(seed)  # noqa: S311 - made-up data, nothing to guess
     device = example_device(rng.randrange(8))
     subject = _subject(rng)
-    return Measurement(
+    measurement = Measurement(
         id=_digest("measurement", seed)[:32],
         run_id=_digest("run", seed // 5)[:32],
         created_at=_time(seed),
@@ -72,7 +74,7 @@ def example_measurement(seed: int) -> Measurement:
         restarts=tuple(_restart(rng, seed, i) for i in range(rng.randint(1, 3))),
         memory=_memory(rng),
         energy=_energy(rng),
-        provenance=_provenance(rng),
+        provenance=_provenance(rng, seed),
         warnings=tuple(
             MeasurementWarning(code, f"the machine was {code.value}, say «{seed}»: quieten it")
             for code in WarningCode
@@ -81,6 +83,9 @@ def example_measurement(seed: int) -> Measurement:
         profile=_profile(rng) if rng.random() < 0.7 else None,
         source=rng.choice(("measured", "measured", "measured", "imported")),
     )
+    if measurement.profile is not None:
+        return measurement
+    return replace(measurement, profile_reason="the runtime has no profile; use another")
 
 
 def example_plan(seed: int = 0) -> dict[str, PlanValue]:
@@ -115,7 +120,7 @@ def example_calibration(seed: int) -> Calibration:
         name="node_cost_s",
         value=rng.uniform(1e-7, 1e-5),
         created_at=_time(seed),
-        details={"models": str(rng.randint(2, 9)), "method": "least squares"},
+        source=f"least squares over {rng.randint(2, 9)} models",
     )
 
 
@@ -159,7 +164,6 @@ def _restart(rng: random.Random, seed: int, position: int) -> Restart:
         warmup=_samples(rng, rng.choice((0, 5)), center_s),
         steady=_samples(rng, rng.randint(8, 60), center_s),
         stop=rng.choice(tuple(StopReason)),
-        basis="wall, clean",
         started_at=_time(seed + position),
     )
 
@@ -188,7 +192,7 @@ def _energy(rng: random.Random) -> Energy:
     )
 
 
-def _provenance(rng: random.Random) -> Provenance:
+def _provenance(rng: random.Random, seed: int) -> Provenance:
     return Provenance(
         hwprof_version="0.1.0",
         python_version="3.11.7",
@@ -199,7 +203,30 @@ def _provenance(rng: random.Random) -> Provenance:
         load_average_before=rng.uniform(0, 2),
         steal_share=rng.choice((None, 0.0, 0.02)),
         memory_available_bytes=rng.randrange(2**40),
-        details={"note": 'comma, "quote",\nnew line; tab\t; ünïcödé ✓'},
+        timing_overhead_s=None if seed % 4 == 0 else 2.1e-07 * (seed % 4),
+        outputs=_OUTPUTS[seed % len(_OUTPUTS)],
+        gpu=_gpu(seed) if seed % 3 == 1 else None,
+        legacy_notes={"note": 'comma, "quote",\nnew line; tab\t; ünïcödé ✓'} if seed % 2 else {},
+    )
+
+
+_OUTPUTS = (
+    OutputAgreement("ONNX Runtime", "fp32", 1.2345678e-06, 1e-3),
+    None,
+    OutputAgreement("eager PyTorch", "int8", 0.0625, None),
+    OutputAgreement(precision="fp32", reason="no reference opens '.tflite' files"),
+)
+
+
+def _gpu(seed: int) -> GpuConditions:
+    cool = GpuMoment(1.98e9, 2.619e9, 41.0, 75.5, 700.0, ("idle",))
+    return GpuConditions(
+        name="Example GPU",
+        uuid=f"GPU-{_digest('gpu', seed)[:12]}",
+        before=cool,
+        after=GpuMoment(1.755e9, None, 64.0, 655.25, 700.0, ("power cap",)) if seed % 2 else cool,
+        slowed_s={"power": 0.4375 * (seed % 2), "heat": 0.0},
+        slowing=("power cap",) if seed % 2 else (),
     )
 
 
@@ -237,4 +264,6 @@ def _profile(rng: random.Random) -> Profile:
         node_cost_s=rng.uniform(1e-7, 1e-5) if known else None,
         node_cost_source="calibration" if known else "",
         uncovered=("shape_3",) if rng.random() < 0.2 else (),
+        node_cost_reason="" if known else "the chains do not run; update the runtime",
+        mapping="by tensor names, from the outputs backwards" if known else "",
     )

@@ -15,7 +15,8 @@ from hwprof.errors import DeviceError
 from hwprof.machine.availability import Availability
 from hwprof.machine.host.roots import SYSTEM, Roots
 from hwprof.machine.meters.base import Coverage, EnergyMeter
-from hwprof.testing.devices import law
+from hwprof.plugins import in_words
+from hwprof.testing.devices import law, refusal
 
 READS = 3
 
@@ -30,13 +31,12 @@ def check_absent(kind: type[EnergyMeter], roots: Roots, answer: Availability) ->
     """Laws of a meter that does not work here: it says why, and cannot be made."""
     law(bool(answer.reason), "a meter that is not available says why")
     law("\n" not in answer.reason + answer.fix, "a reason is one line, and so is its fix")
-    try:
-        meter = kind.create(roots)
-    except DeviceError as error:
-        law("\n" not in str(error), "an error is one line")
-        return
-    meter.close()
-    raise AssertionError("create() refuses with DeviceError where available() does")
+
+    def attempt() -> None:
+        kind.create(roots).close()
+
+    error = refusal(attempt, "create() of a meter that is not available", DeviceError)
+    law(error is not None, "create() refuses with DeviceError where available() does")
 
 
 def check_reading(meter: EnergyMeter) -> None:
@@ -54,21 +54,44 @@ def check_reading(meter: EnergyMeter) -> None:
         last_j = now_j
 
 
+def check_closing(meter: EnergyMeter) -> None:
+    """Law of the end of a meter: closing it again does nothing."""
+    for _ in range(2):
+        try:
+            meter.close()
+        except Exception as error:  # whatever a plugin raises
+            raise AssertionError(
+                f"a meter may be closed twice, and here it raises {in_words(error)}"
+            ) from error
+
+
 def check_meter(kind: type[EnergyMeter], roots: Roots = SYSTEM) -> Availability:
     """Every law, on this machine or on a folder shaped like one; returns what was available.
 
     A meter that is not available here keeps only the laws of refusing: run them where it works.
     """
     check_class(kind)
-    answer = kind.available(roots)
-    law(isinstance(answer, Availability), "available() gives an Availability")
-    law(kind.available(roots) == answer, "available() answers the same twice")
+    answer = asked(kind, roots)
+    law(asked(kind, roots) == answer, "available() answers the same twice")
     if not answer.ok:
         check_absent(kind, roots, answer)
         return answer
     law(answer.present, "what is available is present")
-    with kind.create(roots) as meter:
+    meter = kind.create(roots)
+    try:
         check_reading(meter)
+    except BaseException:
         meter.close()
-    meter.close()
+        raise
+    check_closing(meter)
+    return answer
+
+
+def asked(kind: type[EnergyMeter], roots: Roots) -> Availability:
+    """What `available` answers. Law: it raises nothing."""
+    try:
+        answer = kind.available(roots)
+    except Exception as error:  # whatever a plugin raises
+        raise AssertionError(f"available() raises nothing, not {in_words(error)}") from error
+    law(isinstance(answer, Availability), "available() gives an Availability")
     return answer

@@ -9,13 +9,16 @@ import numpy as np
 from hwprof.device_spec import DeviceSpec, Hardware
 from hwprof.devices.base import Availability, Device, ProfiledRun, Session
 from hwprof.errors import DeviceError, MeasurementError
-from hwprof.machine.host import HostState
+from hwprof.machine.host import HostState, MachineFacts, Pin
 from hwprof.measurement import Energy, Memory
 from hwprof.models.base import Model
 from hwprof.models.outputs import OutputTensor
 from hwprof.samples import Samples
-from hwprof.targets.base import Run, Target
+from hwprof.targets.base import ANYWHERE, Run, Target
 from hwprof.targets.local import LocalRun
+
+REPLAY_FACTS = MachineFacts("replay", "replay", "replay", "replay")
+"""What a machine says that exists nowhere."""
 
 
 def replay_spec(threads: int = 1) -> DeviceSpec:
@@ -129,13 +132,20 @@ class ReplayTarget(Target):
         self._devices = devices
         self._state = state
         self._energy = energy or Energy(reason="a recording has no sensor")
-        self.started: list[tuple[Model, tuple[int, ...]]] = []
+        self.started: list[tuple[Model, Pin]] = []
 
     @property
     def spec(self) -> DeviceSpec:
         return self._devices[0].spec
 
-    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
+    def start(self, model: Model, pin: Pin = ANYWHERE) -> Run:
         device = self._devices[len(self.started) % len(self._devices)]
-        self.started.append((model, cpus))
-        return LocalRun(device.open(model), energy=lambda: self._energy, state=lambda: self._state)
+        self.started.append((model, pin))
+        return LocalRun(
+            device.open(model),
+            energy=lambda: self._energy,
+            state=lambda: self._state,
+            facts=lambda: REPLAY_FACTS,
+            # Numbered from 0: a recording has no processors of its own.
+            cpus=pin.cpus or tuple(range(pin.quiet)),
+        )

@@ -29,7 +29,8 @@ def test_a_real_model_gives_every_promised_field(hwprof: Cli, squeezenet: Path) 
     assert latency["n"] >= 30
     assert 0 <= latency["clean_share"] <= 1
     assert result["peak_memory_bytes"] > result["memory"]["weights_bytes"] > 1 << 20
-    assert (result["energy_j"] is None) == bool(result["energy_reason"])
+    assert (result["energy_gross_j"] is None) == bool(result["energy_reason"])
+    assert (result["energy_net_j"] is None) == bool(result["energy_reason"])
     kernels = result["kernels"]
     assert sum(kernel["count"] for kernel in kernels) >= 38
     convolutions = [kernel for kernel in kernels if "Conv" in kernel["op"]]
@@ -154,7 +155,10 @@ def test_compare_two_models_now_and_from_the_table(
 def test_devices_and_doctor(hwprof: Cli) -> None:
     listed = hwprof("devices", "--quick", "--json").json
     (device,) = [d for d in listed if d["name"] == "onnxruntime-cpu"]
+    options = device.pop("options")
     assert device == {"name": "onnxruntime-cpu", "available": True, "reason": "", "spec": None}
+    assert [each["name"] for each in options] == ["threads", "opt", "spin", "precision"]
+    assert options[2]["values"] == ["on", "off"]
     assert "onnxruntime-cpu" in hwprof("devices").out
     findings = hwprof("doctor", "--json").json
     assert {"governor", "steal", "pinning", "energy", "versions"} <= {f["check"] for f in findings}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hwprof.devices import registry
-from hwprof.devices.base import Availability
-from hwprof.devices.onnxruntime import OnnxRuntimeCpu
 from hwprof.lut import Table
 from tests.cli.conftest import Result
 
@@ -37,27 +36,34 @@ def test_a_person_sees_ratios_with_intervals(hwprof: Cli, mlp: Path) -> None:
 
 
 def test_a_missing_device_is_a_failure_row_and_the_rest_goes_on(
-    hwprof: Cli, mlp: Path, monkeypatch: pytest.MonkeyPatch
+    hwprof: Cli, mlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Missing(OnnxRuntimeCpu):
-        @classmethod
-        def availability(cls) -> Availability:
-            return Availability(False, "it is not installed; install it")
-
-    loaded = registry._load
-    monkeypatch.setattr(
-        registry, "_load", lambda entry: Missing if entry.name == "tvm-cpu" else loaded(entry)
+    # A package with metadata of its own. Whether its device is available, the worker finds out.
+    (tmp_path / "missing.py").write_text(
+        "from hwprof.devices.base import Availability\n"
+        "from hwprof.devices.onnxruntime import OnnxRuntimeCpu\n"
+        "class Missing(OnnxRuntimeCpu):\n"
+        "    @classmethod\n"
+        "    def availability(cls):\n"
+        "        return Availability(False, 'it is not installed; install it')\n"
     )
-    sides = ("--device", "tvm-cpu", "--device", "cpu")
+    info = tmp_path / "missing-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: missing\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[hwprof.devices]\nmissing = missing:Missing\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), *sys.path)))
+    sides = ("--device", "missing", "--device", "cpu")
     done = hwprof("measure", mlp, *sides, "--restarts", "1", *QUICK)
     assert done.code == 1
-    assert done.err.startswith("error: tvm-cpu: device 'tvm-cpu' is unavailable, because it is not")
+    assert done.err.startswith("error: missing: device 'missing' is unavailable, because it is not")
+    assert "missing" not in sys.modules
     assert "latency" in done.out
     with Table.open("hwprof.db") as table:
         (failure,) = table.failures()
-        assert failure.device == "tvm-cpu"
+        assert failure.device == "missing"
         assert table.counts()["measurements"] == 1
-    alone = hwprof("measure", mlp, "--device", "tvm-cpu", *QUICK)
+    alone = hwprof("measure", mlp, "--device", "missing", *QUICK)
     assert alone.code != 0
     assert "is unavailable" in alone.err
 
@@ -69,6 +75,10 @@ def test_a_missing_device_is_a_failure_row_and_the_rest_goes_on(
         (("--device", "cpu", "--device", "cpu:threads=1"), "twice"),
         (("--device", "cpu", "--device", "npu"), "unknown device 'npu'"),
         (("--device", "cpu", "--device", "cpu:opt=most"), "opt must be"),
+        (
+            ("--device", "cpu", "--device", "cpu:opt=none", "--meter", "nose"),
+            "unknown energy meter",
+        ),
         (("--threads", "1,1"), "twice"),
         (("--threads", "0"), "not a whole number of at least 1"),
         (("--threads", "1,"), "not a whole number of at least 1"),
@@ -92,10 +102,10 @@ def test_precisions_are_devices(hwprof: Cli, mlp: Path) -> None:
     done = hwprof("measure", mlp, *flags, "--restarts", "1", *QUICK, "--json")
     assert (done.code, done.err) == (0, "")
     assert [r["device"]["precision"] for r in done.json] == ["native", "fp16", "int8"]
-    details = [r["provenance"]["details"].get("outputs", "") for r in done.json]
-    assert details[0] == ""
-    assert "at fp16" in details[1]
-    assert "not judged at int8" in details[2]
+    outputs = [r["provenance"]["outputs"] for r in done.json]
+    assert outputs[0] is None
+    assert (outputs[1]["precision"], outputs[1]["error"] <= outputs[1]["allowed"]) == ("fp16", True)
+    assert (outputs[2]["precision"], outputs[2]["allowed"]) == ("int8", None)
     wrong = hwprof("measure", mlp, "--device", "cpu:precision=int3", *QUICK)
     assert "precision must be one of native, fp16, int8" in wrong.err
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
+from hwprof.conditions import GpuConditions, GpuMoment, OutputAgreement
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.lut.entries import Calibration
 from hwprof.measurement import Energy, Measurement, Memory, Restart, StopReason, Subject
@@ -21,6 +22,7 @@ seconds = st.floats(min_value=0, max_value=1e6)
 int64s = st.integers(-(2**63), 2**63 - 1)
 ids = st.text("0123456789abcdef", min_size=1, max_size=32)
 times = st.datetimes().map(lambda t: t.isoformat() + "Z")
+notes = st.dictionaries(texts, texts, max_size=2)
 plans = st.dictionaries(texts, st.none() | st.booleans() | int64s | floats | texts, max_size=4)
 
 
@@ -87,6 +89,8 @@ def profiles(draw: st.DrawFn) -> Profile:
         draw(st.none() | floats),
         draw(texts),
         tuple(draw(st.lists(texts, max_size=2))),
+        draw(texts),
+        draw(texts),
     )
 
 
@@ -97,8 +101,28 @@ restarts = st.builds(
     warmup=samples(),
     steady=samples(),
     stop=st.sampled_from(StopReason),
-    basis=texts,
     started_at=texts,
+)
+
+
+agreements = st.builds(
+    OutputAgreement, texts, texts, error=floats, allowed=st.none() | floats
+) | st.builds(OutputAgreement, texts, texts, reason=st.text(min_size=1, max_size=12))
+
+moments = st.builds(
+    GpuMoment,
+    *[st.none() | floats] * 5,
+    limits=st.lists(texts, max_size=2).map(tuple),
+)
+
+gpus = st.builds(
+    GpuConditions,
+    name=texts,
+    uuid=texts,
+    before=moments,
+    after=moments,
+    slowed_s=st.dictionaries(texts, floats, max_size=2),
+    slowing=st.lists(texts, max_size=2).map(tuple),
 )
 
 
@@ -120,7 +144,15 @@ def measurements(draw: st.DrawFn) -> Measurement:
         restarts=tuple(draw(st.lists(restarts, min_size=1, max_size=3))),
         memory=Memory(weights_bytes=draw(st.none() | int64s), absent={draw(texts): draw(texts)}),
         energy=draw(st.sampled_from([base.energy, Energy(reason="absent: none")])),
+        provenance=replace(
+            base.provenance,
+            timing_overhead_s=draw(st.none() | floats),
+            outputs=draw(st.none() | agreements),
+            gpu=draw(st.none() | gpus),
+            legacy_notes=draw(notes),
+        ),
         profile=draw(st.none() | profiles()),
+        profile_reason=draw(texts),
     )
 
 
@@ -147,5 +179,6 @@ calibrations = st.builds(
     name=st.sampled_from(["node_cost_s", "timer_cost_s"]),
     value=floats,
     created_at=times,
-    details=st.dictionaries(texts, texts, max_size=2),
+    source=texts,
+    legacy_notes=notes,
 )

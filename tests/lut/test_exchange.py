@@ -218,7 +218,10 @@ def test_derived_columns_agree_with_the_measurement(table: Table, tmp_path: Path
             assert int(row["n"]) == latency.n
             assert (row["p99_s"] == "") == (0.99 not in latency.percentiles_s)
             assert row["device"] == measurement.device.slug
-            assert (row["energy_j"] == "") == (measurement.energy.reading is None)
+            reading = measurement.energy.reading
+            gross, net = row["energy_gross_j"], row["energy_net_j"]
+            assert gross == ("" if reading is None else repr(reading.gross_j_per_run))
+            assert net == ("" if reading is None else repr(reading.net_j_per_run))
         if row["record"] == "kernel":
             profile = table.get(row["measurement_id"]).profile
             assert profile is not None
@@ -238,7 +241,7 @@ def test_parquet_has_types_and_says_what_it_is(table: Table, tmp_path: Path) -> 
     found = pq.read_table(tmp_path / "x.parquet")
     assert found.schema.field("steady_wall_s").type == pa.list_(pa.float64())
     assert found.schema.field("steady_switches").type == pa.list_(pa.int64())
-    assert b'"schema_version":1' in found.schema.metadata[b"hwprof"]
+    assert b'"schema_version":2' in found.schema.metadata[b"hwprof"]
     assert b'"hwprof_version"' in found.schema.metadata[b"hwprof"]
 
 
@@ -267,7 +270,7 @@ def test_an_export_that_fails_leaves_the_old_file(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hwprof.lut.exchange.files.os.fsync", full)
+    monkeypatch.setattr("hwprof.files.os.fsync", full)
     with pytest.raises(TableError, match=r"No space left on device.*free space"):
         export(table, None, file)
     assert file.read_text() == "precious"
@@ -349,7 +352,7 @@ def test_a_file_from_a_newer_hwprof(
         for module in ("base", "to_rows"):
             patch.setattr(f"hwprof.lut.exchange.{module}.EXCHANGE_VERSION", 7)
         export(table, fmt, tmp_path / "x")
-    with pytest.raises(TableError, match=r"schema version 7 .* version 1: upgrade hwprof"):
+    with pytest.raises(TableError, match=r"schema version 7 .* version 2: upgrade hwprof"):
         import_file(tmp_path / "x", table, fmt)
 
 

@@ -101,4 +101,4 @@ def test_an_array_of_the_wrong_length_is_refused(blob: bytes, n: int) -> None:
 
 def test_a_row_of_the_wrong_type_is_refused() -> None:
     with pytest.raises(CodecError, match="value"):
-        rows.typed(("ab", "x", "2025-01-01T00:00:00Z", "text", "{}"), rows.CalibrationRow)
+        rows.typed(("ab", "x", "2025-01-01T00:00:00Z", "text", "", "{}"), rows.CalibrationRow)

@@ -198,7 +198,7 @@ def test_the_newest_calibration_counts_and_none_is_lost(table: Table) -> None:
     device = example_device(1)
     assert table.get_calibration(device, "node_cost_s") is None
     newer = table.set_calibration(
-        device, "node_cost_s", 2e-6, created_at="2025-02-01T00:00:00Z", details={"models": "4"}
+        device, "node_cost_s", 2e-6, created_at="2025-02-01T00:00:00Z", source="4 models"
     )
     table.set_calibration(device, "node_cost_s", 1e-6, created_at="2025-01-01T00:00:00Z")
     table.set_calibration(example_device(2), "node_cost_s", 9e-6)

@@ -278,7 +278,7 @@ def test_files_that_are_not_ours_are_refused(tmp_path):
     refused("header of .* is damaged")
     path.unlink()
     refused("cannot read")
-    with pytest.raises(OptionError, match="cannot write"):
+    with pytest.raises(OptionError, match="cannot be written"):
         predictor.save(tmp_path / "no" / "such" / "folder")
 
 

@@ -90,10 +90,6 @@ def test_measurements_from_csv_and_json_lines(tmp_path: Path, chosen: list[str])
     lines = tmp_path / "m.jsonl"
     lines.write_text("".join(json.dumps({"arch": a, "latency_s": 0.5}) + "\n\n" for a in chosen))
     assert len(read_measurements(lines, SPACE)) == 10
-    units = tmp_path / "units.csv"
-    units.write_text(f"arch,latency_us,latency_ns\n{chosen[0]},7,\n{chosen[1]},,8000\n")
-    found = [m.latency_s for m in read_measurements(units, SPACE)]
-    assert found == pytest.approx([7e-6, 8e-6])
 
 
 def test_measurements_from_a_table_of_one_device(tmp_path: Path, chosen: list[str]) -> None:

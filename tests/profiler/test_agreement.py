@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hwprof.errors import DeviceError, MeasurementError
-from hwprof.machine.host import snapshot
+from hwprof.machine.host import Pin, snapshot
 from hwprof.measurement import Energy
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
@@ -19,7 +19,7 @@ from hwprof.profiler.agreement import Agreement, difference, verdict
 from hwprof.profiler.bench import measure_on
 from hwprof.profiler.plan import Plan
 from hwprof.samples import Samples
-from hwprof.targets.base import Run
+from hwprof.targets.base import ANYWHERE, Run
 from hwprof.targets.local import LocalRun
 from hwprof.testing.replay import ReplayDevice, ReplaySession, ReplayTarget, replay_spec
 
@@ -39,7 +39,7 @@ class Answering(ReplayTarget):
         self.calls: list[str] = []
         super().__init__([self.device], snapshot())
 
-    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
+    def start(self, model: Model, pin: Pin = ANYWHERE) -> Run:
         session = self.device.open(model)
         return _Run(session, self)
 
@@ -68,7 +68,10 @@ def test_a_device_that_agrees_is_measured_and_says_so(model: Model) -> None:
     device = Answering([answer * (1 + 1e-5)])
     agreement = Agreement(Answering([answer]))
     measurement = measure_on(model, device, PLAN, check=agreement.of(model, SPEC))
-    assert measurement.provenance.details["outputs"].startswith("within 1e-05")
+    outputs = measurement.provenance.outputs
+    assert outputs is not None
+    assert outputs.error == pytest.approx(1e-5, rel=0.1)
+    assert outputs.text == "within 1e-05 of ONNX Runtime's (allowed 0.001 at fp32)"
     # The first run comes first; nothing else is timed before the outputs were seen.
     assert device.calls[:3] == ["time", "outputs", "time"]
 
@@ -106,19 +109,22 @@ def test_programs_are_held_against_eager_pytorch(model: Model) -> None:
     answer = np.ones(2, dtype=np.float32)
     check = Agreement(Answering([answer])).of(program, compiled)
     assert check is not None
-    assert "of eager PyTorch's" in check(Answering([answer]).start(model))
+    assert check(Answering([answer]).start(model)).reference == "eager PyTorch"
 
 
 def test_what_cannot_be_compared_is_measured_and_said(model: Model, tmp_path: Path) -> None:
     other = replace(model, format="tflite", path=tmp_path / "m.tflite")
     device = Answering([np.ones(1)])
     measurement = measure_on(other, device, PLAN, check=Agreement().of(other, SPEC))
-    assert "no reference opens '.tflite' files" in measurement.provenance.details["outputs"]
+    outputs = measurement.provenance.outputs
+    assert outputs is not None
+    assert outputs.error is None
+    assert outputs.text == "not compared, because no reference opens '.tflite' files"
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"x")
     check = Agreement().of(replace(model, path=broken), SPEC)
     assert check is not None
-    assert "gives no reference" in check(device.start(model))
+    assert "gives no reference" in check(device.start(model)).reason
 
 
 @pytest.mark.parametrize(
@@ -151,9 +157,17 @@ def test_shapes_counts_and_precisions() -> None:
     with pytest.raises(MeasurementError, match="gives 0 outputs"):
         verdict([], one, SPEC, "m", "ORT")
     off = [OutputTensor.of(np.full((1, 4), 1.02, dtype=np.float16))]
-    assert "allowed 0.03 at fp16" in verdict(off, one, replace(SPEC, precision="fp16"), "m", "ORT")
+    half = verdict(off, one, replace(SPEC, precision="fp16"), "m", "ORT")
+    assert (half.allowed, half.precision) == (0.03, "fp16")
     far = [OutputTensor.of(np.full((1, 4), 7.0, dtype=np.float32))]
-    assert "not judged at int8" in verdict(far, one, replace(SPEC, precision="int8"), "m", "ORT")
+    told = verdict(far, one, replace(SPEC, precision="int8"), "m", "ORT")
+    assert (told.error, told.allowed) == (6.0, None)
+    assert told.text == "within 6 of ORT's, not judged at int8"
+    odd = [OutputTensor.of(np.full((1, 4), np.nan, dtype=np.float32))]
+    unlike = verdict(odd, one, replace(SPEC, precision="int8"), "m", "ORT")
+    # No figure is made up, and the record can be kept: JSON has no infinity.
+    assert unlike.error is None
+    assert "different places" in unlike.reason
 
 
 def test_only_numbers_cross() -> None:

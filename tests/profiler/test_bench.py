@@ -12,7 +12,7 @@ from hwprof.codec import from_json, to_json
 from hwprof.devices.base import ProfiledRun
 from hwprof.errors import DeviceError
 from hwprof.graph import Kernel, TensorSpec
-from hwprof.machine.host import HostState, snapshot
+from hwprof.machine.host import HostState, Pin, snapshot
 from hwprof.measurement import Measurement, Memory, StopReason, Subject, WarningCode
 from hwprof.models.base import Model
 from hwprof.profile import KernelOccurrence, Profile
@@ -20,7 +20,8 @@ from hwprof.profiler.bench import Progress, measure_on
 from hwprof.profiler.compare import compare_now, compare_stored
 from hwprof.profiler.plan import Plan
 from hwprof.samples import Basis, Samples
-from hwprof.testing.replay import ReplayDevice, ReplayTarget, replay_spec
+from hwprof.targets.base import ANYWHERE
+from hwprof.testing.replay import REPLAY_FACTS, ReplayDevice, ReplayTarget, replay_spec
 
 MODEL = Model(Path("m.onnx"), Subject("m", "0" * 64, (TensorSpec("x", "float32", (1, 3)),), 1))
 PINNED = Plan(pin="0", per_op=False)
@@ -86,7 +87,7 @@ def test_on_several_threads_contention_cannot_be_undone(state: HostState) -> Non
 def test_every_restart_is_opened_anew(state: HostState) -> None:
     target = on(state, recording(seed=1), recording(seed=2), recording(seed=3))
     measurement = measure_on(MODEL, target, replace(PINNED, restarts=3))
-    assert [start[1] for start in target.started] == [(0,)] * 3
+    assert [start[1] for start in target.started] == [Pin(cpus=(0,))] * 3
     assert len(measurement.restarts) == 3
     assert measurement.latency.n == sum(len(r.steady) for r in measurement.restarts)
 
@@ -108,13 +109,32 @@ def test_noise_and_a_missing_percentile_are_warned_of(state: HostState) -> None:
     assert codes(measurement) == expected
 
 
+def test_the_target_is_asked_for_quiet_processors_and_says_which(state: HostState) -> None:
+    target = on(state, recording(), spec=replay_spec(threads=2))
+    measurement = measure_on(MODEL, target, replace(PINNED, pin="auto"))
+    assert [start[1] for start in target.started] == [Pin(quiet=2)]
+    assert measurement.provenance.pinned
+    target = on(state, recording())
+    assert not measure_on(MODEL, target, replace(PINNED, pin="none")).provenance.pinned
+    assert [start[1] for start in target.started] == [Pin()]
+
+
+def test_a_record_tells_of_the_machine_that_was_measured(state: HostState) -> None:
+    own = replace(state, load_average=7.0, memory_available_bytes=12345)
+    provenance = measure_on(MODEL, on(own, recording()), PINNED).provenance
+    told = provenance.kernel, provenance.python_version, provenance.hwprof_version
+    assert told == (REPLAY_FACTS.kernel, REPLAY_FACTS.python_version, REPLAY_FACTS.hwprof_version)
+    assert provenance.libraries == REPLAY_FACTS.libraries
+    assert (provenance.load_average_before, provenance.memory_available_bytes) == (7.0, 12345)
+
+
 def test_throttling_is_warned_of(state: HostState) -> None:
     states = iter([state, replace(state, throttle_events=2)])
     target = on(state, recording())
     target_state = ReplayTarget.start
 
-    def start(self: ReplayTarget, model: Model, cpus: tuple[int, ...] = ()) -> object:
-        run = target_state(self, model, cpus)
+    def start(self: ReplayTarget, model: Model, pin: Pin = ANYWHERE) -> object:
+        run = target_state(self, model, pin)
         run.host_state = lambda: next(states)  # type: ignore[method-assign]
         return run
 
@@ -150,13 +170,13 @@ def test_without_an_estimate_kernels_have_no_latency(state: HostState) -> None:
     measurement = measure_on(MODEL, target, replace(PINNED, per_op=True), node_cost=fails)
     assert measurement.profile is not None
     assert measurement.profile.total_s() is None
-    assert measurement.provenance.details["node_cost"] == "the chains do not run"
+    assert measurement.profile.node_cost_reason == "the chains do not run"
 
 
 def test_a_device_without_profile_still_measures(state: HostState) -> None:
     measurement = measure_on(MODEL, on(state, recording()), replace(PINNED, per_op=True))
     assert measurement.profile is None
-    assert "no profile" in measurement.provenance.details["per_op"]
+    assert "no profile" in measurement.profile_reason
 
 
 def test_absent_memory_and_energy_say_why(state: HostState) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,13 +12,13 @@ from hwprof.codec import to_json
 from hwprof.devices.base import ProfiledRun
 from hwprof.errors import DeviceError
 from hwprof.graph import Kernel
-from hwprof.machine.host import snapshot
+from hwprof.machine.host import Pin, snapshot
 from hwprof.measurement import Energy
 from hwprof.models.base import Model
 from hwprof.profile import KernelOccurrence, Profile
-from hwprof.profiler.node_cost import KINDS, LENGTHS, PROFILED_RUNS, estimate_node_cost
+from hwprof.profiler.node_cost import KINDS, LENGTHS, PROFILED_RUNS, chain_model, estimate_node_cost
 from hwprof.samples import Samples
-from hwprof.targets.base import Run
+from hwprof.targets.base import ANYWHERE, Run
 from hwprof.targets.local import LocalRun
 from hwprof.testing.replay import ReplayDevice, ReplayTarget
 
@@ -32,7 +35,7 @@ class ChainTarget(ReplayTarget):
         self.models: list[str] = []
         super().__init__([ReplayDevice(Samples(np.ones(1)))], snapshot())
 
-    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
+    def start(self, model: Model, pin: Pin = ANYWHERE) -> Run:
         self.models.append(model.subject.name)
         length = int(model.subject.name.split("-")[1])
         wall = np.full(64, FIXED_S + KERNEL_S * length)
@@ -59,10 +62,10 @@ def test_the_estimate_is_the_cost_whatever_its_sign(cost_s: float) -> None:
 
 def test_a_kind_that_the_device_refuses_is_left_out() -> None:
     class Picky(ChainTarget):
-        def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
+        def start(self, model: Model, pin: Pin = ANYWHERE) -> Run:
             if model.subject.name.startswith("Sin"):
                 raise DeviceError("no kernel for Sin; use another")
-            return super().start(model, cpus)
+            return super().start(model, pin)
 
     estimate = estimate_node_cost(Picky(1e-6))
     assert [kind for kind, _ in estimate.by_kind] == [kind for kind in KINDS if kind != "Sin"]
@@ -72,3 +75,21 @@ def test_a_kind_that_the_device_refuses_is_left_out() -> None:
 def test_a_device_without_profile_has_no_estimate() -> None:
     with pytest.raises(DeviceError, match="--no-per-op"):
         estimate_node_cost(ChainTarget(0.0, profiles=False))
+
+
+# The first 16 digits of the SHA-256 of the chains. What one costs is kept in tables.
+STORED = {
+    "Sin": ["a825a0fb35e540f5", "7934aa28850b9fef"],
+    "MatMul": ["68a21105ab6d5a07", "7a527088356d9a12"],
+    "Conv": ["f0d24f9ee8078d19", "66438aad3b285c75"],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_chains_are_the_stored_ones(kind: str, tmp_path: Path) -> None:
+    found = []
+    for length in LENGTHS:
+        chain_model(kind, length, tmp_path)
+        data = (tmp_path / f"{kind}-{length}.onnx").read_bytes()
+        found.append(hashlib.sha256(data).hexdigest()[:16])
+    assert found == STORED[kind]

@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwprof.device_spec import DeviceSpec
 from hwprof.errors import DeviceError, MeasurementError, OptionError
 from hwprof.lut import Table
-from hwprof.machine.host import snapshot
+from hwprof.machine.host import Pin, snapshot
 from hwprof.models.base import Model
 from hwprof.profiler.campaign import Job, in_turns, jobs_for, run_campaign
 from hwprof.profiler.compare import compare_turns
 from hwprof.profiler.plan import Plan
 from hwprof.samples import Samples
-from hwprof.targets.base import Run, Target, UnavailableTarget
+from hwprof.targets.base import ANYWHERE, Run, Target
 from hwprof.testing.replay import ReplayDevice, ReplayTarget, replay_spec
 
 PLAN = Plan(pin="none", per_op=False, restarts=3)
@@ -32,11 +33,22 @@ class Named(ReplayTarget):
         super().__init__([ReplayDevice(samples, spec=spec)], snapshot())
         self.name, self.log, self.breaks_at = name, log, breaks_at
 
-    def start(self, model: Model, cpus: tuple[int, ...] = ()) -> Run:
+    def start(self, model: Model, pin: Pin = ANYWHERE) -> Run:
         self.log.append(self.name)
         if self.log.count(self.name) == self.breaks_at:
             raise MeasurementError("it broke down; mend it")
-        return super().start(model, cpus)
+        return super().start(model, pin)
+
+
+class Away(Target):
+    """A target whose device is not there."""
+
+    @property
+    def spec(self) -> DeviceSpec:
+        raise DeviceError("device 'x' is unavailable, because it is away")
+
+    def start(self, model: Model, pin: Pin = ANYWHERE) -> Run:
+        raise NotImplementedError
 
 
 @pytest.fixture
@@ -65,11 +77,10 @@ def test_turns_go_forwards_and_backwards(mlp: Path, table: Table) -> None:
 
 def test_one_that_fails_leaves_the_others_alone(mlp: Path, table: Table) -> None:
     log: list[str] = []
-    missing = UnavailableTarget(DeviceError("device 'x' is unavailable, because it is away"))
     targets = (
         ("a", Named("a", log, 1e-3)),
         ("bb", Named("bb", log, 2e-3, breaks_at=2)),
-        ("x:threads=4", missing),
+        ("x:threads=4", Away()),
     )
     outcomes = list(run_campaign(sweep(mlp, *targets), PLAN, table))
     assert [o.measurement is not None for o in outcomes] == [True, False, False]
@@ -103,7 +114,7 @@ def test_a_shape_finds_its_input_whatever_the_format(dynamic_mlp: Path, tmp_path
     folder = tmp_path / "program"
     folder.mkdir()
     program = save(Net().eval(), torch.zeros(2, 3), folder)
-    target = UnavailableTarget(DeviceError("away"))
+    target = Away()
     shapes = {"tokens": (2, 3), "x": (5, 8)}
     first, second = jobs_for([program, dynamic_mlp], target, shapes)
     assert (first.shapes, second.shapes) == ({"tokens": (2, 3)}, {"x": (5, 8)})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import runpy
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hwprof.predictors import shipped
@@ -14,9 +16,8 @@ EXAMPLES = sorted(path.name for path in FOLDER.glob("*.py"))
 
 
 def test_there_is_one_per_library():
-    assert [
-        f"{name}_search.py" for name in ("ax", "botorch", "optuna", "pymoo", "syne_tune", "torch")
-    ] == EXAMPLES
+    libraries = ("ax", "botorch", "optuna", "pymoo", "syne_tune", "torch")
+    assert {f"{name}_search.py" for name in libraries} | {"evolution.py"} == set(EXAMPLES)
 
 
 # Exact values have no noise, of which Ax's models remark that they round it up.
@@ -26,6 +27,10 @@ def test_example(name, cells, blocks, tmp_path, monkeypatch, capsys):
     # Fitted once for all of them; each does the rest by itself.
     monkeypatch.setattr(shipped, "fit_shipped", {"nasbench201": cells, "fbnet": blocks}.get)
     monkeypatch.setenv("SYNETUNE_FOLDER", str(tmp_path))
+    if name == "evolution.py":  # it takes the user's own device
+        device = tmp_path / "my.device"
+        cells.adapt(cells.select(10), np.linspace(1e-3, 2e-3, 10)).save(device)
+        monkeypatch.setattr(sys, "argv", [name, str(device)])
     assert len((FOLDER / name).read_text().splitlines()) <= 48
     found = runpy.run_path(str(FOLDER / name))
     assert found["best"] in capsys.readouterr().out

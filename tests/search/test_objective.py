@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import hwprof
 from hwprof import Objective, OptionError
+from hwprof.metrics import METRICS, metric_of, parse_limit
 from hwprof.predictors.base import Prediction
 from tests.search.toys import WEIGHTS, Plain, Sum, Toy, every
 
@@ -154,6 +155,31 @@ def test_architectures_that_are_none(toy):
         objective.feasible([1], 1.0)
     with pytest.raises(OptionError, match="adapted to a device"):
         Objective("fpga")
+
+
+@pytest.mark.parametrize(
+    ("text", "metric", "value"),
+    [
+        ("15ms", "latency", 0.015),
+        ("2 us", "latency", 2e-6),
+        ("1e-3s", "latency", 1e-3),
+        (".5mJ", "energy", 5e-4),
+        ("3MB", "memory", 3e6),
+        ("2MiB", "memory", 2.0**21),
+        ("300MFLOPs", "flops", 3e8),
+        ("300M", "flops", 3e8),
+        ("5M", "parameters", 5e6),
+        ("0.5", "accuracy loss", 0.5),
+    ],
+)
+def test_limits_as_people_write_them(text, metric, value):
+    assert parse_limit(text, metric_of(metric)) == pytest.approx(value)
+
+
+@given(st.sampled_from(sorted(METRICS)), st.floats(1e-5, 1e12))
+def test_shown_values_read_back(metric, value):
+    found = METRICS[metric]
+    assert parse_limit(found.show(value), found) == pytest.approx(value, rel=1e-3)
 
 
 @settings(max_examples=30)

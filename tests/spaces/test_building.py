@@ -4,8 +4,9 @@ import numpy as np
 import onnx
 import pytest
 
+from hwprof.errors import OptionError
 from hwprof.opcosts import bytes_moved, flops
-from hwprof.spaces.building import Network
+from hwprof.spaces.building import Network, check_image, divisible
 from hwprof.spaces.recorder import total
 from tests.spaces import networks
 
@@ -64,6 +65,42 @@ def test_a_shuffle_takes_channels_of_the_groups_in_turn():
 def test_weights_are_the_same_each_time():
     one, other = (net.model("m", out).SerializeToString() for net, out in map(everything, (16, 16)))
     assert one == other
+
+
+def test_mistakes_of_the_writer_are_told():
+    net = Network()
+    x = net.conv("stem", net.image(1, 8), 4)
+    with pytest.raises(ValueError, match=r"two weights stem\.weight"):
+        net.conv("stem", x, 4)
+    with pytest.raises(ValueError, match="does not count NonZero"):
+        net.node("NonZero", "stem", [x], x.shape)
+
+
+@pytest.mark.parametrize(
+    ("batch", "side", "sentence"),
+    [
+        (0, 32, "batch must be a whole number from 1, but is 0"),
+        (1.5, 32, "batch must"),
+        (True, 32, "batch must"),
+        (1, 8, "a multiple of 4 from 12, but is 8"),
+        (1, 33, "but is 33"),
+        (1, 32.0, "but is 32.0"),
+    ],
+)
+def test_sizes_that_a_network_cannot_take(batch, side, sentence):
+    with pytest.raises(OptionError, match=sentence):
+        check_image("a space", batch, side, least=12, step=4)
+
+
+def test_numpy_numbers_are_sizes():
+    check_image("a space", np.int64(2), np.int32(12), least=12, step=4)
+
+
+@pytest.mark.parametrize(
+    ("value", "channels"), [(3, 8), (41.6, 40), (20, 24), (166.4, 168), (90, 88), (11, 16)]
+)
+def test_channels_are_divisible(value, channels):
+    assert divisible(value) == channels
 
 
 def test_costs_add_up():

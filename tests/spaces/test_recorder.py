@@ -1,66 +1,83 @@
-"""What networks of convolutions and of attention have in common: how they are written down."""
+"""Networks written down: what all kinds of layers share."""
+
+from __future__ import annotations
 
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
-from hwprof.opcosts import bytes_moved, flops
+from hwprof.errors import OptionError
 from hwprof.spaces.attention import Tape
+from hwprof.spaces.base import Costs
 from hwprof.spaces.building import Network
+from hwprof.spaces.recorder import CONSTANT, Recorder, check_batch, total
 from tests.spaces import networks
 
-
-def attention(batch=2, length=5):
-    """A network with every part there is of attention."""
-    tape = Tape()
-    tokens = tape.tokens("tokens", batch, length)
-    table = tape.weight("table", 11, 8)
-    x = tape.lookup("table", table, tokens)
-    x = tape.norm("norm", tape.concat("twice", [x, tape.slice("half", x, 4)], 2))
-    x = tape.add("self", x, tape.attention("self", x, None, 8, 2, tape.causal_mask(length)))
-    memory = tape.linear("memory", x, 6)
-    x = tape.attention("cross", tape.gelu("gelu", x), memory, 8, 4, bias=False)
-    return tape, tape.logits("output", tape.linear("last", x, 8, bias=False), table)
+BOTH = pytest.mark.parametrize("kind", [Network, Tape])
 
 
-def test_attention_is_counted_as_onnx_infers_it():
-    tape, result = attention()
-    model = tape.model("attention", result)
+def test_a_recorder_alone_has_no_layers() -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        Recorder()  # type: ignore[abstract]
+
+
+@BOTH
+def test_costs_are_counted_on_the_way(kind: type[Recorder]) -> None:
+    recorder = kind()
+    assert recorder.costs == Costs(0, 0, 0)
+    x = recorder.input("x", 2, 3)
+    y = recorder.node("MatMul", "product", [x, recorder.weight("w", 3, 5)], (2, 5), inner=3)
+    assert recorder.costs == Costs(2 * 3 * 10, 15, 4 * 10)
+    y = recorder.add("sum", y, recorder.number("half", 0.5))
+    assert recorder.costs == Costs(2 * 3 * 10 + 10, 15, 4 * 20)
+    recorder.node("Reshape", "flat", [y, recorder.integers("to", [10])], (10,))
+    assert recorder.costs == Costs(2 * 3 * 10 + 10, 15, 4 * 20)
+    recorder.node("Relu", "own", [y], (2, 5), each=7)
+    assert recorder.costs.flops == 2 * 3 * 10 + 10 + 70
+
+
+@BOTH
+def test_a_model_has_what_was_written_down(kind: type[Recorder]) -> None:
+    recorder = kind()
+    x, ids = recorder.input("x", 4, 2), recorder.input("ids", 3, dtype="int64")
+    table = recorder.weight("table", 5, 2, mean=1.0, deviation=0.0)
+    rows = recorder.node("Gather", "rows", [table, ids], (3, 2), axis=0)
+    sizes = recorder.integers("int", [1, 3])
+    first, rest = recorder.outputs("Split", "x", [x, sizes], ((1, 2), (3, 2)), axis=0)
+    y = recorder.multiply("mix", recorder.add("mix", rest, rows), first)
+    model = recorder.model("both", y)
     onnx.checker.check_model(model, full_check=True)
-    kernels = networks.kernels_of(model)
-    assert tape.costs.flops == sum(flops(kernel) for kernel in kernels)
-    assert tape.costs.parameters == networks.learned(model)
-    assert tape.costs.activation_bytes == sum(bytes_moved(kernel).out for kernel in kernels)
-    tokens = np.zeros((2, 5), dtype=np.int64)
-    (logits,) = networks.session(model).run(None, {"tokens": tokens})
-    assert logits.shape == result.shape == (2, 5, 11)
+    assert [o.name for o in model.graph.output] == ["logits"]
+    names = [t.name for t in model.graph.initializer]
+    assert names == [f"{CONSTANT}int1x3", "table"]
+    assert numpy_helper.to_array(model.graph.initializer[1]).tolist() == [[1, 1]] * 5
+    given = {
+        "x": np.arange(8, dtype=np.float32).reshape(4, 2),
+        "ids": np.array([0, 4, 2], dtype=np.int64),
+    }
+    (logits,) = networks.session(model).run(None, given)
+    assert logits.tolist() == [[0, 4], [0, 6], [0, 8]]
 
 
-def test_several_outputs_are_numbered_and_the_result_is_renamed():
-    tape = Tape()
-    x = tape.lookup("x", tape.weight("table", 3, 4), tape.tokens("tokens", 1, 2))
-    left, right = tape.split("parts", x, 2)
-    assert (left.name, right.name) == ("parts.Split_1.0", "parts.Split_1.1")
-    model = tape.model("split", right)
-    assert list(model.graph.node[-1].output) == ["parts.Split_1.0", "logits"]
-
-
-@pytest.mark.parametrize("kind", [Network, Tape])
-def test_mistakes_of_the_writer_are_told(kind):
-    network = kind()
-    x = network.input("x", 1, 8)
-    network.weight("stem.weight", 4)
-    with pytest.raises(ValueError, match=r"two weights stem\.weight"):
-        network.weight("stem.weight", 4)
+@BOTH
+def test_mistakes_of_the_writer_are_told(kind: type[Recorder]) -> None:
+    recorder = kind()
+    x = recorder.input("x", 2)
+    recorder.weight("w", 2)
+    with pytest.raises(ValueError, match="two weights w"):
+        recorder.weight("w", 2)
     with pytest.raises(ValueError, match="does not count NonZero"):
-        network.node("NonZero", "stem", [x], x.shape)
+        recorder.node("NonZero", "x", [x], (2,))
+    assert recorder.costs == Costs(0, 2, 0)
 
 
-@pytest.mark.parametrize("kind", [Network, Tape])
-def test_constants_are_no_parameters_and_views_no_activations(kind):
-    network = kind()
-    x = network.multiply("scaled", network.input("x", 2, 3), network.number("half", 0.5))
-    before = network.costs
-    assert (before.parameters, before.activation_bytes) == (0, 4 * 6)
-    network.reshape("flat", x, 6)
-    assert network.costs == before
+def test_total_adds_each_cost() -> None:
+    assert total([Costs(1, 2, 3), Costs(10, 20, 30)]) == Costs(11, 22, 33)
+
+
+@pytest.mark.parametrize("batch", [0, -1, 1.0, True, "2"])
+def test_a_batch_is_a_whole_number_from_1(batch: object) -> None:
+    with pytest.raises(OptionError, match=f"batch must be a whole number from 1, but is {batch}"):
+        check_batch(batch)  # type: ignore[arg-type]
+    check_batch(np.int64(1))  # type: ignore[arg-type]

@@ -2,8 +2,7 @@
 
 from hwprof.errors import OptionError
 from hwprof.spaces.base import Position, Space
-from hwprof.spaces.building import Network
-from hwprof.spaces.sizes import check_image
+from hwprof.spaces.building import Network, check_image
 
 LAYERS = ("a", "b", "c")
 

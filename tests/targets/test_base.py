@@ -13,7 +13,9 @@ from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import Availability, Device
 from hwprof.devices.onnxruntime import OnnxRuntimeCpu
 from hwprof.devices.program import ProgramSession
+from hwprof.errors import ModelError, OptionError
 from hwprof.machine import meters
+from hwprof.machine.host import machine_facts
 from hwprof.machine.meters import Absent, EnergyMeter, measure_energy
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
@@ -118,3 +120,22 @@ def test_the_meter_is_closed_after_use(mlp: Path, monkeypatch: pytest.MonkeyPatc
     assert reading.sensor == "counting"
     assert reading.runs >= 1
     assert meter.closed
+
+
+def test_a_model_that_does_not_fit_is_refused_where_it_runs(mlp: Path) -> None:
+    model = dataclasses.replace(load_model(mlp), needed_bytes=1 << 60)
+    with pytest.raises(ModelError, match=r"'mlp\.onnx' needs at least .* for weights and inputs"):
+        LocalTarget(Pretended("")).start(model)
+
+
+def test_a_run_tells_of_the_machine_and_its_runtime(mlp: Path) -> None:
+    with LocalTarget(Pretended("")).start(load_model(mlp)) as run:
+        facts = run.facts()
+    assert facts.libraries["onnxruntime"] == Pretended("").spec.runtime_version
+    assert facts.kernel == machine_facts().kernel
+    assert run.cpus == ()
+
+
+def test_an_unknown_meter_is_refused_before_the_model_is_opened(mlp: Path) -> None:
+    with pytest.raises(OptionError, match="unknown energy meter 'nose'"):
+        LocalTarget(Pretended(""), "nose").start(load_model(mlp))

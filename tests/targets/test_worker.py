@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,16 +13,17 @@ import numpy as np
 import psutil
 import pytest
 
-from hwprof.codec import from_json, to_json
+import hwprof
 from hwprof.devices.registry import Listed, connect
 from hwprof.errors import DeviceError, MeasurementError, ModelError, OptionError
-from hwprof.machine.host import HostState
+from hwprof.machine.host import HostState, Pin, machine_facts
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
-from hwprof.targets.protocol import VERSION, Call, Open, SpecOf
+from hwprof.targets.process import ProcessStream
 from hwprof.targets.worker import (
     WorkerRun,
     WorkerTarget,
+    list_devices,
     look_at_devices,
     spec_in_worker,
 )
@@ -36,6 +38,11 @@ def start(model: Model, **options: str) -> WorkerRun:
     run = WorkerTarget("cpu", options).start(model)
     assert isinstance(run, WorkerRun)
     return run
+
+
+def stream_of(run: WorkerRun) -> ProcessStream:
+    assert isinstance(run.channel.stream, ProcessStream)
+    return run.channel.stream
 
 
 def test_a_worker_does_what_a_session_does(model: Model) -> None:
@@ -53,6 +60,11 @@ def test_a_worker_does_what_a_session_does(model: Model) -> None:
         assert isinstance(run.host_state(), HostState)
         energy = run.energy()
         assert energy.reading is not None or energy.reason
+        facts = run.facts()
+        assert facts.kernel == machine_facts().kernel
+        assert facts.hwprof_version == hwprof.__version__
+        assert facts.libraries.keys() == {"numpy", "onnxruntime"}
+        assert run.cpus == ()
         profile = run.profile(4).profile
         assert len(profile.run_wall_s) == 4
 
@@ -65,14 +77,18 @@ def test_the_energy_meter_can_be_chosen(model: Model, monkeypatch: pytest.Monkey
     with WorkerTarget("cpu").start(model) as run:
         energy = run.energy()
         assert energy.reading is not None or "power supply unit" in energy.reason
+    # Which meters there are, the worker knows: it says so before a model is opened, and after.
     monkeypatch.setenv("HWPROF_METER", "guesswork")
+    target = WorkerTarget("cpu")
     with pytest.raises(OptionError, match="unknown energy meter 'guesswork'; choose one of: rapl"):
-        WorkerTarget("cpu")
+        _ = target.spec
+    with pytest.raises(OptionError, match="unknown energy meter 'guesswork'; choose one of: rapl"):
+        target.start(model)
 
 
 def test_a_worker_is_a_process_of_its_own_that_ends_with_its_run(model: Model) -> None:
     run = start(model)
-    process = psutil.Process(run.channel.process.pid)
+    process = psutil.Process(stream_of(run).process.pid)
     assert process.pid != os.getpid()
     run.close()
     run.close()
@@ -85,20 +101,23 @@ def test_a_worker_is_a_process_of_its_own_that_ends_with_its_run(model: Model) -
 def test_a_worker_is_pinned_and_its_parent_is_not(model: Model) -> None:
     mine = os.sched_getaffinity(0)
     cpu = max(mine)
-    with WorkerTarget("cpu").start(model, (cpu,)) as run:
-        assert run.host_state().affinity == (cpu,)
+    with WorkerTarget("cpu").start(model, Pin(cpus=(cpu,))) as run:
+        assert run.host_state().affinity == run.cpus == run.facts().cpus == (cpu,)
+    with WorkerTarget("cpu").start(model, Pin(quiet=1)) as run:
+        assert run.host_state().affinity == run.cpus
+        assert set(run.cpus) < mine or run.cpus == tuple(mine)
     assert os.sched_getaffinity(0) == mine
     with pytest.raises(OptionError, match="cannot run on processors 4095"):
-        WorkerTarget("cpu").start(model, (4095,))
+        WorkerTarget("cpu").start(model, Pin(cpus=(4095,)))
 
 
 def test_a_killed_worker_is_told_apart_from_a_crashed_one(model: Model) -> None:
     with start(model) as run:
-        os.kill(run.channel.process.pid, signal.SIGKILL)
+        os.kill(stream_of(run).process.pid, signal.SIGKILL)
         with pytest.raises(MeasurementError, match="memory ran out"):
             run.time(1)
     with start(model) as run:
-        os.kill(run.channel.process.pid, signal.SIGSEGV)
+        os.kill(stream_of(run).process.pid, signal.SIGSEGV)
         with pytest.raises(MeasurementError, match="signal 11"):
             run.time(1)
 
@@ -118,7 +137,7 @@ def test_a_worker_dies_with_its_parent(model: Model, tmp_path: Path) -> None:
         "from hwprof.targets.worker import WorkerTarget\n"
         "from hwprof.models.load import load_model\n"
         "run = WorkerTarget('cpu').start(load_model(sys.argv[1]))\n"
-        "print(run.channel.process.pid, flush=True)\n"
+        "print(run.channel.stream.process.pid, flush=True)\n"
         "run.time(10**6, 1000)\n"
     )
     command = [sys.executable, "-c", script, str(model.path)]
@@ -129,39 +148,6 @@ def test_a_worker_dies_with_its_parent(model: Model, tmp_path: Path) -> None:
     # An orphan would run for hours; PDEATHSIG ends it at once.
     psutil.wait_procs([worker], timeout=30)
     assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
-
-
-def talk(*lines: bytes) -> list[dict[str, object]]:
-    """Speak the protocol to a bare worker and return its replies."""
-    done = subprocess.run(
-        [sys.executable, "-m", "hwprof.targets.agent"],
-        input=b"".join(line + b"\n" for line in lines),
-        capture_output=True,
-        check=True,
-    )
-    return [from_json(line, dict) for line in done.stdout.splitlines()]
-
-
-def test_the_worker_survives_bad_calls(model: Model) -> None:
-    opening = Open(VERSION, "onnxruntime-cpu", {}, str(model.path), model.subject, ())
-    replies = talk(
-        to_json(opening),
-        to_json(Call("explode")),
-        b"{",
-        to_json(Call("time")),
-        to_json(Call("time", {"samples": 2, "loops": 1})),
-    )
-    assert [next(iter(reply)) for reply in replies] == ["ok", "error", "error", "error", "ok"]
-
-
-def test_the_worker_refuses_another_protocol(model: Model) -> None:
-    opening = Open(VERSION + 1, "onnxruntime-cpu", {}, str(model.path), model.subject, ())
-    (reply,) = talk(to_json(opening))
-    assert "same hwprof on both ends" in str(reply["error"])
-    (reply,) = talk(b"hello")
-    assert "cannot read" in str(reply["error"])
-    (reply,) = talk(to_json(SpecOf(VERSION + 1, "onnxruntime-cpu", {})))
-    assert "same hwprof on both ends" in str(reply["error"])
 
 
 def test_nothing_that_a_runtime_prints_reaches_the_protocol(model: Model) -> None:
@@ -199,9 +185,53 @@ def test_a_device_that_dies_when_looked_at_is_broken_not_available(
 
 def test_temporary_files_go_with_the_worker(model: Model) -> None:
     with start(model, precision="fp16") as run:
-        folder = Path(run.channel._scratch.name)
+        folder = stream_of(run).scratch
         assert list(folder.glob("*/fp16.onnx"))
     assert not folder.exists()
+
+
+def test_a_device_that_is_unavailable_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def refuse(device: str, *rest: object) -> None:
+        asked.append(device)
+        raise DeviceError("device 'onnxruntime-cpu' is unavailable, because it is away")
+
+    monkeypatch.setattr("hwprof.targets.worker.spec_in_worker", refuse)
+    target = WorkerTarget("cpu")
+    for _ in range(2):
+        with pytest.raises(DeviceError, match="is unavailable, because it is away"):
+            _ = target.spec
+    assert asked == ["onnxruntime-cpu"]
+
+
+def test_neither_a_target_nor_its_spec_imports_a_runtime_here() -> None:
+    script = (
+        "import sys, json\n"
+        "from hwprof.targets.worker import WorkerTarget, list_devices\n"
+        "specs = [WorkerTarget(name).spec.name for name in sys.argv[1:]]\n"
+        "listed = [device.name for device in list_devices()]\n"
+        "print(json.dumps([specs, listed, sorted(sys.modules)]))\n"
+    )
+    names = ["onnxruntime-cpu", "torch-cpu"]
+    command = [sys.executable, "-c", script, *names]
+    specs, listed, modules = json.loads(subprocess.check_output(command))
+    assert specs == names
+    assert set(names) < set(listed)
+    assert not {"onnxruntime", "torch", "openvino", "onnx"} & set(modules)
+
+
+def test_a_model_larger_than_the_free_memory_is_refused_where_it_would_run(model: Model) -> None:
+    vast = Model(model.path, model.subject, needed_bytes=1 << 60)
+    with pytest.raises(ModelError, match=r"needs at least 1073741824.0 GiB for weights") as error:
+        start(vast)
+    assert "GiB is free; close other programs or use a larger machine" in str(error.value)
+
+
+def test_the_devices_are_those_that_the_worker_sees() -> None:
+    listed = {device.name: device for device in list_devices()}
+    assert listed["onnxruntime-cpu"].available
+    assert listed["tensorrt"].reason or listed["tensorrt"].available
 
 
 def test_wrong_devices_are_refused_before_a_process_starts() -> None:

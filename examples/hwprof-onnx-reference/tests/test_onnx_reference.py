@@ -14,6 +14,7 @@ from hwprof_onnx_reference import OnnxReference
 from onnx import TensorProto, helper, numpy_helper
 
 from hwprof.devices.registry import available, connect
+from hwprof.errors import OptionError
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
 from hwprof.testing.devices import check_bad_model, check_device
@@ -53,6 +54,33 @@ def test_every_kernel_is_led_back(model: Path) -> None:
     assert "float32[4,8],const float32[8,8]" in occurrences[0].kernel.key
 
 
+def test_values_of_constants_are_told_where_they_decide_the_work(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [
+            helper.make_node("Reshape", ["x", "to"], ["h"]),
+            helper.make_node("Softmax", ["h"], ["y"], axis=1),
+        ],
+        "unnamed",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 16])],
+        [numpy_helper.from_array(np.array([2, 16], np.int64), "to")],
+    )
+    path = tmp_path / "unnamed.onnx"
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), str(path))
+    with OnnxReference().open(load_model(path)) as session:
+        reshape, softmax = session.profile(2).profile.occurrences
+    assert "const int64[2]=(2,16)" in reshape.kernel.key
+    assert softmax.kernel.key == "onnx.reference:Softmax{axis=1}(float32[2,16])"
+    assert (softmax.name, softmax.source_nodes) == ("y", ())
+
+
+def test_threads_that_it_does_not_have_are_refused() -> None:
+    assert connect("onnx-reference:threads=1").spec.threads == 1
+    with pytest.raises(OptionError, match="threads must be"):
+        connect("onnx-reference:threads=2")
+
+
 def test_hwprof_finds_it(model: Path, tmp_path: Path) -> None:
     assert isinstance(connect("onnx-reference"), OnnxReference)
     assert "onnx-reference" in [device.name for device in available() if device.available]
@@ -62,4 +90,4 @@ def test_hwprof_finds_it(model: Path, tmp_path: Path) -> None:
     (result,) = json.loads(done.stdout)
     assert result["latency_s"]["p25"] > 0
     assert [kernel["op"] for kernel in result["kernels"]] == ["Gemm", "Relu"]
-    assert result["provenance"]["details"]["outputs"].startswith("within")
+    assert result["provenance"]["outputs"]["error"] <= result["provenance"]["outputs"]["allowed"]

@@ -1,5 +1,5 @@
-"""From an ONNX model to a LiteRT one, for inference in float32."""
+"""ONNX models as LiteRT ones, for inference in float32.
 
-from hwprof.convert.litert.converter import Border, Converted, convert
-
-__all__ = ["Border", "Converted", "convert"]
+from hwprof.convert.litert.model import to_litert
+written = to_litert(path, subject.inputs, target)
+"""

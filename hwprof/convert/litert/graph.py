@@ -12,7 +12,8 @@ from onnx import TypeProto, helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
 from hwprof.convert.litert.emitter import UnsupportedError
-from hwprof.models.onnx.graph import RANDOM, node_names, reads
+from hwprof.models.onnx.elements import onnx_dtype
+from hwprof.models.onnx.graph import OWN_DOMAINS, RANDOM, node_names, opset_of, reads
 
 # Elements of a constant that shapes may depend on: target shapes, axes, pads, scales.
 _TELLING = 1024
@@ -71,7 +72,7 @@ class Graph:
         graph = model.graph
         self._imports = list(model.opset_import)
         self._ir_version = model.ir_version
-        opset = next((i.version for i in self._imports if i.domain in ("", "ai.onnx")), 1)
+        opset = opset_of(model) or 1
         self.outputs = [output.name for output in graph.output]
         self.nodes = [
             Node(
@@ -171,8 +172,8 @@ class Graph:
 
 
 def _operator(proto: onnx.NodeProto) -> str:
-    standard = proto.domain in ("", "ai.onnx")
-    return proto.op_type if standard else f"{proto.domain}:{proto.op_type}"
+    own = proto.domain in OWN_DOMAINS
+    return proto.op_type if own else f"{proto.domain}:{proto.op_type}"
 
 
 def _type(dtype: str, shape: tuple[int, ...]) -> TypeProto:
@@ -187,5 +188,4 @@ def _decided(found: TypeProto | None) -> tuple[str, tuple[int, ...]]:
     dims = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
     if not tensor.HasField("shape") or None in dims:
         raise UnsupportedError("gives a tensor whose shape the values of its inputs decide")
-    dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-    return dtype.name, tuple(d for d in dims if d is not None)
+    return onnx_dtype(tensor.elem_type), tuple(d for d in dims if d is not None)

@@ -12,6 +12,7 @@ from onnx import AttributeProto, NodeProto, TensorProto, helper, numpy_helper
 
 from hwprof.convert.torch.builder import Builder, Value
 from hwprof.errors import ModelError
+from hwprof.models.onnx.elements import onnx_dtype
 
 Converter = Callable[["Call"], "Value | Sequence[Value]"]
 """Gives the values of a node's outputs; the first ones, where nobody can want the rest."""
@@ -119,7 +120,7 @@ class Call:
         """The torch type of an ONNX type number, in the precision asked for."""
         found = TYPES.get(number)
         if found is None:
-            self.refuse(f"uses the type {TensorProto.DataType.Name(number)}, which torch lacks")
+            self.refuse(f"uses the type {onnx_dtype(number)}, which torch lacks")
         return self.build.dtype(found)
 
     def axis(self, default: int, rank: int, name: str = "axis") -> int:

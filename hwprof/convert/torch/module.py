@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import onnx
 import torch
-from google.protobuf.message import DecodeError
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, numpy_helper
 from torch import fx
 
 from hwprof.convert.torch import operators as operators  # fills the table
@@ -17,9 +15,9 @@ from hwprof.convert.torch.call import TABLE, Call
 from hwprof.convert.torch.linear import Biased, biased_products
 from hwprof.errors import ModelError
 from hwprof.measurement import Subject
-from hwprof.models.onnx.graph import node_names
-
-_OWN = ("", "ai.onnx")
+from hwprof.models.onnx.elements import onnx_dtype
+from hwprof.models.onnx.file import read_with_weights
+from hwprof.models.onnx.graph import OWN_DOMAINS, node_names
 
 
 def to_module(
@@ -35,11 +33,11 @@ def to_module(
     `floats` is what float32 becomes throughout the model, its inputs included: torch.bfloat16 or
     torch.float16 for a model in that precision.
 
-    Raises ModelError for a file that is not an ONNX model, and for an operator that has no
+    Raises ModelError for a file that cannot be opened, and for an operator that has no
     converter or needs values that only a run decides, naming the operator and its node.
     """
     path = Path(path)
-    proto = _read(path)
+    proto = read_with_weights(path)
     build = Builder(floats)
     scope = _Scope(build, {o.domain: o.version for o in proto.opset_import})
     by_name = {value.name: value for value in proto.graph.input}
@@ -100,7 +98,7 @@ class _Scope:
         try:
             return self.build.constant(numpy_helper.to_array(tensor), tensor.name)
         except (TypeError, ValueError) as error:
-            kind = TensorProto.DataType.Name(tensor.data_type)
+            kind = onnx_dtype(tensor.data_type)
             raise ModelError(
                 f"the weight '{tensor.name}' has type {kind}, which torch cannot hold; "
                 "measure the model on another device, such as onnxruntime-cpu"
@@ -109,7 +107,7 @@ class _Scope:
     def _convert(
         self, node: NodeProto, name: str, prefix: str, biased: Biased | None, names: list[str]
     ) -> None:
-        if node.op_type == "If" and node.domain in _OWN:
+        if node.op_type == "If" and node.domain in OWN_DOMAINS:
             self._branch(node, name)
             return
         inputs = tuple(self._value(each, name, node) if each else None for each in node.input)
@@ -120,7 +118,7 @@ class _Scope:
             sources = (name, prefix + names[biased.add])
             outputs = (biased.output,)
         call = Call(node, name, self.opsets.get(node.domain, 1), inputs, self.build)
-        key = node.op_type if node.domain in _OWN else f"{node.domain}:{node.op_type}"
+        key = node.op_type if node.domain in OWN_DOMAINS else f"{node.domain}:{node.op_type}"
         converter = TABLE.get(key)
         if converter is None:
             call.refuse("has no equal in hwprof's conversion to torch")
@@ -166,16 +164,6 @@ class _Scope:
         inner.run(graph, f"{name}/")
         for mine, theirs in zip(node.output, graph.output, strict=True):
             self.values[mine] = inner.values[theirs.name]
-
-
-def _read(path: Path) -> ModelProto:
-    try:
-        return onnx.load(str(path))
-    except (OSError, DecodeError, ValueError, onnx.checker.ValidationError) as error:
-        raise ModelError(
-            f"'{path}' is not an ONNX model, or its weights are missing; "
-            "export or download it again"
-        ) from error
 
 
 def _dtype(name: str, tensor: str) -> torch.dtype:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
 
-from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device
+from hwprof.devices.base import Availability
+from hwprof.devices.declared import DeclaredDevice, Runtime, installed
 from hwprof.devices.executorch.runtime import (
+    INSTALL,
     NATIVE,
     XNNPACK,
     import_compiler,
@@ -16,19 +19,18 @@ from hwprof.devices.executorch.runtime import (
     runtime_build,
     runtime_version,
 )
-from hwprof.devices.options import chosen, refuse_unknown, threads_of
+from hwprof.devices.memory import ProcessMemory
+from hwprof.devices.options import choice, thread_count
 from hwprof.devices.program import ProgramSession
+from hwprof.devices.scratch import scratch_folder
 from hwprof.errors import DeviceError
-from hwprof.machine.host import hardware
-from hwprof.models.base import Model
-from hwprof.models.formats import refuse_other_formats
+from hwprof.models.base import Model, ModelFormat
 
 BACKENDS: Mapping[str, str] = {"xnnpack": XNNPACK, "portable": NATIVE}
-PRECISIONS = ("fp32", "int8")
 
 
 @dataclass(frozen=True, slots=True)
-class ExecuTorchCpu(Device):
+class ExecuTorchCpu(DeclaredDevice):
     """ExecuTorch's runtime in this process, through the binding that its wheel carries.
 
     A model is exported, lowered and loaded when it is opened: all of that is set-up time, and on
@@ -42,46 +44,22 @@ class ExecuTorchCpu(Device):
     caller in C++ would do. Outputs stay in the program's memory while it is timed.
     """
 
-    threads: int = 1
-    backend: str = "xnnpack"
-    precision: str = "fp32"
+    NAME: ClassVar[str] = "executorch-cpu"
+    OPENS: ClassVar[tuple[ModelFormat, ...]] = ("onnx", "torch")
+
+    threads: int = thread_count("threads of the runtime's pool, the calling one included")
+    backend: str = choice("xnnpack", BACKENDS, "what operators are delegated to")
+    precision: str = choice("fp32", ("fp32", "int8"), "int8 quantises statically, for latency only")
 
     @classmethod
     def availability(cls) -> Availability:
-        for package in ("executorch", "torch"):
-            if find_spec(package) is None:
-                return Availability(
-                    False,
-                    f"{package} is not installed; install it with pip install 'hwprof[executorch]'",
-                )
-        return Availability(True)
+        return installed(INSTALL, "executorch", "torch")
 
-    @classmethod
-    def create(cls, options: Mapping[str, str]) -> ExecuTorchCpu:
-        refuse_unknown(options, "executorch-cpu", ("threads", "backend", "precision"))
-        return cls(
-            threads_of(options),
-            chosen(options, "backend", BACKENDS, "xnnpack"),
-            chosen(options, "precision", PRECISIONS, "fp32"),
-        )
-
-    @property
-    def spec(self) -> DeviceSpec:
+    def runtime(self) -> Runtime:
         import_runtime()
-        return DeviceSpec(
-            name="executorch-cpu",
-            hardware=hardware(),
-            runtime="executorch",
-            runtime_version=runtime_version(),
-            runtime_build=runtime_build(),
-            provider=BACKENDS[self.backend],
-            precision=self.precision,
-            threads=self.threads,
-            options={"backend": self.backend},
-        )
+        return Runtime("executorch", runtime_version(), runtime_build(), BACKENDS[self.backend])
 
-    def open(self, model: Model) -> ProgramSession:
-        refuse_other_formats(model, ("onnx", "torch"), "executorch-cpu")
+    def open_model(self, model: Model) -> ProgramSession:
         runtime = import_runtime()
         if self.backend == "xnnpack" and not runtime._is_available(XNNPACK):
             raise DeviceError(
@@ -90,6 +68,16 @@ class ExecuTorchCpu(Device):
             )
         # Imported here, before the clock of the set-up starts: the compiler takes seconds.
         import_compiler()
-        from hwprof.devices.executorch.session import ExecuTorchSession
+        from hwprof.devices.executorch.program import ExecuTorchProgram, lowered
 
-        return ExecuTorchSession(runtime, model, self.threads, self.backend, self.precision)
+        memory = ProcessMemory()
+        with ExitStack() as owned:
+            folder = Path(owned.enter_context(scratch_folder()))
+
+            def load() -> ExecuTorchProgram:
+                program = lowered(runtime, model, self.backend, self.precision, folder)
+                # A compiler that takes half a gigabyte ran in this process before the model does.
+                memory.start_after("lowering")
+                return ExecuTorchProgram(runtime, program, self.threads)
+
+            return ProgramSession(model, self.threads, load, memory=memory, owned=owned.pop_all())

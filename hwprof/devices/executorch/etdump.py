@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hwprof.devices.executorch.runtime import quiet
+from hwprof.convert.executorch.quiet import quiet
 from hwprof.errors import DeviceError
 
 _TICK_S = 1e-9

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwprof.devices.executorch.align import LAYOUT, Ran, align
+from hwprof.convert.executorch.plan import DelegateCall, NativeCall, Plan
+from hwprof.convert.executorch.xnnpack_graph import XnnOperator
+from hwprof.devices.executorch.align import Ran, align, moves
 from hwprof.devices.executorch.etdump import TracedCall, TracedRun
-from hwprof.devices.executorch.plan import DelegateCall, NativeCall, Plan
 from hwprof.devices.executorch.runtime import NATIVE, XNNPACK
-from hwprof.devices.executorch.xnnpack_graph import XnnOperator
 from hwprof.errors import DeviceError
 from hwprof.graph import Kernel
 from hwprof.profile import KernelOccurrence
@@ -78,11 +78,11 @@ def _delegate(
     for position, event in enumerate(events):
         what = ran[position]
         kernel = _kernel(event, None if what is None else step.operators[what.operator], what)
-        moves = what is None or step.operators[what.operator].kind in LAYOUT
+        minor = what is None or moves(step.operators[what.operator])
         yield Found(
             KernelOccurrence(f"{step.name}/{event}", kernel, XNNPACK, durations[:, position]),
             claims[position],
-            minor=moves,
+            minor=minor,
         )
     rest = totals - durations.sum(axis=1)
     attributes = {"operators": str(len(events))}
@@ -115,7 +115,7 @@ def _claims(step: DelegateCall, ran: Sequence[Ran | None]) -> list[tuple[str, ..
         if handle is None or what is None or what.only_clamp:
             continue
         before = at.get(handle)
-        if before is None or step.operators[_operator(ran, before)].kind in LAYOUT:
+        if before is None or moves(step.operators[_operator(ran, before)]):
             at[handle] = position
     home: dict[str, int] = {node.name: at[node.handle] for node in step.nodes if node.handle in at}
     for node in step.nodes:

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import platform
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import ModuleType
 
+from hwprof.convert.executorch.quiet import quiet
 from hwprof.errors import DeviceError, one_line
 
 XNNPACK = "XnnpackBackend"
 NATIVE = "native kernels"
 """Kernels of the runtime's own library: portable C++, some of them vectorised."""
 
-_INSTALL = "pip install 'hwprof[executorch]'"
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence warnings and log lines of what is imported and lowered inside.
-
-    The binding calls itself experimental, torch and its add-ons deprecate each other, and torchao
-    logs every optional library that it lacks: dozens of lines that a user can do nothing about.
-    """
-    before = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+INSTALL = "pip install 'hwprof[executorch]'"
 
 
 def import_runtime() -> ModuleType:
@@ -45,7 +25,7 @@ def import_runtime() -> ModuleType:
             from executorch.extension.pybindings import portable_lib
     except Exception as error:  # a missing library is an ImportError, a mismatched torch anything
         raise DeviceError(
-            f"executorch does not import ({one_line(error)}); reinstall it with {_INSTALL}"
+            f"executorch does not import ({one_line(error)}); reinstall it with {INSTALL}"
         ) from error
     module: ModuleType = portable_lib
     return module
@@ -61,7 +41,7 @@ def import_compiler() -> None:
     except Exception as error:  # as above
         raise DeviceError(
             f"executorch's compiler does not import ({one_line(error)}); "
-            f"reinstall it with {_INSTALL}"
+            f"reinstall it with {INSTALL}"
         ) from error
 
 

@@ -3,30 +3,61 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from hwprof.devices.options import option, switch
 from hwprof.errors import DeviceError, OptionError
 
 MAX_DEVICES = 64
 
 
-def device_of(options: Mapping[str, str]) -> int:
-    """The option `device`, CUDA's number of the GPU, 0 by default. Raises OptionError."""
-    text = options.get("device", "0")
+def gpu_index() -> Any:
+    """The option `device`, CUDA's number of the GPU, 0 by default.
+
+    A spec does not name it: it names the GPU.
+    """
+    return option(0, "number of the GPU, counted from 0", _read_index, form="N", in_spec=False)
+
+
+def cold_cache() -> Any:
+    """The option `cache`: whether the level-2 cache is flushed before each run."""
+    return switch(
+        False,
+        "cold flushes the level-2 cache before each run",
+        name="cache",
+        values=("warm", "cold"),
+        yes="cold",
+    )
+
+
+def engine_folder() -> Any:
+    """The option `engines`, an existing folder to keep built engines in, empty for none.
+
+    A spec tells whether, not where: the folder does not change how fast an engine runs.
+    """
+    return option(
+        "",
+        "folder to keep built engines in",
+        _read_folder,
+        written="",
+        form="FOLDER",
+        show=lambda folder: "kept" if folder else "off",
+    )
+
+
+def _read_index(name: str, text: str) -> int:
     if not text.isdecimal() or int(text) >= MAX_DEVICES:
         raise OptionError(
-            f"device must be the number of a GPU, counted from 0, got '{text}'; try device=0"
+            f"{name} must be the number of a GPU, counted from 0, got '{text}'; try {name}=0"
         )
     return int(text)
 
 
-def engine_folder(options: Mapping[str, str]) -> str:
-    """The option `engines`, an existing folder, empty by default. Raises OptionError."""
-    folder = options.get("engines", "")
-    if folder and not Path(folder).is_dir():
-        raise OptionError(f"engines must be a folder that exists, got '{folder}'; create it first")
-    return folder
+def _read_folder(name: str, text: str) -> str:
+    if text and not Path(text).is_dir():
+        raise OptionError(f"{name} must be a folder that exists, got '{text}'; create it first")
+    return text
 
 
 _decided: dict[str, str | None] = {}

@@ -14,11 +14,11 @@ from __future__ import annotations
 import gc
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from hwprof.devices.program import OVERHEAD_SAMPLES
-from hwprof.devices.timing import switch_counter
+from hwprof.devices.timing import OVERHEAD_SAMPLES, Timer, nothing, switch_counter
 from hwprof.samples import Samples
 
 # Twice the cache: one pass over a buffer of its size leaves lines that the policy protects.
@@ -97,10 +97,24 @@ def time_events(
     return Samples(wall, None, None if counter is None else switches, loops)
 
 
+@dataclass(frozen=True, slots=True)
+class EventTimer(Timer):
+    """Times what `enqueue` gives the GPU, as `time_events` does."""
+
+    clock: EventClock
+    enqueue: Callable[[], object]
+    cold: bool = False
+    launched: bool = True
+
+    def time(self, samples: int, loops: int) -> Samples:
+        return time_events(
+            self.clock, self.enqueue, samples, loops, cold=self.cold, launched=self.launched
+        )
+
+    def overhead_s(self) -> float:
+        return events_overhead_s(self.clock)
+
+
 def events_overhead_s(clock: EventClock) -> float:
     """Seconds between two events with nothing between them: what events add to a run."""
-    return float(time_events(clock, _nothing, OVERHEAD_SAMPLES, 1).wall_s.min())
-
-
-def _nothing() -> None:
-    """Enqueues nothing."""
+    return float(time_events(clock, nothing, OVERHEAD_SAMPLES, 1).wall_s.min())

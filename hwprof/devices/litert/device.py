@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import ClassVar
 
-from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device
+from hwprof.devices.base import Availability
+from hwprof.devices.declared import DeclaredDevice, Runtime, installed
 from hwprof.devices.litert.runtime import build, version
-from hwprof.devices.options import chosen, refuse_unknown, threads_of
+from hwprof.devices.options import choice, thread_count
 from hwprof.devices.program import ProgramSession
-from hwprof.machine.host import hardware
-from hwprof.models.base import Model
-from hwprof.models.formats import refuse_other_formats
+from hwprof.models.base import Model, ModelFormat
 from hwprof.models.tflite.runtime import INSTALL, PACKAGE, import_runtime
 
-NAME = "litert-cpu"
 DELEGATES: Mapping[str, str] = {"xnnpack": "XNNPACK", "none": "LiteRT builtin kernels"}
 
 
 @dataclass(frozen=True, slots=True)
-class LiteRtCpu(Device):
+class LiteRtCpu(DeclaredDevice):
     """LiteRT's interpreter on the CPU.
 
     `threads` counts the threads of a kernel (operators run one after another). `delegate` is
@@ -34,49 +32,32 @@ class LiteRtCpu(Device):
     timed; one in the model's middle that ONNX does not have is.
     """
 
-    threads: int = 1
-    delegate: str = "xnnpack"
+    NAME: ClassVar[str] = "litert-cpu"
+    OPENS: ClassVar[tuple[ModelFormat, ...]] = ("onnx", "tflite")
+
+    threads: int = thread_count("threads of a kernel")
+    delegate: str = choice("xnnpack", DELEGATES, "whose kernels compute what both have")
 
     @classmethod
     def availability(cls) -> Availability:
-        if importlib.util.find_spec(PACKAGE) is None:
-            return Availability(False, f"ai-edge-litert is not installed; {INSTALL}")
-        return Availability(True)
+        return installed(INSTALL, PACKAGE)
 
-    @classmethod
-    def create(cls, options: Mapping[str, str]) -> LiteRtCpu:
-        refuse_unknown(options, NAME, ("threads", "delegate"))
-        return cls(threads_of(options), chosen(options, "delegate", DELEGATES, "xnnpack"))
-
-    @property
-    def spec(self) -> DeviceSpec:
+    def runtime(self) -> Runtime:
         import_runtime()
-        return DeviceSpec(
-            name=NAME,
-            hardware=hardware(),
-            runtime="litert",
-            runtime_version=version(),
-            runtime_build=build(),
-            provider=DELEGATES[self.delegate],
-            precision="native",  # the types that the model has
-            threads=self.threads,
-            options={"delegate": self.delegate},
-        )
+        return Runtime("litert", version(), build(), DELEGATES[self.delegate])
 
-    def open(self, model: Model) -> ProgramSession:
+    def open_model(self, model: Model) -> ProgramSession:
         # Imported here: listing devices does not need them.
         from hwprof.devices.litert.program import LiteRtProgram
         from hwprof.devices.litert.source import source_of
 
-        refuse_other_formats(model, ("onnx", "tflite"), NAME)
         runtime = import_runtime()
         source = source_of(model)
+        with ExitStack() as owned:
+            owned.callback(source.close)
 
-        def load() -> LiteRtProgram:
-            return LiteRtProgram(runtime, model, source, self.threads, self.delegate == "xnnpack")
+            def load() -> LiteRtProgram:
+                xnnpack = self.delegate == "xnnpack"
+                return LiteRtProgram(runtime, model, source, self.threads, xnnpack)
 
-        try:
-            return ProgramSession(model, self.threads, load)
-        except BaseException:
-            source.close()
-            raise
+            return ProgramSession(model, self.threads, load, owned=owned.pop_all())

@@ -49,7 +49,6 @@ class LiteRtProgram(Program):
             self._resize()
             self._interpreter.allocate_tensors()
         except Exception as error:  # ValueError and RuntimeError, whatever is wrong
-            source.close()
             if out_of_memory(error):
                 raise MeasurementError(memory_advice(name)) from error
             raise ModelError(
@@ -134,4 +133,3 @@ class LiteRtProgram(Program):
 
     def close(self) -> None:
         self._interpreter = None
-        self._source.close()

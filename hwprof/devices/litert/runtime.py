@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import platform
 import re
-import sys
 from importlib.metadata import PackageNotFoundError, distribution
 
 from hwprof.errors import one_line
@@ -67,9 +65,3 @@ def memory_advice(model: str) -> str:
         f"memory ran out on '{model}'; use a smaller --batch or --shape, close other programs, "
         "or use a machine with more memory"
     )
-
-
-def give_back_memory() -> None:
-    """Return freed memory to the system, so that the next model's peak is its own (glibc)."""
-    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL(None).malloc_trim(0)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hwprof.devices.litert.runtime import give_back_memory, memory_advice
+from hwprof.devices.litert.runtime import memory_advice
+from hwprof.devices.memory import return_heap
 from hwprof.devices.scratch import scratch_folder
 from hwprof.errors import MeasurementError
 from hwprof.models.base import Model
@@ -47,12 +48,12 @@ def source_of(model: Model) -> Source:
             [tuple(range(len(t.shape))) for t in model.subject.inputs],
         )
     # Imported here: it brings onnx, which a LiteRT model does not need.
-    from hwprof.convert.litert import convert
+    from hwprof.convert.litert.model import to_litert
 
     folder = scratch_folder()
     path = Path(folder.name, "model.tflite")
     try:
-        converted = convert(model.path, model.subject.inputs, path)
+        converted = to_litert(model.path, model.subject.inputs, path)
     except MemoryError as error:
         folder.cleanup()
         raise MeasurementError(memory_advice(model.path.name)) from error
@@ -69,5 +70,5 @@ def source_of(model: Model) -> Source:
     )
     del converted
     gc.collect()
-    give_back_memory()
+    return_heap()
     return source

@@ -11,19 +11,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-import onnx
-from onnx import ModelProto, NodeProto, helper
+from onnx import ModelProto, NodeProto
 
+from hwprof.convert.mnn.file import LAYOUT, Operator
 from hwprof.devices.base import ProfiledRun
-from hwprof.devices.mnn.file import LAYOUT, Operator
 from hwprof.devices.mnn.trace import Command, Trace
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.models.base import Model
 from hwprof.models.onnx.attributes import canonical_attributes
-from hwprof.models.onnx.cover import cover
-from hwprof.models.onnx.decide import opset_of
+from hwprof.models.onnx.cover import cover, nodes_with_work
 from hwprof.models.onnx.elements import onnx_dtype
-from hwprof.models.onnx.graph import node_names
+from hwprof.models.onnx.file import read_structure
+from hwprof.models.onnx.graph import node_names, opset_of
+from hwprof.models.onnx.steps import Step
 from hwprof.profile import KernelOccurrence, Profile
 
 DOMAIN = "com.alibaba.mnn"
@@ -38,8 +38,8 @@ _FUNCTIONS = frozenset({"BinaryOp", "UnaryOp"})
 
 def build_profile(model: Model, operators: Sequence[Operator], trace: Trace) -> ProfiledRun:
     """Put the commands of a trace together with the nodes of the model file."""
-    source = onnx.load(str(model.path), load_external_data=False)
-    coverage = cover(source, _as_onnx(operators))
+    source = read_structure(model.path)
+    coverage = cover(source, _steps(operators))
     stands_for = [coverage.nodes[str(index)] for index in range(len(operators))]
     by_operator = {op.name: nodes for op, nodes in zip(operators, stands_for, strict=True)}
     claimed, left = _hand_over(trace.commands, operators, stands_for)
@@ -53,25 +53,23 @@ def build_profile(model: Model, operators: Sequence[Operator], trace: Trace) -> 
         occurrences.append(KernelOccurrence(command.name, kernel, PROVIDER, durations_s, nodes))
     uncovered = coverage.uncovered
     if left:
-        with_work = cover(source, _as_onnx([])).uncovered
-        uncovered += tuple(name for name in with_work if name in left)
+        uncovered += tuple(name for name in nodes_with_work(source) if name in left)
     profile = Profile(tuple(occurrences), trace.run_wall_s, trace.run_switches, uncovered=uncovered)
     return ProfiledRun(profile, mapping=MAPPING)
 
 
-def _as_onnx(operators: Sequence[Operator]) -> ModelProto:
-    """The converted graph in the form that `cover` reads.
+def _steps(operators: Sequence[Operator]) -> list[Step]:
+    """The converted graph in the words of `cover`.
 
     An operator whose output MNN named itself is given away by the operators behind it, where
     these only change the layout.
     """
-    nodes = [
-        helper.make_node("Identity", operator.reads[:1], operator.writes)
+    return [
+        Step(operator.reads[:1], operator.writes, moves=True, op="Identity")
         if operator.kind in LAYOUT
-        else helper.make_node("MNN", operator.reads, operator.writes)
+        else Step(operator.reads, operator.writes)
         for operator in operators
     ]
-    return helper.make_model(helper.make_graph(nodes, "mnn", [], []))
 
 
 def _hand_over(

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from hwprof.convert.process import declared_outputs
+from hwprof.convert.mnn.file import Operator
 from hwprof.devices.base import ProfiledRun
-from hwprof.devices.mnn.file import Operator
 from hwprof.devices.mnn.runtime import silenced
 from hwprof.devices.mnn.trace import Command, Trace, tensor_specs
 from hwprof.devices.program import Program
-from hwprof.devices.timing import switch_counter
+from hwprof.devices.timing import time_steps
 from hwprof.errors import DeviceError, MeasurementError, ModelError
 from hwprof.models.base import Model
 from hwprof.models.inputs import random_input
+from hwprof.models.outputs import declared_outputs
 from hwprof.samples import FloatArray
 
 # Codes of Interpreter.getSessionInfo (MNN/Interpreter.hpp, SessionInfoCode).
@@ -158,20 +158,10 @@ class MnnProgram(Program):
 
     def _trace(self, runs: int) -> Trace:
         commands = self._describe()
-        for _ in range(PROFILE_WARMUP):
-            self._timed(commands)
-        count = switch_counter(self._threads) or (lambda: 0)
-        durations = np.empty((len(commands), runs))
-        wall = np.empty(runs)
-        switches = np.zeros(runs, np.int64)
-        for run in range(runs):
-            before = count()
-            start = time.perf_counter_ns()
-            durations[:, run] = self._timed(commands)
-            wall[run] = (time.perf_counter_ns() - start) * 1e-9
-            switches[run] = count() - before
-        counted = switch_counter(self._threads) is not None
-        return Trace(commands, durations, wall, switches if counted else None)
+        times = time_steps(
+            lambda: self._timed(commands), len(commands), runs, self._threads, PROFILE_WARMUP
+        )
+        return Trace(commands, times.durations_s, times.run_wall_s, times.run_switches)
 
     def _describe(self) -> tuple[Command, ...]:
         """One run that notes what each command is, and times nothing."""

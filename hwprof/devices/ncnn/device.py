@@ -1,87 +1,51 @@
-"""The device `ncnn-cpu`: options, identity, and opening a model."""
+"""The device `ncnn-cpu`: identity, and opening a model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
-from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device
-from hwprof.devices.ncnn.runtime import availability, converted, import_runtime
-from hwprof.devices.options import chosen, refuse_unknown, threads_of
-from hwprof.devices.program import ProgramSession
-from hwprof.devices.scratch import scratch_folder
-from hwprof.errors import DeviceError
-from hwprof.machine.host import hardware
+from hwprof.convert.ncnn.conversion import INSTALL, converted
+from hwprof.devices.base import Availability
+from hwprof.devices.converting import ConvertingDevice
+from hwprof.devices.declared import Runtime, installed
+from hwprof.devices.ncnn.runtime import import_runtime
+from hwprof.devices.program import Program
 from hwprof.models.base import Model
-from hwprof.models.formats import refuse_other_formats
-
-NAME = "ncnn-cpu"
-PRECISIONS = ("fp32", "fp16")
 
 
 @dataclass(frozen=True, slots=True)
-class NcnnCpu(Device):
-    """ncnn's CPU layers, running an ONNX model that pnnx has converted.
+class NcnnCpu(ConvertingDevice):
+    """ncnn's CPU layers, running an ONNX model that pnnx has converted."""
 
-    `precision` is that of storage and arithmetic: fp32, or fp16 on ARM processors that have it.
-    """
-
-    threads: int = 1
-    precision: str = "fp32"
+    NAME: ClassVar[str] = "ncnn-cpu"
+    TITLE: ClassVar[str] = "ncnn"
 
     @classmethod
     def availability(cls) -> Availability:
-        return availability()
+        return installed(INSTALL, "ncnn", "pnnx")
 
-    @classmethod
-    def create(cls, options: Mapping[str, str]) -> NcnnCpu:
-        refuse_unknown(options, NAME, ("threads", "precision"))
-        return cls(threads_of(options), chosen(options, "precision", PRECISIONS, "fp32"))
+    def library(self) -> ModuleType:
+        return import_runtime()
 
-    @property
-    def spec(self) -> DeviceSpec:
-        runtime = import_runtime()
-        check_precision(self.precision, runtime)
-        return DeviceSpec(
-            name=NAME,
-            hardware=hardware(),
-            runtime="ncnn",
-            runtime_version=str(runtime.__version__),
-            # The converter decides what is fused: it is as much a part of the speed as ncnn.
-            runtime_build=f"pnnx {_converter_version()}",
-            provider="CPU",
-            precision=self.precision,
-            threads=self.threads,
-            options={},
-        )
+    def has_fp16(self, library: ModuleType) -> bool:
+        return bool(library.cpu_support_arm_asimdhp())
 
-    def open(self, model: Model) -> ProgramSession:
+    def runtime(self) -> Runtime:
+        library = self.usable()
+        # The converter decides what is fused: it is as much a part of the speed as ncnn.
+        return Runtime("ncnn", str(library.__version__), f"pnnx {_converter_version()}", "CPU")
+
+    def converted(self, library: ModuleType, model: Model, folder: Path) -> Callable[[], Program]:
         # Imported here: it needs onnx and NumPy, which listing devices does not.
         from hwprof.devices.ncnn.program import NcnnProgram
 
-        refuse_other_formats(model, "onnx", NAME)
-        runtime = import_runtime()
-        check_precision(self.precision, runtime)
-        with scratch_folder() as folder:
-            files = converted(runtime, model, Path(folder))
-
-            def load() -> NcnnProgram:
-                return NcnnProgram(runtime, model, files, self.threads, self.precision == "fp16")
-
-            return ProgramSession(model, self.threads, load)
-
-
-def check_precision(precision: str, runtime: ModuleType) -> None:
-    """Raise DeviceError for a precision that ncnn would silently replace by fp32."""
-    if precision == "fp16" and not runtime.cpu_support_arm_asimdhp():
-        raise DeviceError(
-            "ncnn computes in fp32 on this processor, whatever is asked of it: its fp16 needs an "
-            "ARM processor with asimdhp; use precision=fp32"
-        )
+        files = converted(library, model, folder)
+        return lambda: NcnnProgram(library, model, files, self.threads, self.precision == "fp16")
 
 
 def _converter_version() -> str:

@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import onnx
-from onnx import helper
-
+from hwprof.convert.ncnn.conversion import Layer
 from hwprof.devices.base import ProfiledRun
-from hwprof.devices.ncnn.runtime import Layer
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.models.base import Model
-from hwprof.models.onnx.cover import cover
+from hwprof.models.onnx.cover import nodes_with_work
+from hwprof.models.onnx.file import read_structure
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.samples import FloatArray, IntArray
 
@@ -57,9 +55,7 @@ def build_profile(model: Model, trace: Trace) -> ProfiledRun:
         KernelOccurrence(layer.name, _kernel(layer, tensors, packs), PROVIDER, durations_s)
         for layer, durations_s in zip(trace.layers, trace.durations_s, strict=True)
     )
-    source = onnx.load(str(model.path), load_external_data=False)
-    nothing = helper.make_model(helper.make_graph([], "ncnn", [], []))
-    uncovered = cover(source, nothing).uncovered
+    uncovered = nodes_with_work(read_structure(model.path))
     profile = Profile(occurrences, trace.run_wall_s, trace.run_switches, uncovered=uncovered)
     return ProfiledRun(profile, mapping=MAPPING)
 

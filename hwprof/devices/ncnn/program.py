@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from hwprof.convert.process import Declared, declared_outputs
+from hwprof.convert.ncnn.conversion import Converted
 from hwprof.devices.base import ProfiledRun
-from hwprof.devices.ncnn.runtime import Converted
 from hwprof.devices.program import Program
-from hwprof.devices.timing import switch_counter
+from hwprof.devices.timing import time_steps
 from hwprof.errors import DeviceError, MeasurementError, ModelError
 from hwprof.models.base import Model
 from hwprof.models.inputs import random_input
+from hwprof.models.outputs import DeclaredOutput, declared_outputs
 from hwprof.samples import FloatArray
 
 # Extractor.extract: hand the tensor out as it lies in memory, packed or not.
@@ -77,7 +77,7 @@ class NcnnProgram(Program):
                 feed.append((name, mat.clone()))
         return feed
 
-    def _declared_outputs(self) -> tuple[Declared, ...]:
+    def _declared_outputs(self) -> tuple[DeclaredOutput, ...]:
         declared = declared_outputs(self._model)
         if len(declared) != len(self._files.outputs):
             raise ModelError(
@@ -131,20 +131,10 @@ class NcnnProgram(Program):
         layers = [layer for layer in self._files.layers if layer.kind != "Input"]
         tops = [layer.writes[0] for layer in layers]
         mats = self._described(tops)
-        for _ in range(PROFILE_WARMUP):
-            self._layer_durations(tops)
-        counter = switch_counter(self._threads)
-        count = counter or (lambda: 0)
-        durations = np.empty((len(tops), runs))
-        wall = np.empty(runs)
-        switches = np.zeros(runs, np.int64)
-        for run in range(runs):
-            before = count()
-            start = time.perf_counter_ns()
-            durations[:, run] = self._layer_durations(tops)
-            wall[run] = (time.perf_counter_ns() - start) * 1e-9
-            switches[run] = count() - before
-        trace = Trace(layers, mats, durations, wall, None if counter is None else switches)
+        times = time_steps(
+            lambda: self._layer_durations(tops), len(tops), runs, self._threads, PROFILE_WARMUP
+        )
+        trace = Trace(layers, mats, times.durations_s, times.run_wall_s, times.run_switches)
         return build_profile(self._model, trace)
 
     def _layer_durations(self, tops: Sequence[str]) -> FloatArray:

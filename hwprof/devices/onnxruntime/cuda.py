@@ -8,29 +8,27 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
-from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device
-from hwprof.devices.gpu.options import decide_environment, device_of, engine_folder
-from hwprof.devices.gpu.session import GpuSession
+from hwprof.devices.base import Availability
+from hwprof.devices.declared import DeclaredDevice, Runtime
+from hwprof.devices.gpu.options import decide_environment, engine_folder, gpu_index
 from hwprof.devices.onnxruntime.device import LEVELS
 from hwprof.devices.onnxruntime.runtime import import_runtime, provider_library
-from hwprof.devices.options import chosen, refuse_unknown
+from hwprof.devices.options import choice, switch
+from hwprof.devices.program import ProgramSession
 from hwprof.errors import DeviceError
 from hwprof.machine.gpu.nvml import obstacle
 from hwprof.models.base import Model
-from hwprof.models.formats import refuse_other_formats
 
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
 OLDEST = (1, 24)
 """The first version that tells which provider got which node."""
-CONVOLUTIONS = ("exhaustive", "heuristic", "default")
 TRT_FLAGS: Mapping[str, str] = {
     "fp16": "trt_fp16_enable",
     "bf16": "trt_bf16_enable",
@@ -40,33 +38,32 @@ TRT_PRECISIONS = ("fp32", "tf32", *TRT_FLAGS)
 
 
 @dataclass(frozen=True, slots=True)
-class OnnxRuntimeGpu(Device):
+class OnnxRuntimeGpu(DeclaredDevice):
     """What both devices have in common.
 
     `device` is CUDA's number of the GPU. `io` keeps inputs and outputs on the device, or has them
     copied from and to the host in every run. `fallback` accepts that nodes run on the processor.
     """
 
-    device: int = 0
-    precision: str = "native"
-    io: str = "device"
-    fallback: bool = False
+    PROVIDER: ClassVar[str]
+    """ONNX Runtime's name of the execution provider."""
 
-    @classmethod
-    @abstractmethod
-    def provider(cls) -> str:
-        """ONNX Runtime's name of the execution provider."""
-
-    @abstractmethod
-    def own_options(self) -> dict[str, str]:
-        """Options beyond the common ones, as the spec lists them."""
+    device: int = gpu_index()
+    precision: str = choice("native", ("native", "tf32"), "tf32 rounds the factors of products")
+    io: str = choice("device", ("device", "host"), "where inputs and outputs stay")
+    fallback: bool = switch(
+        False,
+        "whether nodes may run on the processor",
+        values=("refuse", "allow"),
+        yes="allow",
+    )
 
     @classmethod
     def availability(cls) -> Availability:
         # Finding files, not importing: the check is part of every listing.
         found = importlib.util.find_spec("onnxruntime")
         folders = list(found.submodule_search_locations or ()) if found is not None else []
-        if not any(provider_library(Path(f), cls.provider()).exists() for f in folders):
+        if not any(provider_library(Path(f), cls.PROVIDER).exists() for f in folders):
             return Availability(
                 False,
                 "onnxruntime-gpu is not installed; it takes the place of onnxruntime: "
@@ -75,33 +72,14 @@ class OnnxRuntimeGpu(Device):
         reason = obstacle()
         return Availability(not reason, reason)
 
-    @property
-    def spec(self) -> DeviceSpec:
+    def runtime(self) -> Runtime:
         from hwprof.machine.gpu.driver import open_cuda
         from hwprof.machine.gpu.hardware import gpu_hardware
 
-        runtime = gpu_runtime(self.provider())
-        own = self.own_options()
-        return DeviceSpec(
-            name=self.name(),
-            hardware=gpu_hardware(self.device),
-            runtime="onnxruntime",
-            runtime_version=str(runtime.__version__),
-            runtime_build=f"{runtime.get_build_info()}, CUDA driver {open_cuda().version()}",
-            provider=self.provider(),
-            precision=self.precision,
-            threads=1,
-            options={
-                "io": self.io,
-                "fallback": "allow" if self.fallback else "refuse",
-                **own,
-            },
-        )
-
-    @classmethod
-    def name(cls) -> str:
-        """Name the device is asked for by."""
-        return {CUDA: "onnxruntime-cuda", TENSORRT: "onnxruntime-tensorrt"}[cls.provider()]
+        runtime = gpu_runtime(self.PROVIDER)
+        build = f"{runtime.get_build_info()}, CUDA driver {open_cuda().version()}"
+        hardware = gpu_hardware(self.device)
+        return Runtime("onnxruntime", str(runtime.__version__), build, self.PROVIDER, hardware)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,36 +92,19 @@ class OnnxRuntimeCuda(OnnxRuntimeGpu):
     is slower, and makes per-kernel times: without it ONNX Runtime times the launches alone.
     """
 
-    level: str = "all"
-    conv: str = "exhaustive"
-    launch: str = "async"
+    NAME: ClassVar[str] = "onnxruntime-cuda"
+    PROVIDER: ClassVar[str] = CUDA
 
-    @classmethod
-    def provider(cls) -> str:
-        return CUDA
+    level: str = choice("all", LEVELS, "graph optimisation level", name="opt")
+    conv: str = choice(
+        "exhaustive", ("exhaustive", "heuristic", "default"), "search for convolution algorithms"
+    )
+    launch: str = choice("async", ("async", "blocking"), "blocking waits for each kernel")
 
-    @classmethod
-    def create(cls, options: Mapping[str, str]) -> OnnxRuntimeCuda:
-        known = ("device", "precision", "io", "fallback", "opt", "conv", "launch")
-        refuse_unknown(options, "onnxruntime-cuda", known)
-        return cls(
-            device=device_of(options),
-            precision=chosen(options, "precision", ("native", "tf32"), "native"),
-            io=chosen(options, "io", ("device", "host"), "device"),
-            fallback=chosen(options, "fallback", ("refuse", "allow"), "refuse") == "allow",
-            level=chosen(options, "opt", LEVELS, "all"),
-            conv=chosen(options, "conv", CONVOLUTIONS, "exhaustive"),
-            launch=chosen(options, "launch", ("async", "blocking"), "async"),
-        )
-
-    def own_options(self) -> dict[str, str]:
-        return {"opt": self.level, "conv": self.conv, "launch": self.launch}
-
-    def open(self, model: Model) -> GpuSession:
+    def open_model(self, model: Model) -> ProgramSession:
         from hwprof.devices.onnxruntime.gpu_program import OnnxRuntimeGpuProgram
         from hwprof.machine.gpu.hardware import NvidiaGpu
 
-        refuse_other_formats(model, "onnx", "onnxruntime-cuda")
         decide_environment("CUDA_LAUNCH_BLOCKING", "1" if self.launch == "blocking" else None)
         runtime = gpu_runtime(CUDA)
         accelerator = NvidiaGpu(self.device, self.precision)
@@ -171,7 +132,7 @@ class OnnxRuntimeCuda(OnnxRuntimeGpu):
                 profiles=profiles,
             )
 
-        return GpuSession(model, load, accelerator)
+        return ProgramSession(model, 1, load, accelerator=accelerator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,28 +143,11 @@ class OnnxRuntimeTensorRt(OnnxRuntimeGpu):
     layers in fp32. `engines` is a folder to keep built engines in, empty for none.
     """
 
-    precision: str = "fp32"
-    engines: str = ""
+    NAME: ClassVar[str] = "onnxruntime-tensorrt"
+    PROVIDER: ClassVar[str] = TENSORRT
 
-    @classmethod
-    def provider(cls) -> str:
-        return TENSORRT
-
-    @classmethod
-    def create(cls, options: Mapping[str, str]) -> OnnxRuntimeTensorRt:
-        known = ("device", "precision", "io", "fallback", "engines")
-        refuse_unknown(options, "onnxruntime-tensorrt", known)
-        return cls(
-            device=device_of(options),
-            precision=chosen(options, "precision", TRT_PRECISIONS, "fp32"),
-            io=chosen(options, "io", ("device", "host"), "device"),
-            fallback=chosen(options, "fallback", ("refuse", "allow"), "refuse") == "allow",
-            engines=engine_folder(options),
-        )
-
-    def own_options(self) -> dict[str, str]:
-        # Not where: the folder does not change how fast an engine runs.
-        return {"engines": "kept" if self.engines else "off"}
+    precision: str = choice("fp32", TRT_PRECISIONS, "the least that TensorRT may use")
+    engines: str = engine_folder()
 
     def provider_options(self, model: Model, open_inputs: bool) -> dict[str, str]:
         """The provider's settings for `model`; `open_inputs` says that its file leaves shapes
@@ -223,12 +167,12 @@ class OnnxRuntimeTensorRt(OnnxRuntimeGpu):
             options |= {f"trt_profile_{kind}_shapes": shapes for kind in ("min", "opt", "max")}
         return options
 
-    def open(self, model: Model) -> GpuSession:
+    def open_model(self, model: Model) -> ProgramSession:
         from hwprof.devices.onnxruntime.gpu_program import OnnxRuntimeGpuProgram
         from hwprof.machine.gpu.hardware import NvidiaGpu
-        from hwprof.models.onnx.types import check_types, open_inputs, read_structure
+        from hwprof.models.onnx.file import read_structure
+        from hwprof.models.onnx.types import check_types, open_inputs
 
-        refuse_other_formats(model, "onnx", "onnxruntime-tensorrt")
         proto = read_structure(model.path)
         check_types(proto, self.precision, model.path.name)
         # TensorRT uses TF32 unless told otherwise, and the provider has no option for it.
@@ -251,7 +195,7 @@ class OnnxRuntimeTensorRt(OnnxRuntimeGpu):
                 "device tensorrt for its layers, or use --no-per-op",
             )
 
-        return GpuSession(model, load, accelerator)
+        return ProgramSession(model, 1, load, accelerator=accelerator)
 
 
 def gpu_runtime(provider: str) -> ModuleType:

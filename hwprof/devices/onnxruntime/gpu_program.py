@@ -12,23 +12,19 @@ import numpy as np
 
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.gpu.memory import out_of_memory, ran_out
-from hwprof.devices.gpu.session import GpuProgram
 from hwprof.devices.onnxruntime.runtime import provider_library, short_reason
 from hwprof.devices.onnxruntime.session import OnnxRuntimeProgram
-from hwprof.devices.program import timing_overhead_s
-from hwprof.devices.timing import time_runs
 from hwprof.errors import DeviceError, HwprofError, ModelError
 from hwprof.machine.host import MemoryReading
 from hwprof.models.base import Model
 from hwprof.models.inputs import random_input
-from hwprof.samples import Samples
 
 CPU = "CPUExecutionProvider"
 NAMED = 5
 """So many nodes are named in an error; the rest are counted."""
 
 
-class OnnxRuntimeGpuProgram(OnnxRuntimeProgram, GpuProgram):
+class OnnxRuntimeGpuProgram(OnnxRuntimeProgram):
     """One model in one session of a GPU's execution provider.
 
     Timed with the host's clock: ONNX Runtime waits for the GPU at the end of every run, and a user
@@ -146,13 +142,7 @@ class OnnxRuntimeGpuProgram(OnnxRuntimeProgram, GpuProgram):
         outputs: list[np.ndarray] = self._binding.copy_outputs_to_cpu()
         return outputs
 
-    def time(self, samples: int, loops: int) -> Samples:
-        return time_runs(self.run, samples, loops, 1)
-
-    def overhead_s(self) -> float | None:
-        return timing_overhead_s(1)
-
-    def peak(self) -> MemoryReading:
+    def accelerator_peak(self) -> MemoryReading:
         return MemoryReading(None, "ONNX Runtime counts its GPU memory only while profiling")
 
     def explain(self, error: Exception) -> HwprofError:

@@ -21,7 +21,7 @@ from hwprof.errors import MeasurementError, ModelError
 from hwprof.graph import ITEM_BITS, TensorSpec
 from hwprof.models.onnx.attributes import is_small_integer
 from hwprof.models.onnx.elements import OPAQUE, onnx_dtype
-from hwprof.models.onnx.graph import subgraphs
+from hwprof.models.onnx.graph import WEIGHTS_STAND_ALONE, subgraphs
 
 Scope = dict[str, TensorSpec]
 
@@ -55,7 +55,7 @@ def join(model: ModelProto, trace: Trace, folder: Path) -> tuple[tuple[Placed, .
     for position, node in enumerate(trace.nodes):
         branches = children.setdefault(node.parent, {})
         branches.setdefault(node.branch, []).append(position)
-    overridable = model.ir_version >= 4
+    overridable = model.ir_version >= WEIGHTS_STAND_ALONE
     scope: Scope = {}
     joiner = _Joiner(trace, children, folder, overridable)
     placed = list(joiner.graph(model.graph, children.get(None, {}).get(0, []), scope, ""))

@@ -7,18 +7,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import onnx
-from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, NodeProto
 
+from hwprof.devices.onnxruntime.hints import named_tensor, steps_of
 from hwprof.devices.onnxruntime.join import Placed, Scope, join
 from hwprof.devices.onnxruntime.memory_plan import planned_activation_bytes
 from hwprof.devices.onnxruntime.trace import Trace, parse_profile
-from hwprof.errors import MeasurementError, ModelError
+from hwprof.errors import MeasurementError
 from hwprof.graph import ITEM_BITS, Graph, Kernel, Node, TensorSpec
 from hwprof.models.onnx.attributes import canonical_attributes
 from hwprof.models.onnx.cover import cover
 from hwprof.models.onnx.elements import OPAQUE, onnx_dtype
+from hwprof.models.onnx.file import parse, read_structure
 from hwprof.models.onnx.graph import reads, subgraphs
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.samples import FloatArray, IntArray
@@ -86,10 +86,10 @@ def build_profile(
             f"the wall times of {run_wall_s.size} runs were given with a profile of {runs} runs."
         )
     trace = parse_profile(trace_path, runs)
-    optimised = _load(optimised_model_path)
-    source = _load(source_model_path)
+    optimised = parse(optimised_model_path)
+    source = read_structure(source_model_path)
     placed, scope = join(optimised, trace, optimised_model_path.parent)
-    coverage = cover(source, optimised)
+    coverage = cover(source, steps_of(optimised.graph), named_tensor)
     kernels = [_kernel(each, optimised) for each in placed]
     names = _unique_names(placed, trace)
     occurrences = tuple(
@@ -148,13 +148,6 @@ def _open_inputs(graph: GraphProto) -> list[str]:
         for each in graph.input
         if any(d.dim_value < 1 for d in each.type.tensor_type.shape.dim)
     ]
-
-
-def _load(path: Path) -> ModelProto:
-    try:
-        return onnx.load(path, load_external_data=False)
-    except (OSError, DecodeError) as error:
-        raise ModelError(f"the model {path} cannot be read: {error}.") from error
 
 
 def _kernel(placed: Placed, model: ModelProto) -> Kernel:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -47,10 +46,7 @@ class OnnxRuntimeProgram(Program):
         settings: tuple[str, int, bool],
         provider: str,
         opened: Any,
-        folder: TemporaryDirectory[str] | None = None,
     ) -> None:
-        """`folder` holds a converted model and goes with the program."""
-        self._folder = folder
         self._runtime = runtime
         self._model = model
         self._settings = settings

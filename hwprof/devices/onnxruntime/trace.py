@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from hwprof.devices.onnxruntime.elements import traced_dtype
 from hwprof.errors import MeasurementError
-from hwprof.models.onnx.elements import traced_dtype
 from hwprof.samples import FloatArray, IntArray
 
 _SUFFIX = "_kernel_time"

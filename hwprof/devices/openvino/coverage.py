@@ -3,8 +3,7 @@
 OpenVINO names a layer after the ONNX node that it comes from (after its output, if the node has
 no name) and lists the layers that a kernel fused. Layers that its passes rewrote lose their names,
 but what lies between two named layers must have been computed there: the runtime model is
-written down as an ONNX graph over the file's own tensors, and the backward slices that serve
-ONNX Runtime's optimised graphs do the rest.
+written down as steps over the file's own tensors, and `cover` does the rest.
 """
 
 from __future__ import annotations
@@ -13,15 +12,16 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from onnx import GraphProto, ModelProto, NodeProto, helper
+from onnx import GraphProto, ModelProto
 
 from hwprof.devices.openvino.runtime_model import RuntimeNode
-from hwprof.models.onnx.cover import cover
+from hwprof.models.onnx.cover import cover, nodes_with_work
 from hwprof.models.onnx.graph import node_names, subgraphs
+from hwprof.models.onnx.steps import Step
 
-# Layers that rearrange a tensor, in the words of the slicer.
+# Layers that rearrange a tensor, with the ONNX operator that each is.
 _REARRANGES: Mapping[str, str] = {
-    "Reorder": "ReorderInput",
+    "Reorder": "",
     "Reshape": "Reshape",
     "Transpose": "Transpose",
     "Convert": "Cast",
@@ -52,15 +52,11 @@ def cover_runtime(
     that was optimised away would cover belongs to the kernel that reads it, or else to the one
     it reads.
     """
-    written = ModelProto()
-    written.CopyFrom(source)
-    written.graph.ClearField("node")
-    written.graph.node.extend(_Writer(source.graph).write(nodes))
-    found = cover(source, written).nodes
+    found = cover(source, _Writer(source.graph).write(nodes)).nodes
     claims = [list(found[str(i)]) for i in range(len(nodes))]
     own = tuple(tuple(mine) for mine in claims)
     _hand_over(claims, nodes, executed)
-    work = cover(source, ModelProto()).uncovered
+    work = nodes_with_work(source)
     everyone = dict(_with_nested(source.graph, ""))
     order = {name: i for i, name in enumerate(everyone)}
     claimed = tuple(
@@ -72,7 +68,7 @@ def cover_runtime(
 
 
 class _Writer:
-    """Writes runtime nodes as ONNX nodes over the tensors of the model file."""
+    """Writes runtime nodes as steps over the tensors of the model file."""
 
     def __init__(self, graph: GraphProto) -> None:
         self._nodes = list(graph.node)
@@ -86,8 +82,8 @@ class _Writer:
                 self._by_layer.setdefault(tensor, index)
         self._commas = max((layer.count(",") for layer in self._by_layer), default=0)
 
-    def write(self, nodes: Sequence[RuntimeNode]) -> list[NodeProto]:
-        """One ONNX node per runtime node, in the same order."""
+    def write(self, nodes: Sequence[RuntimeNode]) -> list[Step]:
+        """One step per runtime node, in the same order."""
         tensors: dict[str, list[str]] = {}
         written = []
         for index, node in enumerate(nodes):
@@ -96,12 +92,13 @@ class _Writer:
             reads = [t for p in node.producers for t in tensors.get(p, ())]
             writes = self._written(node) or [f"\0{index}"]
             if not node.is_kernel:
-                written.append(helper.make_node("Constant", [], [f"\0{index}"]))
+                written.append(Step((), [f"\0{index}"]))
                 continue
             tensors[node.name] = writes
-            kind = _REARRANGES.get(node.kind, "Kernel")
-            # A slicer's rearrangement has something to rearrange; one of a constant has not.
-            written.append(helper.make_node(kind if reads else "Kernel", reads, writes))
+            # What rearranges has something to rearrange; a layer that reads a constant has not.
+            moves = bool(reads) and node.kind in _REARRANGES
+            op = _REARRANGES[node.kind] if moves else ""
+            written.append(Step(reads, writes, moves=moves, op=op))
         return written
 
     def _written(self, node: RuntimeNode) -> list[str]:

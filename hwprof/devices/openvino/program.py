@@ -22,6 +22,7 @@ from hwprof.devices.timing import time_runs
 from hwprof.errors import HwprofError, MeasurementError, ModelError
 from hwprof.models.base import Model
 from hwprof.models.inputs import random_input
+from hwprof.models.onnx.file import read_structure
 from hwprof.samples import Samples
 
 # Runs before the profiled ones count: the first one allocates and touches the weights.
@@ -113,8 +114,6 @@ class OpenVinoProgram(Program):
 
     def profile(self, runs: int) -> ProfiledRun:
         # Imported here: they bring onnx, which timing does not need.
-        import onnx
-
         from hwprof.devices.openvino.kernels import Report, build_profile
 
         # The timed model goes first: two copies of the weights may not fit.
@@ -135,7 +134,7 @@ class OpenVinoProgram(Program):
         self.close()
         samples = Samples.concatenate(timed[PROFILE_WARMUP:])
         profile = build_profile(
-            onnx.load(str(self._model.path), load_external_data=False),
+            read_structure(self._model.path),
             self._model.subject.sha256[:16],
             nodes,
             reports,

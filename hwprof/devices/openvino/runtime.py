@@ -7,7 +7,7 @@ from types import ModuleType
 
 from hwprof.errors import DeviceError
 
-INSTALL = "install it with pip install 'hwprof[openvino]'"
+INSTALL = "pip install 'hwprof[openvino]'"
 
 
 def import_runtime() -> ModuleType:
@@ -16,7 +16,7 @@ def import_runtime() -> ModuleType:
         import openvino
     except ModuleNotFoundError as error:
         if error.name == "openvino":
-            raise DeviceError(f"openvino is not installed; {INSTALL}") from error
+            raise DeviceError(f"openvino is not installed; install it with {INSTALL}") from error
         raise _broken(error) from error
     except Exception as error:  # a missing shared library, an old NumPy: each fails its own way
         raise _broken(error) from error

@@ -7,7 +7,6 @@ typed networks only: the model's own types decide, and the flags for reduced pre
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from onnx import ModelProto
 from hwprof.devices.gpu.memory import out_of_memory, ran_out
 from hwprof.devices.tensorrt.runtime import last_error, version
 from hwprof.errors import DeviceError, HwprofError, ModelError
+from hwprof.files import replacing
 from hwprof.models.base import Model
 from hwprof.models.onnx.graph import node_names
 
@@ -113,9 +113,8 @@ def engine_file(folder: Path, trt: Any, model: Model, precision: str, gpu: str) 
 def keep_engine(path: Path, engine: Any) -> None:
     """Write an engine so that no half of one is ever found. Raises DeviceError."""
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(memoryview(engine))
-        Path(file.name).replace(path)
+        with replacing(path) as stream:
+            stream.write(memoryview(engine))
     except OSError as error:
         raise DeviceError(
             f"the engine cannot be kept in '{path.parent}' ({error.strerror}); "

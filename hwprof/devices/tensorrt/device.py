@@ -7,26 +7,25 @@ for it: the package's libraries could not be had where it was written.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device
-from hwprof.devices.gpu.options import decide_environment, device_of, engine_folder
-from hwprof.devices.gpu.session import GpuSession
-from hwprof.devices.options import chosen, refuse_unknown
+from hwprof.devices.base import Availability
+from hwprof.devices.declared import DeclaredDevice, Runtime
+from hwprof.devices.gpu.options import cold_cache, decide_environment, engine_folder, gpu_index
+from hwprof.devices.options import choice
+from hwprof.devices.program import ProgramSession
 from hwprof.devices.tensorrt.runtime import import_runtime
 from hwprof.machine.gpu.nvml import obstacle
 from hwprof.models.base import Model
-from hwprof.models.formats import refuse_other_formats
 
 # Not from the building module: that needs onnx, which listing devices does not.
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8", "typed")
 
 
 @dataclass(frozen=True, slots=True)
-class TensorRt(Device):
+class TensorRt(DeclaredDevice):
     """TensorRT's own builder and runtime.
 
     `device` is CUDA's number of the GPU. `precision`: `fp32`, `tf32` (fp32 with rounded factors),
@@ -35,10 +34,12 @@ class TensorRt(Device):
     `engines` is a folder to keep built engines in, empty for none.
     """
 
-    device: int = 0
-    precision: str = "fp32"
-    cold: bool = False
-    engines: str = ""
+    NAME: ClassVar[str] = "tensorrt"
+
+    device: int = gpu_index()
+    precision: str = choice("fp32", PRECISIONS, "the least that TensorRT may use, or typed")
+    cold: bool = cold_cache()
+    engines: str = engine_folder()
 
     @classmethod
     def availability(cls) -> Availability:
@@ -51,39 +52,15 @@ class TensorRt(Device):
         reason = obstacle()
         return Availability(not reason, reason)
 
-    @classmethod
-    def create(cls, options: Mapping[str, str]) -> TensorRt:
-        refuse_unknown(options, "tensorrt", ("device", "precision", "cache", "engines"))
-        return cls(
-            device=device_of(options),
-            precision=chosen(options, "precision", PRECISIONS, "fp32"),
-            cold=chosen(options, "cache", ("warm", "cold"), "warm") == "cold",
-            engines=engine_folder(options),
-        )
-
-    @property
-    def spec(self) -> DeviceSpec:
+    def runtime(self) -> Runtime:
         from hwprof.machine.gpu.driver import open_cuda
         from hwprof.machine.gpu.hardware import gpu_hardware
 
-        trt = import_runtime()
-        return DeviceSpec(
-            name="tensorrt",
-            hardware=gpu_hardware(self.device),
-            runtime="tensorrt",
-            runtime_version=str(trt.__version__),
-            runtime_build=f"CUDA driver {open_cuda().version()}",
-            provider="TensorRT",
-            precision=self.precision,
-            threads=1,
-            options={
-                "cache": "cold" if self.cold else "warm",
-                # Not where: the folder does not change how fast an engine runs.
-                "engines": "kept" if self.engines else "off",
-            },
-        )
+        version = str(import_runtime().__version__)
+        build = f"CUDA driver {open_cuda().version()}"
+        return Runtime("tensorrt", version, build, "TensorRT", gpu_hardware(self.device))
 
-    def open(self, model: Model) -> GpuSession:
+    def open_model(self, model: Model) -> ProgramSession:
         # Imported here: they need onnx, which listing devices does not.
         from hwprof.devices.gpu.memory import out_of_memory, ran_out
         from hwprof.devices.gpu.timing import flush_bytes
@@ -98,9 +75,9 @@ class TensorRt(Device):
         from hwprof.errors import DeviceError
         from hwprof.machine.gpu.driver import CudaError, open_cuda
         from hwprof.machine.gpu.hardware import NvidiaGpu
-        from hwprof.models.onnx.types import check_types, read_structure
+        from hwprof.models.onnx.file import read_structure
+        from hwprof.models.onnx.types import check_types
 
-        refuse_other_formats(model, "onnx", "tensorrt")
         proto = read_structure(model.path)
         check_types(proto, self.precision, model.path.name)
         name_and_fix(proto, model)
@@ -137,4 +114,4 @@ class TensorRt(Device):
                 context.close()
                 raise
 
-        return GpuSession(model, load, accelerator)
+        return ProgramSession(model, 1, load, accelerator=accelerator)

@@ -10,8 +10,8 @@ from onnx import ModelProto
 
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.gpu.memory import out_of_memory, ran_out
-from hwprof.devices.gpu.session import GpuProgram
-from hwprof.devices.gpu.timing import EventClock, events_overhead_s, time_events
+from hwprof.devices.gpu.timing import EventClock, EventTimer, time_events
+from hwprof.devices.program import Program
 from hwprof.devices.tensorrt.layers import build_profile, layers_of
 from hwprof.devices.tensorrt.runtime import last_error, make_profiler
 from hwprof.errors import DeviceError, HwprofError, MeasurementError, ModelError, one_line
@@ -21,7 +21,6 @@ from hwprof.models.base import Model
 from hwprof.models.inputs import random_input
 from hwprof.models.onnx.cover import nodes_with_work
 from hwprof.models.onnx.graph import node_names
-from hwprof.samples import Samples
 
 PROFILE_WARMUP = 2
 # NumPy has no bfloat16: its bits travel as 16-bit integers.
@@ -62,7 +61,7 @@ class DriverClock(EventClock):
         self._context.synchronise()
 
 
-class TensorRtProgram(GpuProgram):
+class TensorRtProgram(Program):
     """One engine on one stream, fed the same random inputs at every run."""
 
     def __init__(
@@ -138,11 +137,8 @@ class TensorRtProgram(GpuProgram):
         self._context.synchronise()
         return None
 
-    def time(self, samples: int, loops: int) -> Samples:
-        return time_events(self._clock, self.enqueue, samples, loops, cold=self._cold)
-
-    def overhead_s(self) -> float | None:
-        return events_overhead_s(self._clock)
+    def timer(self, threads: int) -> EventTimer:
+        return EventTimer(self._clock, self.enqueue, self._cold)
 
     def outputs(self) -> Sequence[np.ndarray]:
         self.run()
@@ -155,7 +151,7 @@ class TensorRtProgram(GpuProgram):
             found.append(_decoded(value) if bf16 else value)
         return found
 
-    def peak(self) -> MemoryReading:
+    def accelerator_peak(self) -> MemoryReading:
         return MemoryReading(None, "TensorRT does not count the memory that it takes")
 
     def explain(self, error: Exception) -> HwprofError:

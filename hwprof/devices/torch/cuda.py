@@ -8,30 +8,26 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
-from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device
-from hwprof.devices.gpu.options import decide_environment, device_of
-from hwprof.devices.gpu.session import GpuSession
-from hwprof.devices.options import chosen, refuse_unknown
+from hwprof.devices.base import Availability
+from hwprof.devices.declared import DeclaredDevice, Runtime
+from hwprof.devices.gpu.options import cold_cache, decide_environment, gpu_index
+from hwprof.devices.options import choice, switch
+from hwprof.devices.program import ProgramSession
 from hwprof.errors import DeviceError
 from hwprof.machine.gpu.nvml import obstacle
-from hwprof.models.base import Model
-from hwprof.models.formats import refuse_other_formats
+from hwprof.models.base import Model, ModelFormat
 
-NAME = "torch-cuda"
-PRECISIONS = ("fp32", "tf32", "fp16", "bf16")
-SWITCH = ("on", "off")
 _CUDA_LINE = re.compile(r"^cuda\b[^=]*=\s*(.+)$", re.M)
 _VERSION_LINE = re.compile(r"^__version__\b[^=]*=\s*['\"](.+)['\"]", re.M)
 
 
 @dataclass(frozen=True, slots=True)
-class TorchCuda(Device):
+class TorchCuda(DeclaredDevice):
     """PyTorch's operators on an NVIDIA GPU, timed by CUDA events.
 
     `device` is CUDA's number of the GPU. `precision` is that of all floating-point tensors and
@@ -43,77 +39,51 @@ class TorchCuda(Device):
     Compiling and recording are set-up time, and run the model.
     """
 
-    device: int = 0
-    precision: str = "fp32"
-    mode: str = "eager"
-    graphs: bool = False
-    cold: bool = False
-    benchmark: bool = False
-    channels_last: bool = False
+    NAME: ClassVar[str] = "torch-cuda"
+    OPENS: ClassVar[tuple[ModelFormat, ...]] = ("onnx", "torch")
+
+    device: int = gpu_index()
+    precision: str = choice("fp32", ("fp32", "tf32", "fp16", "bf16"), "of all tensors and weights")
+    mode: str = choice("eager", ("eager", "compiled"), "compiled is torch.compile by inductor")
+    cold: bool = cold_cache()
+    graphs: bool = switch(False, "replays the run as one CUDA graph")
+    benchmark: bool = switch(False, "has cuDNN try its convolutions out")
+    channels_last: bool = switch(False, "images with channels innermost")
 
     @classmethod
     def availability(cls) -> Availability:
         reason = build_obstacle() or obstacle()
         return Availability(not reason, reason)
 
-    @classmethod
-    def create(cls, options: Mapping[str, str]) -> TorchCuda:
-        known = ("device", "precision", "mode", "graphs", "cache", "benchmark", "channels_last")
-        refuse_unknown(options, NAME, known)
-        return cls(
-            device=device_of(options),
-            precision=chosen(options, "precision", PRECISIONS, "fp32"),
-            mode=chosen(options, "mode", ("eager", "compiled"), "eager"),
-            graphs=chosen(options, "graphs", SWITCH, "off") == "on",
-            cold=chosen(options, "cache", ("warm", "cold"), "warm") == "cold",
-            benchmark=chosen(options, "benchmark", SWITCH, "off") == "on",
-            channels_last=chosen(options, "channels_last", SWITCH, "off") == "on",
-        )
-
-    @property
-    def spec(self) -> DeviceSpec:
+    def runtime(self) -> Runtime:
         from hwprof.machine.gpu.driver import open_cuda
         from hwprof.machine.gpu.hardware import gpu_hardware
 
         torch = import_cuda(self.device)
         git = str(torch.version.git_version or "")[:12]
         libraries = f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
-        switches = {
-            "graphs": self.graphs,
-            "benchmark": self.benchmark,
-            "channels_last": self.channels_last,
-        }
-        return DeviceSpec(
-            name=NAME,
-            hardware=gpu_hardware(self.device),
-            runtime="torch",
-            runtime_version=str(torch.__version__),
-            runtime_build=f"{git}, {libraries}, CUDA driver {open_cuda().version()}",
-            provider="inductor" if self.mode == "compiled" else "aten",
-            precision=self.precision,
-            threads=1,
-            options={
-                "mode": self.mode,
-                "cache": "cold" if self.cold else "warm",
-                **{name: "on" if value else "off" for name, value in switches.items()},
-            },
+        return Runtime(
+            "torch",
+            str(torch.__version__),
+            f"{git}, {libraries}, CUDA driver {open_cuda().version()}",
+            "inductor" if self.mode == "compiled" else "aten",
+            gpu_hardware(self.device),
         )
 
-    def open(self, model: Model) -> GpuSession:
+    def open_model(self, model: Model) -> ProgramSession:
         from hwprof.devices.gpu.memory import out_of_memory
         from hwprof.devices.gpu.timing import flush_bytes
         from hwprof.machine.gpu.driver import open_cuda
         from hwprof.machine.gpu.hardware import NvidiaGpu
 
-        refuse_other_formats(model, ("onnx", "torch"), NAME)
         # The variable would overrule what is set below.
         decide_environment("NVIDIA_TF32_OVERRIDE", None)
         torch = import_cuda(self.device)
         accelerator = NvidiaGpu(self.device, self.precision)
         gpu = open_cuda().device(self.device)
         # Imported here: they need torch.
+        from hwprof.convert.torch.load import load_module
         from hwprof.devices.torch.cuda_program import TorchClock, TorchCudaProgram
-        from hwprof.devices.torch.load import load_module
 
         set_precision(torch, self.precision)
         torch.backends.cudnn.benchmark = self.benchmark
@@ -148,7 +118,7 @@ class TorchCuda(Device):
             except torch.cuda.OutOfMemoryError as error:
                 raise out_of_memory(model.path.name, str(error)) from error
 
-        return GpuSession(model, load, accelerator)
+        return ProgramSession(model, 1, load, accelerator=accelerator)
 
 
 def build_obstacle() -> str:

@@ -193,7 +193,7 @@ def work_of(model: Model, module: fx.GraphModule | None) -> tuple[str, ...]:
     """Nodes of the model file that some kernel must do the work of."""
     if model.format == "onnx":
         from hwprof.models.onnx.cover import nodes_with_work
-        from hwprof.models.onnx.types import read_structure
+        from hwprof.models.onnx.file import read_structure
 
         return nodes_with_work(read_structure(model.path))
     nodes = module.graph.nodes if module is not None else ()

@@ -10,15 +10,14 @@ import numpy as np
 import torch
 from torch import fx
 
+from hwprof.convert.torch.load import to_array
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.gpu.memory import out_of_memory, ran_out
-from hwprof.devices.gpu.session import GpuProgram
-from hwprof.devices.gpu.timing import EventClock, events_overhead_s, time_events
-from hwprof.devices.torch.load import to_array
+from hwprof.devices.gpu.timing import EventClock, EventTimer
+from hwprof.devices.program import Program
 from hwprof.errors import DeviceError, HwprofError, MeasurementError, ModelError, one_line
 from hwprof.machine.host import MemoryReading
 from hwprof.models.base import Model
-from hwprof.samples import Samples
 
 # What torch's own types leave open.
 _cuda: Any = torch.cuda
@@ -58,7 +57,7 @@ class TorchClock(EventClock):
         _cuda.synchronize(self._place)
 
 
-class TorchCudaProgram(GpuProgram):
+class TorchCudaProgram(Program):
     """A module with its inputs on a device; it runs in inference mode, as users run it.
 
     `peak` tells the most bytes of the device's memory in use since the model was opened.
@@ -144,18 +143,8 @@ class TorchCudaProgram(GpuProgram):
         if self._place.type == "cuda":
             _cuda.synchronize(self._place)
 
-    def time(self, samples: int, loops: int) -> Samples:
-        return time_events(
-            self._clock,
-            self.enqueue,
-            samples,
-            loops,
-            cold=self._cold,
-            launched=self._graph is None,
-        )
-
-    def overhead_s(self) -> float | None:
-        return events_overhead_s(self._clock)
+    def timer(self, threads: int) -> EventTimer:
+        return EventTimer(self._clock, self.enqueue, self._cold, launched=self._graph is None)
 
     def outputs(self) -> Sequence[np.ndarray]:
         found: Any = self.run()
@@ -163,7 +152,7 @@ class TorchCudaProgram(GpuProgram):
             found = self._recorded
         return [to_array(value.cpu()) for value in found]
 
-    def peak(self) -> MemoryReading:
+    def accelerator_peak(self) -> MemoryReading:
         return MemoryReading(self._peak())
 
     def explain(self, error: Exception) -> HwprofError:

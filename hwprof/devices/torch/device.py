@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from hwprof.convert.torch.runtime import MISSING, import_runtime, is_installed
-from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device
-from hwprof.devices.options import chosen, refuse_unknown, threads_of
+from hwprof.devices.base import Availability
+from hwprof.devices.declared import DeclaredDevice, Runtime
+from hwprof.devices.options import choice, switch, thread_count
 from hwprof.devices.program import ProgramSession
 from hwprof.devices.torch.runtime import build_of, compiler_version, set_threads
 from hwprof.errors import OptionError
-from hwprof.machine.host import hardware
-from hwprof.models.base import Model
-from hwprof.models.formats import refuse_other_formats
-
-NAME = "torch-cpu"
-SWITCH = ("on", "off")
-PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+from hwprof.models.base import Model, ModelFormat
 
 
 @dataclass(frozen=True, slots=True)
-class TorchCpu(Device):
+class TorchCpu(DeclaredDevice):
     """PyTorch's operators on the CPU.
 
     `mode` is `eager` (operators called one by one from Python, as PyTorch runs a module) or
@@ -38,63 +33,48 @@ class TorchCpu(Device):
     weights in, folded and packed; int8 always does.
     """
 
-    threads: int = 1
-    mode: str = "eager"
-    precision: str = "fp32"
-    channels_last: bool = False
-    freezing: bool = False
+    NAME: ClassVar[str] = "torch-cpu"
+    OPENS: ClassVar[tuple[ModelFormat, ...]] = ("onnx", "torch")
+
+    threads: int = thread_count("threads of an operator")
+    mode: str = choice("eager", ("eager", "compiled"), "compiled is torch.compile by inductor")
+    precision: str = choice("fp32", ("fp32", "bf16", "fp16", "int8"), "of all tensors and weights")
+    channels_last: bool = switch(False, "images with channels innermost")
+    freezing: bool = switch(False, "weights baked in; int8 always does")
 
     @classmethod
     def availability(cls) -> Availability:
         return Availability(True) if is_installed() else Availability(False, MISSING)
 
     @classmethod
-    def create(cls, options: Mapping[str, str]) -> TorchCpu:
-        known = ("threads", "mode", "precision", "channels_last", "freezing")
-        refuse_unknown(options, NAME, known)
-        mode = chosen(options, "mode", ("eager", "compiled"), "eager")
-        precision = chosen(options, "precision", PRECISIONS, "fp32")
-        last = chosen(options, "channels_last", SWITCH, "off") == "on"
-        quantised = precision == "int8"
-        freezing = chosen(options, "freezing", SWITCH, "on" if quantised else "off") == "on"
-        if quantised and mode == "eager":
+    def completed(cls, options: Mapping[str, str]) -> Mapping[str, str]:
+        implied = {"freezing": "on"} if options.get("precision") == "int8" else {}
+        return {**implied, **options}
+
+    def check(self) -> None:
+        quantised = self.precision == "int8"
+        if quantised and self.mode == "eager":
             raise OptionError(
                 "precision=int8 needs mode=compiled, because PyTorch's quantised models run on "
                 "integers only when compiled; write torch-cpu:mode=compiled,precision=int8"
             )
-        if quantised and not freezing:
+        if quantised and not self.freezing:
             raise OptionError("precision=int8 needs freezing=on, which packs the integer weights")
-        if freezing and mode == "eager":
+        if self.freezing and self.mode == "eager":
             raise OptionError("freezing=on needs mode=compiled; add it, or leave out freezing")
-        return cls(threads_of(options), mode, precision, last, freezing)
 
-    @property
-    def spec(self) -> DeviceSpec:
+    def runtime(self) -> Runtime:
         torch = import_runtime()
-        compiler = compiler_version() if self.mode == "compiled" else ""
-        return DeviceSpec(
-            name=NAME,
-            hardware=hardware(),
-            runtime="torch",
-            runtime_version=str(torch.__version__),
-            runtime_build=build_of(torch, compiler),
-            provider="inductor" if self.mode == "compiled" else "aten",
-            precision=self.precision,
-            threads=self.threads,
-            options={
-                "mode": self.mode,
-                "channels_last": "on" if self.channels_last else "off",
-                "freezing": "on" if self.freezing else "off",
-            },
-        )
+        compiled = self.mode == "compiled"
+        build = build_of(torch, compiler_version() if compiled else "")
+        return Runtime("torch", str(torch.__version__), build, "inductor" if compiled else "aten")
 
-    def open(self, model: Model) -> ProgramSession:
-        refuse_other_formats(model, ("onnx", "torch"), NAME)
+    def open_model(self, model: Model) -> ProgramSession:
         torch = import_runtime()
         if self.mode == "compiled":
             compiler_version()  # a machine without one is told so before anything is loaded
         # Imported here: they need torch.
-        from hwprof.devices.torch.load import load_module, prepare
+        from hwprof.convert.torch.load import load_module, prepare
         from hwprof.devices.torch.program import CompiledProgram, EagerProgram, TorchProgram
 
         set_threads(torch, self.threads)

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import fx
 
+from hwprof.convert.torch.load import to_array
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.program import Program
 from hwprof.devices.torch.inductor import compile_module, refuse_unless_integer
-from hwprof.devices.torch.load import to_array
 from hwprof.errors import HwprofError, MeasurementError, one_line
 from hwprof.models.base import Model
 
@@ -103,7 +103,7 @@ class CompiledProgram(TorchProgram):
         super().__init__(model, module, inputs, threads)
         self._freezing = freezing
         if precision == "int8":
-            from hwprof.devices.torch.quantise import quantised
+            from hwprof.convert.torch.quantise import quantised
 
             self._module = quantised(module, inputs, model.path.name)
         self._call, self._written = compile_module(self._module, inputs, freezing, model.path.name)

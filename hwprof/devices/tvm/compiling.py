@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hwprof.devices.tvm.importing import Imported, import_onnx
+from hwprof.convert.tvm.importing import Imported, import_onnx
 from hwprof.devices.tvm.tracing import (
     KernelCall,
     bindings,

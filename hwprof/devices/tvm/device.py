@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from hwprof.device_spec import DeviceSpec
-from hwprof.devices.base import Availability, Device
-from hwprof.devices.options import chosen, refuse_unknown, threads_of
+from hwprof.devices.base import Availability
+from hwprof.devices.declared import DeclaredDevice, Runtime, installed
+from hwprof.devices.options import choice, option, thread_count
 from hwprof.devices.program import ProgramSession
-from hwprof.devices.tvm.runtime import import_runtime, processor, set_threads
+from hwprof.devices.tvm.runtime import INSTALL, import_runtime, processor, set_threads
 from hwprof.errors import OptionError
 from hwprof.machine.host import hardware
 from hwprof.models.base import Model
-from hwprof.models.formats import refuse_other_formats
 
 # How TVM's own guides compile for a CPU. `zero` is what the quick start does: legalise, fold
 # constants, fuse. `static_shape_tuning` takes batch normalisation and the like apart before, so
@@ -25,8 +23,17 @@ PIPELINES = ("zero", "static_shape_tuning", "default")
 MAX_TRIALS = 100_000
 
 
+def _read_trials(name: str, text: str) -> int:
+    if not text.isdecimal() or int(text) > MAX_TRIALS:
+        raise OptionError(
+            f"{name} must be a number of trials per kernel, at most {MAX_TRIALS}, got '{text}'; "
+            f"try {name}=32"
+        )
+    return int(text)
+
+
 @dataclass(frozen=True, slots=True)
-class TvmCpu(Device):
+class TvmCpu(DeclaredDevice):
     """Apache TVM with its LLVM code generator.
 
     Without schedules TVM compiles plain loops, on one thread however many it has, often 50 times
@@ -36,86 +43,62 @@ class TvmCpu(Device):
     searched is never searched again, so that every restart runs the same schedules.
     """
 
-    threads: int = 1
-    pipeline: str = "zero"
-    mcpu: str = "auto"
-    tune: int = 0
-    database: Path | None = None
+    NAME: ClassVar[str] = "tvm-cpu"
+
+    threads: int = thread_count()
+    pipeline: str = choice("zero", PIPELINES, "how TVM's own guides compile for a CPU")
+    mcpu: str = option("auto", "LLVM's name of the processor", lambda _, text: text, form="NAME")
+    tune: int = option(0, "trials for each kernel without a schedule", _read_trials, form="N")
+    database: Path | None = option(  # noqa: RUF009 - it makes a field
+        None,
+        "folder of schedules",
+        lambda _, text: Path(text).expanduser().absolute(),
+        written="",
+        form="FOLDER",
+        show=lambda folder: str(folder or "none"),
+    )
 
     @classmethod
     def availability(cls) -> Availability:
-        if importlib.util.find_spec("tvm") is None:
-            return Availability(
-                False,
-                "tvm is not installed; install it with pip install 'hwprof[tvm]'",
-                "pip install 'hwprof[tvm]'",
-            )
-        return Availability(True)
+        return installed(INSTALL, "tvm")
 
-    @classmethod
-    def create(cls, options: Mapping[str, str]) -> TvmCpu:
-        refuse_unknown(options, "tvm-cpu", ("threads", "pipeline", "mcpu", "tune", "database"))
-        tune = options.get("tune", "0")
-        if not tune.isdecimal() or int(tune) > MAX_TRIALS:
-            raise OptionError(
-                f"tune must be a number of trials per kernel, at most {MAX_TRIALS}, got '{tune}'; "
-                "try tune=32"
-            )
-        folder = Path(options["database"]).expanduser() if "database" in options else None
-        if int(tune) and folder is None:
+    def check(self) -> None:
+        if self.tune and self.database is None:
             raise OptionError(
                 "tune needs a folder to keep what it finds, or every process would search anew; "
                 "add database=FOLDER"
             )
-        if folder is not None and not int(tune) and not folder.is_dir():
+        if self.database is None:
+            return
+        if not self.tune and not self.database.is_dir():
             raise OptionError(
-                f"there is no folder '{folder}' with schedules; check the path of database, or "
-                "add tune=32 to fill it"
+                f"there is no folder '{self.database}' with schedules; check the path of "
+                "database, or add tune=32 to fill it"
             )
-        pipeline = chosen(options, "pipeline", PIPELINES, "zero")
-        if folder is not None and pipeline == "default":
+        if self.pipeline == "default":
             raise OptionError(
                 "pipeline=default applies no schedules; use pipeline=zero or "
                 "pipeline=static_shape_tuning with database"
             )
-        return cls(
-            threads=threads_of(options),
-            pipeline=pipeline,
-            mcpu=options.get("mcpu", "auto"),
-            tune=int(tune),
-            database=folder.absolute() if folder else None,
-        )
 
-    @property
-    def spec(self) -> DeviceSpec:
+    def runtime(self) -> Runtime:
         tvm = import_runtime()
         import tvm_ffi
         from tvm.target.codegen import llvm_version_major
 
-        machine = hardware()
-        return DeviceSpec(
-            name="tvm-cpu",
-            hardware=machine,
-            runtime="tvm",
-            runtime_version=str(tvm.__version__),
-            runtime_build=f"LLVM {llvm_version_major()}, tvm-ffi {tvm_ffi.__version__}",
-            provider="llvm",
-            precision="native",  # TVM runs the types that the model has
-            threads=self.threads,
-            options={
-                "pipeline": self.pipeline,
-                "mcpu": processor(tvm, self.mcpu, machine.isa),
-                "tune": str(self.tune),
-                "database": str(self.database or "none"),
-            },
+        return Runtime(
+            "tvm",
+            str(tvm.__version__),
+            f"LLVM {llvm_version_major()}, tvm-ffi {tvm_ffi.__version__}",
+            "llvm",
+            options={"mcpu": processor(tvm, self.mcpu, hardware().isa)},
         )
 
-    def open(self, model: Model) -> ProgramSession:
+    def open_model(self, model: Model) -> ProgramSession:
         # Imported here: these modules need onnx, which listing devices does not.
         from hwprof.devices.tvm.compiling import Compiler
         from hwprof.devices.tvm.program import TvmProgram
 
-        refuse_other_formats(model, "onnx", "tvm-cpu")
         tvm = import_runtime()
         set_threads(tvm, self.threads)
         mcpu = processor(tvm, self.mcpu, hardware().isa)

@@ -9,8 +9,6 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import ModelProto
 
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.timing import time_runs
@@ -19,7 +17,8 @@ from hwprof.devices.tvm.tracing import KernelCall
 from hwprof.errors import DeviceError
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.models.base import Model
-from hwprof.models.onnx.cover import cover
+from hwprof.models.onnx.cover import nodes_with_work
+from hwprof.models.onnx.file import read_structure
 from hwprof.profile import KernelOccurrence, Profile
 
 DOMAIN = "org.apache.tvm"
@@ -120,7 +119,7 @@ def profile(
             )
         )
     covered = {node for each in occurrences for node in each.source_nodes}
-    with_work = _nodes_with_work(model) if traced else ()
+    with_work = nodes_with_work(read_structure(model.path)) if traced else ()
     return ProfiledRun(
         Profile(
             tuple(occurrences),
@@ -148,12 +147,6 @@ def _aligned(names: list[str], compiled: Compiled) -> tuple[list[KernelCall], bo
     if len(aligned) == len(names):
         return aligned, compiled.traced
     return [KernelCall(name, -1, ()) for name in names], False
-
-
-def _nodes_with_work(model: Model) -> tuple[str, ...]:
-    """Nodes of the file that must run."""
-    source = onnx.load(str(model.path), load_external_data=False)
-    return cover(source, ModelProto()).uncovered
 
 
 def _kernel(

@@ -9,6 +9,8 @@ from types import ModuleType
 
 from hwprof.errors import DeviceError, one_line
 
+INSTALL = "pip install 'hwprof[tvm]'"
+
 # Levels of the x86-64 ABI, best first (System V ABI, AMD64 supplement, section 3.1.1).
 _X86_LEVELS = {
     "x86-64-v4": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx2", "fma", "f16c"},
@@ -30,7 +32,7 @@ def import_runtime() -> ModuleType:
             import tvm.relax
     except Exception as error:  # its native libraries fail to load in many ways
         raise DeviceError(
-            f"tvm does not import ({one_line(error)}); reinstall it with pip install 'hwprof[tvm]'"
+            f"tvm does not import ({one_line(error)}); reinstall it with {INSTALL}"
         ) from error
     module: ModuleType = tvm
     return module

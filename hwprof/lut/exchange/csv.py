@@ -1,4 +1,4 @@
-"""CSV for spreadsheets: the tidy rows, arrays as JSON lists, RFC 4180 quoting, UTF-8."""
+"""CSV for spreadsheets: the rows of `to_rows`, arrays as JSON lists, RFC 4180 quoting, UTF-8."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from hwprof.codec import CodecError, from_builtins, from_json
 from hwprof.lut.entries import Calibration
 from hwprof.lut.exchange.base import Located, Record, bad_record, check_version
 from hwprof.lut.exchange.to_rows import Row
+from hwprof.lut.version_1 import lift_calibration, lift_measurement
 from hwprof.measurement import Failure, Measurement
 
 
@@ -92,9 +93,12 @@ def _record(row: Row, kernels: _Kernels) -> Record:
     text = row["document"]
     if row["record"] == "failure":
         return from_json(text, Failure)
-    if row["record"] == "calibration":
-        return from_json(text, Calibration)
     document = from_json(text, dict[str, Any])
+    old = row["schema_version"] < 2
+    if row["record"] == "calibration":
+        return from_builtins(lift_calibration(document) if old else document, Calibration)
+    if old:
+        document = lift_measurement(document)
     skeleton = from_builtins(document, _Skeleton)
     for phase in ("steady", "warmup"):
         _put_samples_back(row, phase, skeleton.restarts)

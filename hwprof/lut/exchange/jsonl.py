@@ -28,6 +28,7 @@ from hwprof.lut.exchange.base import (
     not_ours,
 )
 from hwprof.lut.rows import canonical_json
+from hwprof.lut.version_1 import lift_calibration, lift_measurement
 from hwprof.measurement import Failure, Measurement
 
 # The header is short: a longer first line is some other file, perhaps a huge one.
@@ -79,7 +80,7 @@ def write(records: Iterable[Record], stream: BinaryIO) -> None:
 def read(path: Path) -> Iterator[Located]:
     """The records of a file. Raises TableError naming the line that does not fit."""
     with path.open("rb") as stream:
-        _check_header(stream.readline(_HEADER_BYTES), path)
+        version = _check_header(stream.readline(_HEADER_BYTES), path)
         devices: dict[str, dict[str, Any]] = {}
         seen, ended = 0, False
         for number, line in enumerate(stream, 2):
@@ -94,13 +95,14 @@ def read(path: Path) -> Iterator[Located]:
                     check_version(parts.schema_version, path)
                     if seen and not ended:
                         raise cut_off(path, f"a new header at {where}, but no end before it")
+                    version = parts.schema_version
                     seen, ended = 0, False
                     continue
                 if parts.record == "end":
                     ended = True
                     continue
                 kind = parts.record or "record"
-                record = _record(parts, devices)
+                record = _record(parts, devices, version)
             except ValueError as error:  # CodecError and what the dataclasses themselves refuse
                 raise bad_record(path, f"{where}, {kind}", error) from error
             if record is not None:
@@ -114,7 +116,8 @@ def _put(stream: BinaryIO, content: dict[str, Any]) -> None:
     stream.write(canonical_json(content).encode() + b"\n")
 
 
-def _check_header(line: bytes, path: Path) -> None:
+def _check_header(line: bytes, path: Path) -> int:
+    """The file's schema version. Raises TableError for the first line of any other file."""
     try:
         found = from_json(line, _Header)
     except CodecError as error:
@@ -122,9 +125,10 @@ def _check_header(line: bytes, path: Path) -> None:
     if found.format != FORMAT_NAME:
         raise not_ours(path, f"its format is '{found.format}'")
     check_version(found.schema_version, path)
+    return found.schema_version
 
 
-def _record(line: _Line, devices: dict[str, dict[str, Any]]) -> Record | None:
+def _record(line: _Line, devices: dict[str, dict[str, Any]], version: int) -> Record | None:
     match line:
         case _Line(record="device", device=dict() as content):
             spec = from_builtins(content, DeviceSpec)
@@ -137,8 +141,10 @@ def _record(line: _Line, devices: dict[str, dict[str, Any]]) -> Record | None:
         case _Line(record="failure", failure=dict() as content):
             return from_builtins(content, Failure)
         case _Line(record="measurement", measurement=dict() as content):
+            content = lift_measurement(content) if version < 2 else content
             return from_builtins(content | _device(line, devices), Measurement)
         case _Line(record="calibration", calibration=dict() as content):
+            content = lift_calibration(content) if version < 2 else content
             return from_builtins(content | _device(line, devices), Calibration)
         case _:
             raise CodecError("this version knows no such record")

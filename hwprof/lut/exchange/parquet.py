@@ -1,4 +1,4 @@
-"""Parquet: the tidy rows with real types, schema version and provenance in the file's metadata."""
+"""Parquet: the rows of `to_rows` with real types, schema and hwprof version in the metadata."""
 
 from __future__ import annotations
 

@@ -59,14 +59,16 @@ COLUMNS: Mapping[str, Kind] = {
     "p90_s": "float",
     "p99_s": "float",
     "peak_memory_bytes": "int",
-    "energy_j": "float",
+    "energy_gross_j": "float",
+    "energy_net_j": "float",
     "value": "float",
     "reason": "text",
     **ARRAYS,
     "document": "text",
 }
 """Every column, in order. `latency_s` is the headline of a model, and the latency of a kernel
-without the profiler's own cost; percentiles are empty where too few samples support them."""
+without the profiler's own cost; percentiles are empty where too few samples support them. Of the
+energies of one run, gross is all that the sensor's domain drew, net what running added."""
 
 NEEDED = ("schema_version", "record", "measurement_id", "position", *ARRAYS, "document")
 
@@ -131,7 +133,7 @@ def _measurement_rows(measurement: Measurement, common: Row) -> Iterator[Row]:
         **common,
         "record": "end_to_end",
         "peak_memory_bytes": measurement.memory.peak_bytes,
-        "energy_j": _energy_j(measurement),
+        **_energy(measurement),
         **_latency(measurement),
         **arrays,
         "document": canonical_json(document),
@@ -189,9 +191,8 @@ def _latency(measurement: Measurement) -> Row:
     }
 
 
-def _energy_j(measurement: Measurement) -> float | None:
-    """Net energy of one run, where a sensor gave a reading that can be divided by its runs."""
+def _energy(measurement: Measurement) -> Row:
     reading = measurement.energy.reading
-    if reading is None or reading.runs < 1 or reading.idle_window_s <= 0:
-        return None
-    return reading.net_j_per_run
+    if reading is None:
+        return {}
+    return {"energy_gross_j": reading.gross_j_per_run, "energy_net_j": reading.net_j_per_run}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, Unpack, cast
 
 from hwprof.errors import OptionError, TableError
+from hwprof.files import whole_file
 from hwprof.lut.entries import Calibration
 from hwprof.lut.exchange.base import Format, Located, Record, describe
-from hwprof.lut.exchange.files import whole_file
 from hwprof.lut.filters import Filters
 from hwprof.lut.table import Table
 from hwprof.measurement import Failure, Measurement
@@ -64,7 +65,8 @@ def export(
         if path is None:
             form.write(records(), cast(BinaryIO, target))
         else:
-            with whole_file(path, table.path) as stream:
+            _refuse_the_table(path, table.path)
+            with whole_file(path) as stream:
                 form.write(records(), stream)
     return written
 
@@ -120,6 +122,13 @@ def find_format(name: str | None, path: Path | None) -> Format:
 def _load(name: str) -> Format:
     module = import_module(f"hwprof.lut.exchange.{FORMATS[name]}")
     return cast(Format, module.FORMAT)
+
+
+def _refuse_the_table(target: Path, table: Path) -> None:
+    # A name that cannot be looked at is not the table's; writing to it will tell why.
+    with suppress(OSError, ValueError):
+        if target.exists() and table.exists() and target.samefile(table):
+            raise TableError(f"{target} is the table itself: export to another file")
 
 
 def _read(form: Format, path: Path) -> list[Located]:

@@ -67,19 +67,3 @@ def slowed_between(before: GpuState, after: GpuState) -> dict[str, float]:
         if limit in after.slowed_s
     }
     return {limit: seconds for limit, seconds in spent.items() if seconds >= 0}
-
-
-def describe(state: GpuState) -> str:
-    """One line for the record: `1980 MHz, memory 2619 MHz, 54 C, 310 W of 700 W, power cap`."""
-    parts = []
-    if state.clock_hz is not None:
-        parts.append(f"{state.clock_hz / 1e6:.0f} MHz")
-    if state.memory_clock_hz is not None:
-        parts.append(f"memory {state.memory_clock_hz / 1e6:.0f} MHz")
-    if state.temperature_c is not None:
-        parts.append(f"{state.temperature_c:.0f} C")
-    if state.power_w is not None:
-        limit = "" if state.power_limit_w is None else f" of {state.power_limit_w:.0f} W"
-        parts.append(f"{state.power_w:.0f} W{limit}")
-    parts += state.limits
-    return ", ".join(parts) or "the driver tells nothing"

@@ -5,13 +5,32 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
+from hwprof.errors import OptionError
 from hwprof.machine.host.roots import SYSTEM, Roots, cpu_list, parse_cpu_list
 from hwprof.machine.host.stat import cpu_times
 
 # Cores whose capacity differs by less are one kind: an x86 processor lets a favoured core clock a
 # few percent higher than its equals, while the kinds of a big.LITTLE board differ by far more.
 _CAPACITY_STEP = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Where a run is to be kept: on given CPUs, on quiet ones, or anywhere.
+
+    What is quiet only the machine that runs can tell, so the choice is left to it.
+    """
+
+    cpus: tuple[int, ...] = ()
+    """These CPUs, whatever else runs there."""
+    quiet: int = 0
+    """Without `cpus`, this many of the least busy ones; 0 leaves the run to the scheduler."""
+
+    def __post_init__(self) -> None:
+        if self.quiet < 0 or any(cpu < 0 for cpu in self.cpus):
+            raise ValueError("CPUs are numbered from 0, and none can be fewer than none")
 
 
 def available_cpus(roots: Roots = SYSTEM) -> tuple[int, ...] | None:
@@ -110,6 +129,28 @@ def _busy_shares(
     sleep(window_s)
     spent = {c: t.since(before[c]) for c, t in cpu_times(roots).items() if c in before}
     return {c: (t.busy + t.steal) / t.total for c, t in spent.items() if t.total}
+
+
+def place(pin: Pin, roots: Roots = SYSTEM) -> tuple[int, ...]:
+    """Keep this process where `pin` says, and give the CPUs: none when it may run anywhere.
+
+    Raises OptionError for CPUs that this process may not use.
+    """
+    cpus = pin.cpus or (quiet_cpus(pin.quiet, roots=roots) if pin.quiet else ())
+    if not cpus:
+        return ()
+    setter = getattr(os, "sched_setaffinity", None)
+    if setter is None:
+        raise OptionError("this system cannot pin a process; use --pin none")
+    try:
+        setter(0, cpus)
+    except (OSError, ValueError, OverflowError) as error:
+        usable = ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0)))
+        asked = ",".join(str(cpu) for cpu in cpus)
+        raise OptionError(
+            f"cannot run on processors {asked} ({error}); usable here: {usable}"
+        ) from error
+    return tuple(cpus)
 
 
 def can_pin() -> str:

@@ -1,10 +1,19 @@
-"""Where the kernel's files are read from: the running system, or any folder shaped like it."""
+"""Where the kernel's files are read from: the running system, or any folder shaped like it.
+
+`$HWPROF_ROOTS` says where, in the form `proc=/host/proc,sys=/host/sys`: a container sees its host's
+files there. It holds for a process from its beginning.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from hwprof.errors import OptionError
+
+VARIABLE = "HWPROF_ROOTS"
 
 
 def _read(path: Path) -> str:
@@ -55,7 +64,25 @@ class Roots:
         return self.sys / "devices/system/cpu" / f"cpu{index}"
 
 
-SYSTEM = Roots()
+def parse_roots(text: str) -> Roots:
+    """The roots that `proc=FOLDER,sys=FOLDER` names; either may be left out.
+
+    Raises OptionError for another form, and for a folder that is not there.
+    """
+    folders: dict[str, Path] = {}
+    for part in filter(None, text.split(",")):
+        name, _, folder = part.partition("=")
+        if name not in ("proc", "sys") or name in folders or not Path(folder).is_absolute():
+            raise OptionError(
+                f"{VARIABLE} has '{part}', which names no root; write proc=/host/proc,sys=/host/sys"
+            )
+        if not Path(folder).is_dir():
+            raise OptionError(f"{VARIABLE} names '{folder}', which is no folder; mount it there")
+        folders[name] = Path(folder)
+    return Roots(folders.get("proc", Path("/proc")), folders.get("sys", Path("/sys")))
+
+
+SYSTEM = parse_roots(os.environ.get(VARIABLE, ""))
 
 
 def parse_cpu_list(text: str) -> tuple[int, ...]:

@@ -9,27 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 
 from hwprof.errors import DeviceError, OptionError
 from hwprof.machine.host.roots import SYSTEM, Roots
 from hwprof.machine.meters.base import Absent, Availability, Coverage, EnergyMeter
+from hwprof.plugins import Entry, Registry, in_words
 
-GROUP = "hwprof.meters"
-
-# Found also in a checkout that was never installed, by the same door as a plugin.
-_HOME = "hwprof.machine.meters"
-BUILT_IN = tuple(
-    EntryPoint(name, f"{_HOME}.{place}", GROUP)
-    for name, place in (
-        ("rapl", "rapl:RaplMeter"),
-        ("amd-energy", "hwmon:AmdEnergyMeter"),
-        ("socket-power", "hwmon:SocketPowerMeter"),
-        ("ina", "ina:InaMeter"),
-        ("psu", "hwmon:PsuMeter"),
-        ("battery", "power_supply:BatteryMeter"),
-        ("nvml", "nvml:NvmlMeter"),
-    )
+REGISTRY = Registry(
+    "hwprof.meters",
+    "energy meter",
+    EnergyMeter,  # type: ignore[type-abstract]
+    "hwprof.testing.meters",
+    {
+        "rapl": "hwprof.machine.meters.rapl:RaplMeter",
+        "amd-energy": "hwprof.machine.meters.hwmon:AmdEnergyMeter",
+        "socket-power": "hwprof.machine.meters.hwmon:SocketPowerMeter",
+        "ina": "hwprof.machine.meters.ina:InaMeter",
+        "psu": "hwprof.machine.meters.hwmon:PsuMeter",
+        "battery": "hwprof.machine.meters.power_supply:BatteryMeter",
+        "nvml": "hwprof.machine.meters.nvml:NvmlMeter",
+    },
+    DeviceError,
 )
 _HARDWARE = {"cpu": "the processor", "gpu": "a GPU", "board": "the whole machine"}
 
@@ -54,7 +54,7 @@ def find_meter(
     roots: Roots = SYSTEM,
     *,
     covering: Coverage = "cpu",
-    plugins: Iterable[EntryPoint] | None = None,
+    plugins: Iterable[Entry] | None = None,
 ) -> EnergyMeter | Absent:
     """The meter called `name`, else the best that works here for hardware of one kind.
 
@@ -62,7 +62,7 @@ def find_meter(
     covers. Without a working meter the answer is Absent with the reason in one line. The caller
     closes the meter. Raises OptionError for an unknown name.
     """
-    points = _points(plugins)
+    points = REGISTRY.entries(plugins)
     if name is not None:
         require_meter(name, points)
         return _create(points[name], _load(points[name]), roots)
@@ -90,11 +90,11 @@ def find_meter(
 
 
 def list_meters(
-    roots: Roots = SYSTEM, *, plugins: Iterable[EntryPoint] | None = None
+    roots: Roots = SYSTEM, *, plugins: Iterable[Entry] | None = None
 ) -> tuple[MeterListing, ...]:
     """Every known meter and whether it works here. Raises nothing."""
     listings = []
-    for name, point in _points(plugins).items():
+    for name, point in REGISTRY.entries(plugins).items():
         kind = _load(point)
         if isinstance(kind, Absent):
             listings.append(MeterListing(name, False, kind.reason, kind.fix))
@@ -126,41 +126,29 @@ def explain(listings: Iterable[MeterListing], covering: Coverage | None = None) 
 
 def require_meter(name: str, points: Iterable[str] | None = None) -> str:
     """The name of a meter, as it was given. Raises OptionError if there is none of that name."""
-    known = tuple(_points(None) if points is None else points)
+    known = tuple(REGISTRY.entries(None) if points is None else points)
     if name not in known:
         raise OptionError(f"unknown energy meter '{name}'; choose one of: {', '.join(known)}")
     return name
 
 
-def _points(plugins: Iterable[EntryPoint] | None) -> dict[str, EntryPoint]:
-    """Entry points by name. A plugin cannot take a built-in meter's name."""
-    installed = entry_points(group=GROUP) if plugins is None else plugins
-    points = {point.name: point for point in BUILT_IN}
-    for point in sorted(installed, key=lambda point: point.name):
-        points.setdefault(point.name, point)
-    return points
-
-
-def _load(point: EntryPoint) -> type[EnergyMeter] | Absent:
+def _load(point: Entry) -> type[EnergyMeter] | Absent:
+    """A broken plugin is a reason, not the end of a campaign."""
     try:
-        kind = point.load()
-    # Whatever a plugin does wrong is a reason, not the end of a campaign.
-    except Exception as error:
-        return Absent(f"energy meter '{point.name}' does not load: {_words(error)}")
-    if isinstance(kind, type) and issubclass(kind, EnergyMeter):
-        return kind
-    return Absent(f"energy meter '{point.name}' ({point.value}) is not an EnergyMeter class")
+        return REGISTRY.load(point)
+    except DeviceError as error:
+        return Absent(str(error))
 
 
-def _ask(point: EntryPoint, kind: type[EnergyMeter], roots: Roots) -> Availability | Absent:
+def _ask(point: Entry, kind: type[EnergyMeter], roots: Roots) -> Availability | Absent:
     try:
         return kind.available(roots)
     except Exception as error:
-        return Absent(f"energy meter '{point.name}' failed: {_words(error)}")
+        return Absent(f"energy meter '{point.name}' failed: {in_words(error)}")
 
 
 def _listing(
-    point: EntryPoint, kind: type[EnergyMeter], roots: Roots, failed: Absent | None = None
+    point: Entry, kind: type[EnergyMeter], roots: Roots, failed: Absent | None = None
 ) -> MeterListing:
     """What is known of a meter; `failed` is why it could not be made."""
     status = _ask(point, kind, roots)
@@ -173,9 +161,7 @@ def _listing(
     )
 
 
-def _create(
-    point: EntryPoint, kind: type[EnergyMeter] | Absent, roots: Roots
-) -> EnergyMeter | Absent:
+def _create(point: Entry, kind: type[EnergyMeter] | Absent, roots: Roots) -> EnergyMeter | Absent:
     if isinstance(kind, Absent):
         return kind
     answer = _ask(point, kind, roots)
@@ -188,9 +174,4 @@ def _create(
     except DeviceError as error:
         return Absent(str(error))
     except Exception as error:
-        return Absent(f"energy meter '{point.name}' failed: {_words(error)}")
-
-
-def _words(error: Exception) -> str:
-    """An error in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return Absent(f"energy meter '{point.name}' failed: {in_words(error)}")

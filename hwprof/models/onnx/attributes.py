@@ -10,6 +10,7 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, numpy_helpe
 
 from hwprof.graph import TensorSpec
 from hwprof.models.onnx.elements import onnx_dtype
+from hwprof.models.onnx.graph import OWN_DOMAINS, SOFTMAX_ALONG_AXIS, SOFTMAXES
 
 SMALL = 16
 """Largest number of elements of an integer constant whose values belong to a kernel's identity."""
@@ -26,9 +27,6 @@ _SLIDING = frozenset(
 )
 _POOLS = frozenset({"MaxPool", "AveragePool", "LpPool", "QLinearAveragePool", "NhwcMaxPool"})
 
-# Before opset 13 these flatten every dimension from `axis` on; afterwards they work along it.
-_FLATTENING = frozenset({"Softmax", "LogSoftmax", "Hardmax"})
-
 
 def canonical_attributes(
     node: NodeProto, inputs: tuple[TensorSpec | None, ...], opset: int
@@ -43,7 +41,8 @@ def canonical_attributes(
     texts = {a.name: _text(a) for a in node.attribute if a.name not in _COSTLESS}
     if node.op_type in _SLIDING:
         _spell_out(node.op_type, texts, inputs)
-    if node.op_type in _FLATTENING and node.domain in ("", "ai.onnx") and opset < 13:
+    softmax = node.op_type in SOFTMAXES and node.domain in OWN_DOMAINS
+    if softmax and opset < SOFTMAX_ALONG_AXIS:
         texts["flatten"] = "1"
     return dict(sorted(texts.items()))
 

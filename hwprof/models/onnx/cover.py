@@ -1,64 +1,56 @@
-"""Which nodes of the model file each kernel of the optimised graph stands for.
+"""Which nodes of the model file each kernel of a runtime stands for.
 
-The optimiser folds, fuses and renames. Where a tensor kept its name, or a new one can be traced
-to an old one, the kernel covers what lies between the tensors it writes and those it reads: a
-backward slice of the model. Layout changes write the same tensor under another name.
+Runtimes fold, fuse and rename. Where a tensor kept its name, or a new one can be traced to an old
+one, the kernel covers what lies between the tensors it writes and those it reads: a backward slice
+of the model. What merely moves data writes the same tensor under another name. How a runtime calls
+what it made is known to that runtime alone, which tells it by `hwprof.models.onnx.steps`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from onnx import GraphProto, ModelProto, NodeProto
+from onnx import GraphProto, ModelProto
 
 from hwprof.models.onnx.graph import (
+    HANDED_ON,
+    IDLE,
     RANDOM,
+    WEIGHTS_STAND_ALONE,
     constant_tensors,
     node_names,
     reads,
     subgraphs,
 )
+from hwprof.models.onnx.steps import Hints, Step, no_hints
 
-# They only give a tensor another shape, or hand it on, or tell its shape.
-IDLE = frozenset(
-    {"Constant", "ConstantOfShape", "Shape", "Size", "Identity", "Dropout", "Reshape", "Flatten"}
-    | {"Squeeze", "Unsqueeze", "Optional", "OptionalGetElement"}
-)
-
-# The optimiser inserts these to change how the same tensor lies in memory.
-_LAYOUT = frozenset(
-    {"ReorderInput", "ReorderOutput", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten"}
-    | {"Cast", "Identity"}
-)
-_HANDED_ON = frozenset({"Identity", "Dropout"})
 _SMALL_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """`nodes` maps a kernel's path (`Placed.path`) to the names of the nodes that it covers.
+    """`nodes` maps a step's path to the names of the nodes that it covers.
 
-    `uncovered` names the nodes that have work to do, reach an output, do not follow from
-    constants or shapes alone, and that no kernel covers. Unnamed nodes are `<op>_<index>`.
+    A path is the step's place, `3/then_branch/0` inside another. `uncovered` names the nodes that
+    have work to do, reach an output, do not follow from constants or shapes alone, and that no
+    step covers. Unnamed nodes are `<op>_<index>`.
     """
 
     nodes: Mapping[str, tuple[str, ...]]
     uncovered: tuple[str, ...]
 
 
-def cover(source: ModelProto, optimised: ModelProto) -> Coverage:
-    """Map every node of `optimised`, nested ones included, to nodes of `source`.
+def cover(source: ModelProto, steps: Sequence[Step], hints: Hints = no_hints) -> Coverage:
+    """Map every step, nested ones included, to nodes of `source`. Needs no weights.
 
-    Each source node belongs to at most one kernel, but for equal nodes: the optimiser computes
-    these once, so the kernel that does covers them all. Needs no weights.
+    Each source node belongs to at most one step, but for equal nodes: runtimes compute these
+    once, so the step that does covers them all.
     """
     nodes: dict[str, tuple[str, ...]] = {}
     uncovered: list[str] = []
-    overridable = source.ir_version >= 4
-    scope = _Source(source.graph, overridable, None, "")
-    _cover_graph(scope, optimised.graph, {}, "", nodes, uncovered)
+    scope = _Source(source.graph, source.ir_version >= WEIGHTS_STAND_ALONE, None, "")
+    _cover_graph(_Slicer(scope, steps, {}, hints), steps, "", nodes, uncovered)
     return Coverage(nodes, tuple(uncovered))
 
 
@@ -67,35 +59,30 @@ def nodes_with_work(source: ModelProto) -> tuple[str, ...]:
 
     They reach an output and do not follow from constants or shapes alone. Needs no weights.
     """
-    return cover(source, ModelProto()).uncovered
+    return cover(source, ()).uncovered
 
 
 def _cover_graph(
-    source: _Source,
-    optimised: GraphProto,
-    outer: Mapping[str, str],
+    slicer: _Slicer,
+    steps: Sequence[Step],
     prefix: str,
     nodes: dict[str, tuple[str, ...]],
     uncovered: list[str],
 ) -> None:
-    slicer = _Slicer(source, optimised, outer)
+    source = slicer.source
     covered: set[int] = set()
-    for index, node in enumerate(optimised.node):
-        claimed = slicer.claim(node)
+    for index, step in enumerate(steps):
+        claimed = slicer.claim(step)
         path = f"{prefix}{index}"
         nodes[path] = source.names_of(claimed)
-        inner = dict(subgraphs(node))
-        partner = next(
-            (i for i in sorted(claimed) if source.nodes[i].op_type == node.op_type), None
-        )
-        if inner and partner is not None:
+        partner = next((i for i in sorted(claimed) if source.nodes[i].op_type == step.op), None)
+        if step.inner and partner is not None:
             for name, graph in subgraphs(source.nodes[partner]):
-                if name in inner:
+                if name in step.inner:
                     within = f"{source.prefix}{source.names[partner]}/"
                     scope = _Source(graph, source.overridable, source, within)
-                    _cover_graph(
-                        scope, inner[name], slicer.alias, f"{path}/{name}/", nodes, uncovered
-                    )
+                    inside = _Slicer(scope, step.inner[name], slicer.alias, slicer.hints)
+                    _cover_graph(inside, step.inner[name], f"{path}/{name}/", nodes, uncovered)
         covered.update(twin for i in claimed for twin in source.twins[i])
     left = source.with_work - covered
     uncovered.extend(source.prefix + source.names[i] for i in sorted(left))
@@ -125,7 +112,7 @@ class _Source:
         self.with_work = self._with_work(graph)
 
     def _number(self, graph: GraphProto) -> None:
-        """Give equal tensors one name: the optimiser computes equal nodes once."""
+        """Give equal tensors one name: runtimes compute equal nodes once."""
         values: dict[object, tuple[int, list[str]]] = {}
         for tensor in graph.initializer:
             if tensor.name in self.constant and 0 < len(tensor.raw_data) <= _SMALL_BYTES:
@@ -168,6 +155,16 @@ class _Source:
         everyone = sorted({twin for i in claimed for twin in self.twins[i]})
         return tuple(self.prefix + self.names[i] for i in everyone)
 
+    def tensor(self, name: str) -> str | None:
+        """A tensor's one name, if a node computes it."""
+        name = self.same.get(name, name)
+        return name if name in self.producer else None
+
+    def node(self, name: str) -> str | None:
+        """The first output of the node called `name`."""
+        index = self.by_name.get(name)
+        return self.output(index) if index is not None and self.nodes[index].output else None
+
     def inputs(self, index: int) -> list[str]:
         return [self.same.get(name, name) for name in reads(self.nodes[index])]
 
@@ -177,34 +174,37 @@ class _Source:
 
 
 class _Slicer:
-    """Claims source nodes for the optimised nodes of one graph, in their order."""
+    """Claims source nodes for the steps of one graph, in their order."""
 
-    def __init__(self, source: _Source, graph: GraphProto, outer: Mapping[str, str]) -> None:
+    def __init__(
+        self, source: _Source, steps: Sequence[Step], outer: Mapping[str, str], hints: Hints
+    ) -> None:
         self.source = source
+        self.hints = hints
         self.used: set[int] = set()
         self.alias: dict[str, str] = dict(outer)
-        """Optimised tensors by the source tensor they carry, where the names differ."""
-        for node in reversed(graph.node):
-            if node.op_type in _LAYOUT and self._base_by_name(node) is None:
-                carried = self.canonical(node.output[0])
-                if carried is not None and self.canonical(node.input[0]) is None:
-                    self.alias[node.input[0]] = self._before(node, carried)
+        """The runtime's tensors by the source tensor they carry, where the names differ."""
+        for step in reversed(steps):
+            if step.moves and hints(step, source) is None:
+                carried = self.canonical(step.writes[0])
+                if carried is not None and self.canonical(step.reads[0]) is None:
+                    self.alias[step.reads[0]] = self._before(step, carried)
 
     def canonical(self, name: str) -> str | None:
-        """The source tensor that an optimised tensor carries, if that is known."""
+        """The source tensor that a tensor of the runtime carries, if that is known."""
         name = self.source.same.get(name, name)
         return name if name in self.source.known else self.alias.get(name)
 
-    def claim(self, node: NodeProto) -> set[int]:
-        """The source nodes that `node` computes and that nobody claimed before."""
-        stops = {self.canonical(name) for name in reads(node)}
+    def claim(self, step: Step) -> set[int]:
+        """The source nodes that `step` computes and that nobody claimed before."""
+        stops = {self.canonical(name) for name in step.reads}
         finals = []
-        for position, name in enumerate(node.output):
+        for position, name in enumerate(step.writes):
             if not name:
                 continue
             final = self.canonical(name)
             if final is None and position == 0:
-                final = self._final(node)
+                final = self._final(step)
             if final is not None:
                 self.alias.setdefault(name, final)
                 finals.append(final)
@@ -231,41 +231,25 @@ class _Slicer:
                 pending.extend(source.inputs(index))
         return found
 
-    def _before(self, node: NodeProto, carried: str) -> str:
-        """What a layout change reads, given the source tensor it writes."""
+    def _before(self, step: Step, carried: str) -> str:
+        """What a step that moves data reads, given the source tensor it writes."""
         index = self.source.producer.get(carried)
-        if index is not None and self.source.nodes[index].op_type == node.op_type:
+        if index is not None and self.source.nodes[index].op_type == step.op:
             return self.source.inputs(index)[0]
         return carried
 
-    def _final(self, node: NodeProto) -> str | None:
+    def _final(self, step: Step) -> str | None:
         """The source tensor carried by an output that has a new name."""
-        base = self._base_by_name(node)
-        if base is not None:
-            return self._grow(node, base)
-        return self.canonical(node.input[0]) if node.op_type in _LAYOUT else None
+        told = self.hints(step, self.source)
+        if told is not None:
+            return self._grow(step, told)
+        return self.canonical(step.reads[0]) if step.moves else None
 
-    def _base_by_name(self, node: NodeProto) -> str | None:
-        """A source tensor that the node's name gives away."""
-        # Blocked layout: `<tensor>_nchwc`, `<tensor>_bn_nchwc`, `<tensor>_mul_nchwc`.
-        for suffix in (r"_nchwc$", r"_[a-z]+_nchwc$"):
-            name, found = re.subn(suffix, "", node.name)
-            tensor = self.source.same.get(name, name)
-            if found and tensor in self.source.producer:
-                return tensor
-        # Fusions: the name of a fused node, or `<name>/<Fusion>/`.
-        for name in (node.name, re.sub(r"/\w*Fusion\w*/?$", "", node.name)):
-            index = self.source.by_name.get(name)
-            if index is not None and self.source.nodes[index].output:
-                return self.source.output(index)
-        return None
-
-    def _grow(self, node: NodeProto, tensor: str) -> str:
-        """Follow what the node also does after writing `tensor`: residual sum, then activation."""
+    def _grow(self, step: Step, tensor: str) -> str:
+        """Follow what the step also does after computing `tensor`: a sum, then an activation."""
         source = self.source
-        activation = next((a.s.decode() for a in node.attribute if a.name == "activation"), "")
-        if node.op_type in ("Conv", "FusedConv") and len(node.input) > 3 and node.input[3]:
-            other = self.canonical(node.input[3])
+        if step.adds:
+            other = self.canonical(step.adds)
             for index in self._readers(tensor):
                 if source.nodes[index].op_type in ("Add", "Sum") and (
                     other is None or other in source.inputs(index)
@@ -273,9 +257,9 @@ class _Slicer:
                     tensor = source.output(index)
                     break
         producer = source.producer.get(tensor)
-        if activation and (producer is None or source.nodes[producer].op_type != activation):
+        if step.then and (producer is None or source.nodes[producer].op_type != step.then):
             for index in self._readers(tensor):
-                if source.nodes[index].op_type == activation:
+                if source.nodes[index].op_type == step.then:
                     return source.output(index)
         return tensor
 
@@ -283,7 +267,7 @@ class _Slicer:
         """Unclaimed readers of a tensor, also of what merely hands it on."""
         readers = []
         for index in self.source.consumers.get(tensor, ()):
-            if self.source.nodes[index].op_type in _HANDED_ON:
+            if self.source.nodes[index].op_type in HANDED_ON:
                 readers += self._readers(self.source.output(index))
             elif index not in self.used:
                 readers.append(index)

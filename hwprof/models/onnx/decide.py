@@ -9,16 +9,20 @@ import numpy as np
 
 from hwprof.errors import DeviceError, ModelError
 from hwprof.models.base import Model
+from hwprof.models.onnx.file import read_with_weights
+from hwprof.models.onnx.graph import (
+    OWN_DOMAINS,
+    SOFTMAX_ALONG_AXIS,
+    SOFTMAXES,
+    WEIGHTS_STAND_ALONE,
+    opset_of,
+)
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
 # Protocol buffers hold at most 2 GiB; the graph needs some of it.
 LARGEST_WEIGHTS_BYTES = 1_900_000_000
-# Initializers need not be inputs from here on.
-WEIGHTS_STAND_ALONE = 4
-SOFTMAX_ALONG_AXIS = 13
-_FLATTENING = frozenset({"Softmax", "LogSoftmax", "Hardmax"})
 
 
 def decided_copy(model: Model, folder: Path) -> Path:
@@ -30,18 +34,11 @@ def decided_copy(model: Model, folder: Path) -> Path:
     working along the axis, it is written as Flatten, Softmax and Reshape. Tensors keep their
     names.
 
-    Raises ModelError when the file is no ONNX model, DeviceError when it cannot be written.
+    Raises ModelError when the file cannot be opened, DeviceError when it cannot be written.
     """
     import onnx
-    from google.protobuf.message import DecodeError
 
-    try:
-        proto = onnx.load(str(model.path))
-    except (OSError, DecodeError, ValueError) as error:
-        raise ModelError(
-            f"'{model.path.name}' cannot be read as an ONNX model, so it may be cut off; "
-            "export or download it again"
-        ) from error
+    proto = read_with_weights(model.path)
     _decide_inputs(proto, model)
     if opset_of(proto) < SOFTMAX_ALONG_AXIS:
         _spell_out_softmax(proto, model)
@@ -62,25 +59,6 @@ def decided_copy(model: Model, folder: Path) -> Path:
     return target
 
 
-def opset_of(proto: ModelProto) -> int:
-    """Version of ONNX's own operator set that the model uses; 0 where it uses none."""
-    return max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=0)
-
-
-def graph_operators(graph: GraphProto) -> set[str]:
-    """Operators of a graph, those of its subgraphs included; other domains' as `domain.Name`."""
-    found = set()
-    for node in graph.node:
-        own = node.domain in ("", "ai.onnx")
-        found.add(node.op_type if own else f"{node.domain}.{node.op_type}")
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                found |= graph_operators(attribute.g)
-            for inner in attribute.graphs:
-                found |= graph_operators(inner)
-    return found
-
-
 def _decide_inputs(proto: ModelProto, model: Model) -> None:
     graph = proto.graph
     decided = {tensor.name: tensor.shape for tensor in model.subject.inputs}
@@ -99,13 +77,13 @@ def _decide_inputs(proto: ModelProto, model: Model) -> None:
 
 def _spell_out_softmax(proto: ModelProto, model: Model) -> None:
     graph = proto.graph
-    if not any(node.op_type in _FLATTENING for node in graph.node):
+    if not any(node.op_type in SOFTMAXES for node in graph.node):
         return
     shapes = _known_shapes(proto)
     nodes = list(graph.node)
     del graph.node[:]
     for node in nodes:
-        if node.op_type in _FLATTENING and node.domain in ("", "ai.onnx"):
+        if node.op_type in SOFTMAXES and node.domain in OWN_DOMAINS:
             graph.node.extend(_softmax_along_axis(node, shapes, graph, model))
         else:
             graph.node.append(node)

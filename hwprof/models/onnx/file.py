@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwprof.errors import ModelError
-from hwprof.graph import ITEM_BITS, TensorSpec
-from hwprof.models.base import check_free_memory
+from hwprof.errors import ModelError, one_line
+from hwprof.graph import ITEM_BITS
+from hwprof.models.base import ModelFile, check_exists, unreadable
+from hwprof.models.onnx.elements import onnx_dtype
+from hwprof.models.shapes import DeclaredInput
 
 if TYPE_CHECKING:
     import onnx
 
 
-def read_proto(path: Path) -> onnx.ModelProto:
-    """The model's structure; external data stays on disk. Raises ModelError."""
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    if path.is_dir():
-        raise ModelError(f"'{path}' is a folder; name the .onnx file inside it")
-    if not path.exists():
-        raise ModelError(f"there is no file '{path}'; check the path")
-    try:
-        proto = onnx.load(str(path), load_external_data=False)
-    except PermissionError as error:
-        raise ModelError(f"'{path}' may not be read; check its permissions") from error
-    except OSError as error:
-        raise ModelError(f"'{path}' cannot be read: {error.strerror}; check the disk") from error
-    except (DecodeError, ValueError) as error:
-        raise ModelError(
-            f"'{path}' is not an ONNX model, or is cut off; export or download it again"
-        ) from error
+def read_structure(path: Path) -> onnx.ModelProto:
+    """The model without the weights that lie in files beside it. Raises ModelError."""
+    proto = parse(path)
     graph = proto.graph
     if not graph.node or not graph.output or not proto.opset_import:
         raise ModelError(
@@ -48,6 +35,53 @@ def read_proto(path: Path) -> onnx.ModelProto:
             "broken; export or download it again"
         )
     return proto
+
+
+def read_with_weights(path: Path) -> onnx.ModelProto:
+    """The model with all its weights in memory. Raises ModelError, MemoryError."""
+    from onnx.checker import ValidationError
+    from onnx.external_data_helper import load_external_data_for_model
+
+    proto = read_structure(path)
+    if external_files(proto, path):
+        try:
+            load_external_data_for_model(proto, str(path.parent))
+        except OSError as error:
+            raise unreadable(str(error.filename or path), error) from error
+        except (ValidationError, ValueError) as error:  # a link, among others
+            raise ModelError(
+                f"onnx refuses the weights beside '{path.name}' ({one_line(error)}); "
+                "save the model anew, with its weights in a plain file"
+            ) from error
+    return proto
+
+
+def parse(path: Path) -> onnx.ModelProto:
+    """What stands in a file, even if it computes nothing: graphs that runtimes left behind.
+
+    External data stays on disk. Raises ModelError.
+    """
+    import onnx
+    from google.protobuf import json_format, text_format
+    from google.protobuf.message import DecodeError
+
+    check_exists(path)
+    broken = (DecodeError, ValueError, json_format.Error, text_format.Error, onnx.parser.ParseError)
+    try:
+        return onnx.load(str(path), load_external_data=False)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except broken as error:
+        raise ModelError(
+            f"'{path}' is not an ONNX model, or is cut off; export or download it again"
+        ) from error
+
+
+def model_file(path: Path) -> ModelFile:
+    """What an ONNX file says of itself. Raises ModelError."""
+    proto = read_structure(path)
+    external = external_files(proto, path)
+    return ModelFile("onnx", tuple(declared_inputs(proto)), weights_bytes(proto), external)
 
 
 def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
@@ -67,16 +101,16 @@ def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
                 yield from tensors(inner)
 
 
-def external_files(proto: onnx.ModelProto, path: Path) -> list[Path]:
-    """Files beside the model that hold its weights, sorted. Raises ModelError.
+def external_files(proto: onnx.ModelProto, path: Path) -> dict[str, Path]:
+    """Files that hold the model's weights, by the locations that it names; sorted by file.
 
     A location must stay inside the model's folder (links resolved): a received model must not
-    read other files of this machine.
+    read other files of this machine. Raises ModelError for one elsewhere, missing or cut off.
     """
     import onnx
 
     folder = path.parent.resolve()
-    found: dict[Path, None] = {}
+    found: dict[str, Path] = {}
     for tensor in tensors(proto.graph):
         if tensor.data_location != onnx.TensorProto.EXTERNAL:
             continue
@@ -101,26 +135,18 @@ def external_files(proto: onnx.ModelProto, path: Path) -> list[Path]:
                 f"the weights file '{location}' of '{path.name}' is shorter than the model says; "
                 "copy or download it again"
             )
-        found[target] = None
-    return sorted(found)
+        found[location] = target
+    return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
 
 
-def dtype_name(elem_type: int) -> str:
-    """NumPy's name of an ONNX element type; ONNX's own, lower case, where NumPy has none."""
-    import onnx
-
-    name: str = onnx.TensorProto.DataType.Name(elem_type).lower()
-    return {"float": "float32", "double": "float64"}.get(name, name)
-
-
-def declared_inputs(proto: onnx.ModelProto) -> list[tuple[str, str, list[int | str] | None]]:
+def declared_inputs(proto: onnx.ModelProto) -> list[DeclaredInput]:
     """(name, dtype, dims) of each real input; a dim is a number or a symbol ("" unnamed).
 
     dims is None when the model does not even state the rank. Raises ModelError for inputs that
     are not tensors.
     """
     constants = {t.name for t in proto.graph.initializer}
-    declared: list[tuple[str, str, list[int | str] | None]] = []
+    declared: list[DeclaredInput] = []
     for value in proto.graph.input:
         if value.name in constants:  # older models list their weights among the inputs
             continue
@@ -133,7 +159,7 @@ def declared_inputs(proto: onnx.ModelProto) -> list[tuple[str, str, list[int | s
         dims: list[int | str] | None = None
         if kind.HasField("shape"):
             dims = [_dimension(d) for d in kind.shape.dim]
-        declared.append((value.name, dtype_name(kind.elem_type), dims))
+        declared.append((value.name, onnx_dtype(kind.elem_type), dims))
     return declared
 
 
@@ -145,12 +171,10 @@ def _dimension(dim: onnx.TensorShapeProto.Dimension) -> int | str:
     return "" if dim.dim_param == "?" else dim.dim_param
 
 
-def check_memory(proto: onnx.ModelProto, inputs: Sequence[TensorSpec], name: str) -> None:
-    """Raise ModelError if weights and inputs alone exceed the memory that is free now."""
-    needed = sum(t.nbytes or 0 for t in inputs)
+def weights_bytes(proto: onnx.ModelProto) -> int:
+    """Memory that the weights and other constants take, those in files beside it included."""
+    total = 0
     for tensor in tensors(proto.graph):
-        count = 1
-        for dim in tensor.dims:
-            count *= dim
-        needed += count * ITEM_BITS.get(dtype_name(tensor.data_type), 8) // 8
-    check_free_memory(needed, name)
+        bits = ITEM_BITS.get(onnx_dtype(tensor.data_type), 8)
+        total += math.prod(tensor.dims) * bits // 8
+    return total

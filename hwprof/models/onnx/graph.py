@@ -3,13 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from onnx import GraphProto, NodeProto
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto
 
+OWN_DOMAINS = ("", "ai.onnx")
+"""The two names of ONNX's own operator set."""
+WEIGHTS_STAND_ALONE = 4
+"""Since this IR version initializers need not be inputs; one that is may be replaced."""
+SOFTMAX_ALONG_AXIS = 13
+"""Before this operator set, `SOFTMAXES` flatten every dimension from `axis` on."""
+SOFTMAXES = frozenset({"Softmax", "LogSoftmax", "Hardmax"})
+HANDED_ON = frozenset({"Identity", "Dropout"})
+"""They hand a tensor on as it is."""
+IDLE = HANDED_ON | {
+    *("Constant", "ConstantOfShape", "Shape", "Size", "Reshape", "Flatten"),
+    *("Squeeze", "Unsqueeze", "Optional", "OptionalGetElement"),
+}
+"""They only give a tensor another shape, or hand it on, or tell its shape."""
 RANDOM = frozenset(
     {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike"}
     | {"RandomUniform", "RandomUniformLike"}
 )
+
+
+def opset_of(model: ModelProto) -> int:
+    """Version of ONNX's own operator set that the model uses; 0 where it uses none."""
+    return max((o.version for o in model.opset_import if o.domain in OWN_DOMAINS), default=0)
+
+
+def graph_operators(graph: GraphProto) -> set[str]:
+    """Operators of a graph, those of its subgraphs included; other domains' as `domain.Name`."""
+    found = set()
+    for node in graph.node:
+        own = node.domain in OWN_DOMAINS
+        found.add(node.op_type if own else f"{node.domain}.{node.op_type}")
+        for _, inner in subgraphs(node):
+            found |= graph_operators(inner)
+    return found
 
 
 def subgraphs(node: NodeProto) -> Iterator[tuple[str, GraphProto]]:
@@ -47,7 +79,8 @@ def node_names(graph: GraphProto) -> list[str]:
 def constant_tensors(graph: GraphProto, overridable: bool, outer: frozenset[str]) -> set[str]:
     """Tensors that follow from constants alone; `outer` are those of the enclosing graphs.
 
-    `overridable`: initializers that are graph inputs too may be replaced (since IR version 4).
+    `overridable`: initializers that are graph inputs too may be replaced
+    (`WEIGHTS_STAND_ALONE`).
     """
     inputs = {i.name for i in graph.input}
     constant = {t.name for t in graph.initializer if not (overridable and t.name in inputs)}

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import onnx
-from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, TensorProto
 
 from hwprof.errors import ModelError
@@ -13,16 +9,6 @@ from hwprof.models.onnx.graph import subgraphs
 
 _REDUCED: dict[int, str] = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16"}
 _QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear"})
-
-
-def read_structure(path: Path) -> ModelProto:
-    """The model without its external weights. Raises ModelError."""
-    try:
-        return onnx.load(str(path), load_external_data=False)
-    except (OSError, DecodeError, ValueError) as error:
-        raise ModelError(
-            f"'{path}' is not an ONNX model, or is cut off; export or download it again"
-        ) from error
 
 
 def open_inputs(model: ModelProto) -> tuple[str, ...]:

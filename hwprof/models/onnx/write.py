@@ -1,4 +1,4 @@
-"""Writing small ONNX models: nodes by name, tensors as arrays, one opset for all of them."""
+"""ONNX models written from code: nodes, ends and initialisers in, a model out."""
 
 from __future__ import annotations
 
@@ -12,61 +12,62 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import onnx
 
-OPSET = 17
-"""HardSwish came with 14 and LayerNormalization with 17."""
-IR_VERSION = 8
-"""Goes with opset 17; every runtime that reads the opset reads it."""
+    from hwprof.graph import TensorSpec
 
-Shape = tuple[int, ...]
-End = tuple[str, str, Shape]
-"""An input or output: its name, its element type as NumPy calls it, and its shape."""
+OPSET = 17
+"""The first with LayerNormalization."""
+IR_VERSION = 8
+"""The one of the opset: whatever reads the opset reads it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An operator of the default domain."""
+    """An operator of the ONNX domain, the names of what it reads and writes, its attributes."""
 
     op: str
     name: str
-    inputs: Sequence[str]
-    outputs: Sequence[str]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def onnx_model(
+def write_model(
     name: str,
     nodes: Iterable[Node],
-    inputs: Iterable[End],
-    outputs: Iterable[End],
-    tensors: Iterable[tuple[str, NDArray[Any]]] = (),
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    initialisers: Iterable[tuple[str, NDArray[np.generic]]] = (),
     producer: str | None = None,
 ) -> onnx.ModelProto:
-    """A model whose graph is called `name`; `tensors` are its weights and constants, in order.
+    """A model of opset 17, its parts in the order given.
 
-    The same arguments give the same bytes. Nothing is checked: `onnx.checker` does that.
+    `nodes` are in an order in which they can run; `initialisers` are names and values, taken one
+    at a time. The same parts give the same bytes. Nothing is checked: `onnx.checker` does that.
+    Raises TypeError for an input or output of a type that NumPy does not have.
     """
     from onnx import helper, numpy_helper
 
-    def ends(given: Iterable[End]) -> list[onnx.ValueInfoProto]:
-        return [
-            helper.make_tensor_value_info(
-                end, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape
-            )
-            for end, dtype, shape in given
-        ]
-
     graph = helper.make_graph(
         [
-            helper.make_node(node.op, node.inputs, node.outputs, node.name, **node.attributes)
+            helper.make_node(
+                node.op, [*node.inputs], [*node.outputs], name=node.name, **node.attributes
+            )
             for node in nodes
         ],
         name,
-        ends(inputs),
-        ends(outputs),
-        [numpy_helper.from_array(array, tensor) for tensor, array in tensors],
+        [_end(spec) for spec in inputs],
+        [_end(spec) for spec in outputs],
+        [numpy_helper.from_array(values, tensor) for tensor, values in initialisers],
     )
-    # A producer that is not named must not be written down as an empty one.
+    # An empty name would be written down too.
     named = {} if producer is None else {"producer_name": producer}
     return helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, **named
     )
+
+
+def _end(spec: TensorSpec) -> onnx.ValueInfoProto:
+    from onnx import helper
+
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(spec.dtype))
+    return helper.make_tensor_value_info(spec.name, kind, spec.shape)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hwprof.errors import ModelError
+from hwprof.models.base import check_exists, unreadable
 
 SCALAR_TYPES: Mapping[int, str] = {
     1: "uint8",
@@ -85,6 +86,7 @@ class Archive:
 
 def read_archive(path: Path) -> Archive:
     """Read the program that a .pt2 file holds. Raises ModelError, naming what is not supported."""
+    check_exists(path)
     try:
         with zipfile.ZipFile(path) as file:
             names = file.namelist()
@@ -97,7 +99,9 @@ def read_archive(path: Path) -> Archive:
             program = json.loads(file.read(f"{root}models/model.json"))
             weights = _config(file, f"{root}data/weights/model_weights_config.json")
             constants = _config(file, f"{root}data/constants/model_constants_config.json")
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise ModelError(
             f"'{path}' is not a program of torch.export, or is cut off; "
             "save it again with torch.export.save"

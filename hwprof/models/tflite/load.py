@@ -1,77 +1,38 @@
-"""LiteRT models (.tflite): their inputs, with every dimension decided."""
+"""LiteRT models (.tflite): what the file says of itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hwprof.errors import DeviceError, ModelError
-from hwprof.machine.host import snapshot
-from hwprof.measurement import Subject
-from hwprof.models.base import Model, content_hash, printable
-from hwprof.models.shapes import Declared, decide_shapes
+from hwprof.models.base import ModelFile, check_exists, unreadable
+from hwprof.models.shapes import DeclaredInput
 from hwprof.models.tflite.file import LiteRtFile, read
 from hwprof.models.tflite.runtime import import_runtime
 
 
-def load(
-    path: Path | str,
-    *,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    batch: int | None = None,
-    name: str | None = None,
-) -> Model:
-    """Read a LiteRT model file and decide its input shapes, as `load_model` does for ONNX.
+def model_file(path: Path) -> ModelFile:
+    """What a LiteRT model file says of itself.
 
-    A dimension is open where the file's shape signature says so. Raises ModelError (the file, or
-    no LiteRT to read it with) or OptionError (the shapes) in one sentence.
+    A dimension is open where the file's shape signature says so. Raises ModelError, also where
+    there is no LiteRT to read the file with.
     """
-    path = Path(path)
-    inputs = decide_shapes(_declared(_read(path)), shapes or {}, batch, path.name)
-    firsts = {t.shape[0] for t in inputs if t.shape}
-    subject = Subject(
-        name=printable(path.stem) if name is None else name,
-        sha256=content_hash([path]),
-        inputs=inputs,
-        batch=firsts.pop() if len(firsts) == 1 else None,
-    )
-    return Model(path, subject, "tflite")
-
-
-def input_names(path: Path) -> set[str]:
-    """Names of the model's inputs. Raises ModelError."""
-    return {name for name, _, _ in _declared(_read(path))}
-
-
-def _read(path: Path) -> LiteRtFile:
-    if path.is_dir():
-        raise ModelError(f"'{path}' is a folder; name the .tflite file inside it")
-    if not path.exists():
-        raise ModelError(f"there is no file '{path}'; check the path")
+    check_exists(path)
     try:
         import_runtime()
     except DeviceError as error:
         raise ModelError(f"'{path.name}' cannot be read, because {error}") from error
     try:
-        size = path.stat().st_size
-        free = snapshot().memory_available_bytes
-        if free is not None and size > free:
-            raise ModelError(
-                f"'{path.name}' needs at least {size / 2**30:.1f} GiB, but only "
-                f"{free / 2**30:.1f} GiB is free; close other programs or use a larger machine"
-            )
-        return read(path)
-    except PermissionError as error:
-        raise ModelError(f"'{path}' may not be read; check its permissions") from error
+        return ModelFile("tflite", _declared(read(path)), path.stat().st_size)
     except OSError as error:
-        raise ModelError(f"'{path}' cannot be read: {error.strerror}; check the disk") from error
+        raise unreadable(path, error) from error
 
 
-def _declared(file: LiteRtFile) -> list[Declared]:
-    declared: list[Declared] = []
+def _declared(file: LiteRtFile) -> tuple[DeclaredInput, ...]:
+    declared: list[DeclaredInput] = []
     for number in file.inputs:
         spec = file.tensors[number]
         signature = file.signatures[number] or spec.shape
         dims: list[int | str] = [d if d >= 0 else "" for d in signature]
         declared.append((spec.name, spec.dtype, dims))
-    return declared
+    return tuple(declared)

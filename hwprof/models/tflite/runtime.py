@@ -6,7 +6,7 @@ from types import ModuleType
 
 from hwprof.errors import DeviceError, one_line
 
-INSTALL = "install it with pip install 'hwprof[litert]'"
+INSTALL = "pip install 'hwprof[litert]'"
 PACKAGE = "ai_edge_litert"
 
 
@@ -16,7 +16,9 @@ def import_runtime() -> ModuleType:
         from ai_edge_litert import interpreter
     except ModuleNotFoundError as error:
         if error.name == PACKAGE:
-            raise DeviceError(f"ai-edge-litert is not installed; {INSTALL}") from error
+            raise DeviceError(
+                f"ai-edge-litert is not installed; install it with {INSTALL}"
+            ) from error
         raise _broken(error) from error
     except Exception as error:  # a missing shared library, an old NumPy: each fails its own way
         raise _broken(error) from error

@@ -18,6 +18,7 @@ from safetensors.numpy import save
 
 from hwprof.codec import CodecError, from_json, to_json
 from hwprof.errors import HwprofError, TableError
+from hwprof.files import whole_file
 from hwprof.predictors.base import Measured
 from hwprof.predictors.fewshot.calibration import Calibration
 from hwprof.predictors.fewshot.fitted import Fitted
@@ -238,15 +239,8 @@ def _compact(array: NDArray[np.float64]) -> NDArray[np.generic]:
 def _write(path: Path, tensors: Tensors, header: _Header) -> None:
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     data = save(contiguous, metadata={_KEY: to_json(header).decode()})
-    # Beside the target and then renamed: a crash never leaves half a predictor under its name.
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        raise TableError(
-            f"'{path}' cannot be written ({error.strerror}); choose another place"
-        ) from error
+    with whole_file(path) as stream:
+        stream.write(data)
 
 
 def _read(path: Path) -> tuple[_Header, Tensors]:

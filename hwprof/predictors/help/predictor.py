@@ -184,10 +184,18 @@ class HelpPredictor(Predictor):
 
     def save(self, path: Path | str) -> None:
         """Write everything to one safetensors file; nothing in it can be executed."""
-        from hwprof.predictors.help.storage import Saved, save
+        from hwprof.predictors.help.storage import Kept, save
 
-        parts = (self.pool, self.options, self.space, self.seed)
-        save(Saved(*parts, self.references, self.report, self.state), Path(path))
+        kept = Kept(
+            self.pool,
+            self.options,
+            self.space,
+            self.seed,
+            self.references,
+            self.report,
+            self.state,
+        )
+        save(kept, Path(path))
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -199,19 +207,19 @@ class HelpPredictor(Predictor):
         require_torch()
         from hwprof.predictors.help.storage import load
 
-        saved = load(Path(path))
-        mixture = DeviceMixture.fit(learning_pool(saved.pool, saved.options), seed=saved.seed)
-        network = _network(saved.pool, saved.space, saved.options, len(saved.references))
+        kept = load(Path(path))
+        mixture = DeviceMixture.fit(learning_pool(kept.pool, kept.options), seed=kept.seed)
+        network = _network(kept.pool, kept.space, kept.options, len(kept.references))
         return cls(
-            pool=saved.pool,
-            options=saved.options,
-            space=saved.space,
-            seed=saved.seed,
-            references=saved.references,
-            report=saved.report,
-            mixture=mixture,
-            network=network,
-            state=saved.state,
+            kept.pool,
+            kept.options,
+            kept.space,
+            kept.seed,
+            kept.references,
+            kept.report,
+            mixture,
+            network,
+            kept.state,
         )
 
 

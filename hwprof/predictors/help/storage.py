@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as safetensors
 
 from hwprof.codec import CodecError, from_json, to_json
 from hwprof.errors import OptionError
+from hwprof.files import whole_file
 from hwprof.predictors.base import IntArray
 from hwprof.predictors.help.options import HelpOptions
 from hwprof.predictors.help.report import TrainingReport
@@ -24,15 +25,14 @@ _KEY = "hwprof.help"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Saved:
-    """What of a fitted HELP is kept; the rest follows from it."""
+class Kept:
+    """What a file holds of a predictor; everything else follows from it."""
 
     pool: DevicePool
     options: HelpOptions
     space: str | None
     seed: int
     references: IntArray
-    """Rows of the reference architectures, shape `[e]`."""
     report: TrainingReport
     state: State
 
@@ -57,31 +57,28 @@ class Version:
     schema: int
 
 
-def save(saved: Saved, path: Path) -> None:
+def save(kept: Kept, path: Path) -> None:
     """Write a predictor's parts. Raises OptionError when the file cannot be written."""
-    pool = saved.pool
+    pool = kept.pool
     header = Header(
         SCHEMA_VERSION,
-        saved.options,
-        saved.space,
-        saved.seed,
-        saved.report,
+        kept.options,
+        kept.space,
+        kept.seed,
+        kept.report,
         pool.devices,
         pool.names,
     )
-    arrays = {name: p.detach().numpy() for name, p in saved.state.flat().items()}
+    arrays = {name: p.detach().numpy() for name, p in kept.state.flat().items()}
     arrays["pool/features"] = np.ascontiguousarray(pool.features)
     arrays["pool/latency_s"] = np.ascontiguousarray(pool.latency_s)
-    arrays["references"] = np.ascontiguousarray(saved.references)
-    try:
-        save_file(arrays, path, metadata={_KEY: to_json(header).decode()})
-    except (OSError, SafetensorError) as error:
-        raise OptionError(
-            f"cannot write {path}: {error}; choose a path that can be written"
-        ) from error
+    arrays["references"] = np.ascontiguousarray(kept.references)
+    data = safetensors(arrays, metadata={_KEY: to_json(header).decode()})
+    with whole_file(path, OptionError) as stream:
+        stream.write(data)
 
 
-def load(path: Path) -> Saved:
+def load(path: Path) -> Kept:
     """Read a predictor's parts. Raises OptionError for any file that `save` did not write."""
     try:
         with safe_open(path, framework="numpy") as opened:
@@ -105,7 +102,7 @@ def load(path: Path) -> Saved:
         state = _state(arrays)
     except (KeyError, ValueError) as error:
         raise OptionError(f"{path} lacks {error}; it is damaged, save it again") from error
-    return Saved(pool, header.options, header.space, header.seed, references, header.report, state)
+    return Kept(pool, header.options, header.space, header.seed, references, header.report, state)
 
 
 def _header(path: Path, text: str) -> Header:

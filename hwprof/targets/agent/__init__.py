@@ -1,4 +1,5 @@
-"""A fresh process per measurement, spoken to in JSON lines on its standard input and output.
+"""The far end of a stream: opens models on the machine it runs on, and says what that machine is.
 
-`client` is this end; `__main__` is the other, and imports as little as it can.
+`python -m hwprof.targets.agent` serves its standard input and output. It imports as little as it
+can, so that it starts fast and runs where little is installed.
 """

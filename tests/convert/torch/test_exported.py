@@ -14,7 +14,7 @@ import torch
 from hwprof.convert.torch.exported import read_exported
 from hwprof.devices.torch import TorchCpu
 from hwprof.errors import ModelError
-from hwprof.models.pt2.load import load
+from hwprof.models.load import load_model
 from hwprof.testing.devices import check_device
 
 # Of torch.export, about torch's own code.
@@ -67,7 +67,7 @@ def changed(source: Path, target: Path, change: Callable[[dict[str, Any]], None]
 
 
 def test_a_program_computes_the_same(program: Path) -> None:
-    model = load(program)
+    model = load_model(program)
     assert [(t.name, t.shape) for t in model.subject.inputs] == [
         ("x", (2, 3, 8, 8)),
         ("scale", (3,)),
@@ -79,7 +79,7 @@ def test_a_program_computes_the_same(program: Path) -> None:
 
 def test_open_dimensions_are_decided(tmp_path: Path) -> None:
     path = save(tmp_path / "dynamic.pt2", dynamic=True)
-    model = load(path, shapes={"x": (5, 3, 8, 8)})
+    model = load_model(path, shapes={"x": (5, 3, 8, 8)})
     x = torch.rand(5, 3, 8, 8)
     found = read_exported(path, model.subject)(x, NAMED["scale"])
     expected = torch.export.load(str(path)).module()(x, **NAMED)
@@ -87,11 +87,11 @@ def test_open_dimensions_are_decided(tmp_path: Path) -> None:
 
 
 def test_the_laws_hold(program: Path) -> None:
-    check_device(TorchCpu(), load(program))
+    check_device(TorchCpu(), load_model(program))
 
 
 def test_source_nodes_are_those_of_the_program(program: Path) -> None:
-    with TorchCpu().open(load(program)) as session:
+    with TorchCpu().open(load_model(program)) as session:
         profile = session.profile(1).profile
     named = {node.name for node in torch.export.load(str(program)).graph.nodes}
     covered = [name for o in profile.occurrences for name in o.source_nodes]
@@ -100,7 +100,7 @@ def test_source_nodes_are_those_of_the_program(program: Path) -> None:
 
 
 def test_another_precision(program: Path) -> None:
-    with TorchCpu(precision="bf16").open(load(program)) as session:
+    with TorchCpu(precision="bf16").open(load_model(program)) as session:
         first, _ = session.outputs()
     expected = torch.export.load(str(program)).module()(*INPUTS, **NAMED)["y"]
     assert first.dtype == "float32"
@@ -119,7 +119,7 @@ def test_only_operators_are_called(target: str, program: Path, tmp_path: Path) -
 
     path = changed(program, tmp_path / "hostile.pt2", call)
     with pytest.raises(ModelError, match=f"'{target}' in 'hostile.pt2' is no operator"):
-        read_exported(path, load(path).subject)
+        read_exported(path, load_model(path).subject)
 
 
 def test_pickles_are_never_loaded(program: Path, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_pickles_are_never_loaded(program: Path, tmp_path: Path) -> None:
                 data = b"cos\nabort\n(tR."  # unpickling it would end this process
             new.writestr(name, data)
     with pytest.raises(ModelError, match="pickled Python objects, which hwprof never loads"):
-        load(path)
+        load_model(path)
 
 
 def test_a_compressed_archive_is_refused(program: Path, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_compressed_archive_is_refused(program: Path, tmp_path: Path) -> None:
         for name in old.namelist():
             new.writestr(name, old.read(name))
     with pytest.raises(ModelError, match="compressed archive"):
-        load(path)
+        load_model(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04"])
@@ -153,7 +153,7 @@ def test_what_is_no_archive_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "broken.pt2"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"is not a program of torch\.export"):
-        load(path)
+        load_model(path)
 
 
 def test_a_weight_outside_its_record_is_refused(program: Path, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_weight_outside_its_record_is_refused(program: Path, tmp_path: Path) -
                 data = json.dumps(config).encode()
             new.writestr(name, data)
     with pytest.raises(ModelError, match="does not fit what is stored"):
-        read_exported(path, load(path).subject)
+        read_exported(path, load_model(path).subject)
 
 
 def test_the_format_of_another_version_is_refused(program: Path, tmp_path: Path) -> None:
@@ -176,4 +176,4 @@ def test_the_format_of_another_version_is_refused(program: Path, tmp_path: Path)
 
     path = changed(program, tmp_path / "old.pt2", age)
     with pytest.raises(ModelError, match="version 7 of its format"):
-        load(path)
+        load_model(path)

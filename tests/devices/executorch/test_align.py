@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hwprof.devices.executorch.align import Ran, align, base_of
-from hwprof.devices.executorch.xnnpack_graph import XnnOperator
+from hwprof.convert.executorch.xnnpack_graph import XnnOperator
+from hwprof.devices.executorch.align import Ran, align
 from hwprof.graph import TensorSpec
 
 X = (TensorSpec("x", "float32", (1,)),)
@@ -11,11 +11,6 @@ X = (TensorSpec("x", "float32", (1,)),)
 
 def operators(*kinds: str, clamped: bool = False) -> list[XnnOperator]:
     return [XnnOperator(kind, i, {}, X, X, clamped) for i, kind in enumerate(kinds)]
-
-
-def test_the_name_without_its_types_and_number() -> None:
-    assert base_of("Convolution (NHWC, F32) IGEMM #12") == "Convolution"
-    assert base_of("Invalid Unary Op #1") == "Invalid Unary Op"
 
 
 def test_other_names_are_recognised() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from hwprof.convert.executorch.plan import Plan
+from hwprof.convert.executorch.xnnpack_graph import read_operators
 from hwprof.devices.executorch.etdump import TracedCall, TracedRun, parse_etdump, read_run
 from hwprof.devices.executorch.join import join
-from hwprof.devices.executorch.plan import Plan
-from hwprof.devices.executorch.xnnpack_graph import read_operators
 from hwprof.errors import DeviceError
 
 
@@ -51,8 +53,8 @@ def test_control_flow_is_refused() -> None:
         read_run({"events": [inside]})
 
 
-def test_garbage_is_refused() -> None:
-    for read in (lambda data: parse_etdump(data, 1), read_operators):
+def test_garbage_is_refused(tmp_path: Path) -> None:
+    for read in (lambda data: parse_etdump(data, 1), lambda data: read_operators(data, tmp_path)):
         with pytest.raises(DeviceError, match="cannot be read") as refused:
             read(b"\0" * 64)
         assert "\n" not in str(refused.value)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hwprof.devices.gpu.memory import out_of_memory, ran_out
-from hwprof.devices.gpu.options import decide_environment, device_of, engine_folder
+from hwprof.devices.gpu.options import decide_environment
 from hwprof.devices.gpu.timing import EventClock, events_overhead_s, flush_bytes, time_events
+from hwprof.devices.tensorrt import TensorRt
 from hwprof.errors import DeviceError, OptionError
 from hwprof.machine.gpu.precision import refuse_unsupported
 
@@ -102,15 +105,16 @@ def test_a_precision_that_the_gpu_lacks_is_refused() -> None:
 @pytest.mark.parametrize("text", ["one", "-1", "64", "1.0"])
 def test_a_device_is_a_number(text: str) -> None:
     with pytest.raises(OptionError, match="number of a GPU"):
-        device_of({"device": text})
+        TensorRt.create({"device": text})
 
 
-def test_options() -> None:
-    assert device_of({}) == 0
-    assert device_of({"device": "3"}) == 3
-    assert engine_folder({}) == ""
+def test_options(tmp_path: Path) -> None:
+    assert TensorRt.create({}).device == 0
+    assert TensorRt.create({"device": "3"}).device == 3
+    assert TensorRt.create({}).engines == ""
+    assert TensorRt.create({"engines": str(tmp_path)}).engines == str(tmp_path)
     with pytest.raises(OptionError, match="a folder that exists"):
-        engine_folder({"engines": "/no/such/folder"})
+        TensorRt.create({"engines": "/no/such/folder"})
 
 
 def test_a_decided_environment_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwprof.convert.litert import convert
+from hwprof.convert.litert.model import to_litert
 from hwprof.models.load import load_model
 
 
@@ -16,7 +16,7 @@ from hwprof.models.load import load_model
 def mlp_tflite(mlp: Path, tmp_path: Path) -> Path:
     """x [4, 8] -> fully connected with Relu -> y."""
     target = tmp_path / "mlp.tflite"
-    convert(mlp, load_model(mlp).subject.inputs, target)
+    to_litert(mlp, load_model(mlp).subject.inputs, target)
     return target
 
 

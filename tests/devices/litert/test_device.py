@@ -65,8 +65,7 @@ def test_asking_whether_it_is_here_imports_nothing() -> None:
 
 
 def test_a_missing_runtime_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "PACKAGE", "no_such_package")
-    monkeypatch.setattr("hwprof.devices.litert.device.PACKAGE", "no_such_package")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert LiteRtCpu.availability().reason == (
         "ai-edge-litert is not installed; install it with pip install 'hwprof[litert]'"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from hwprof.devices.mnn import MnnCpu
-from hwprof.devices.mnn.device import check_precision
 from hwprof.errors import DeviceError, ModelError, OptionError
+from hwprof.machine.host import hardware
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
 from hwprof.testing.devices import check_bad_model, check_device
@@ -115,11 +116,19 @@ def test_options(mlp: Path) -> None:
         device.open(Model(mlp, load_model(mlp).subject, format="torch"))
 
 
-def test_a_precision_is_never_silently_another() -> None:
-    check_precision("fp32", ())
-    check_precision("fp16", ("asimd", "asimdhp"))
-    with pytest.raises(DeviceError, match="fp32 on this processor"):
-        check_precision("fp16", ("avx512_fp16",))
+def test_a_precision_is_never_silently_another(mlp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def on(*isa: str) -> None:
+        machine = dataclasses.replace(hardware(), isa=isa)
+        monkeypatch.setattr("hwprof.devices.mnn.device.hardware", lambda: machine)
+
+    device = MnnCpu(precision="fp16")
+    on("asimd", "asimdhp")
+    assert device.spec.precision == "fp16"
+    on("avx512_fp16")
+    assert MnnCpu().spec.precision == "fp32"
+    for refused in (lambda: device.spec, lambda: device.open(load_model(mlp))):
+        with pytest.raises(DeviceError, match="MNN computes in fp32 on this processor"):
+            refused()
 
 
 def test_nothing_is_printed(mlp: Path, capfd: pytest.CaptureFixture[str]) -> None:

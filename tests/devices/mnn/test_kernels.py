@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from hwprof.convert.mnn.file import read_operators
 from hwprof.devices.mnn import MnnCpu
-from hwprof.devices.mnn.file import read_operators
 from hwprof.devices.mnn.trace import Command
 from hwprof.errors import DeviceError
 from hwprof.models.base import Model

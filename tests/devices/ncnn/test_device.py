@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 import pytest
 
+from hwprof.convert.ncnn.conversion import read_layers
 from hwprof.devices.ncnn import NcnnCpu
-from hwprof.devices.ncnn.device import check_precision
-from hwprof.devices.ncnn.runtime import import_runtime, read_layers
+from hwprof.devices.ncnn.runtime import import_runtime
 from hwprof.errors import DeviceError, ModelError, OptionError
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
@@ -109,14 +109,15 @@ def test_options(mlp: Path) -> None:
         device.open(Model(mlp, load_model(mlp).subject, format="tflite"))
 
 
-def test_a_precision_is_never_silently_another() -> None:
-    runtime = import_runtime()
-    check_precision("fp32", runtime)
-    if runtime.cpu_support_arm_asimdhp():
-        check_precision("fp16", runtime)
-    else:
-        with pytest.raises(DeviceError, match="fp32 on this processor"):
-            check_precision("fp16", runtime)
+def test_a_precision_is_never_silently_another(mlp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    device, runtime = NcnnCpu(precision="fp16"), import_runtime()
+    monkeypatch.setattr(runtime, "cpu_support_arm_asimdhp", lambda: 1)
+    assert device.spec.precision == "fp16"
+    monkeypatch.setattr(runtime, "cpu_support_arm_asimdhp", lambda: 0)
+    assert NcnnCpu().spec.precision == "fp32"
+    for refused in (lambda: device.spec, lambda: device.open(load_model(mlp))):
+        with pytest.raises(DeviceError, match="ncnn computes in fp32 on this processor"):
+            refused()
 
 
 @pytest.mark.parametrize("missing", ["ncnn", "pnnx"])

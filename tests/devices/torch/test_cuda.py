@@ -17,6 +17,7 @@ from torch._C._autograd import DeviceType
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity
 
+from hwprof.convert.torch.load import load_module
 from hwprof.devices.gpu.timing import EventClock
 from hwprof.devices.onnxruntime import OnnxRuntimeCpu
 from hwprof.devices.torch import TorchCuda, cuda
@@ -30,7 +31,6 @@ from hwprof.devices.torch.cuda_profile import (
     work_of,
 )
 from hwprof.devices.torch.cuda_program import TorchCudaProgram
-from hwprof.devices.torch.load import load_module
 from hwprof.errors import DeviceError, MeasurementError, ModelError, OptionError
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
@@ -105,11 +105,13 @@ def test_the_program_computes(squeezenet: Path, precision: str) -> None:
 
 def test_cold_runs_are_flushed_and_peaks_are_told(mlp: Path) -> None:
     made = program(load_model(mlp), cold=True)
-    samples = made.time(3, 2)
+    samples = made.timer(1).time(3, 2)
     assert (len(samples), samples.loops) == (3, 2)
     assert samples.switches is not None
-    assert made.peak().bytes == 7
-    overhead = made.overhead_s()
+    peak = made.accelerator_peak()
+    assert peak is not None
+    assert peak.bytes == 7
+    overhead = made.timer(1).overhead_s()
     assert overhead is not None
     assert overhead >= 0
     assert made._clock.flushed == 6  # type: ignore[attr-defined]

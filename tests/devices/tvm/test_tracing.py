@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from hwprof.convert.tvm.importing import import_onnx
 from hwprof.devices.tvm import TvmCpu
-from hwprof.devices.tvm.importing import import_onnx
 from hwprof.devices.tvm.profiling import UNTRACED, operator
 from hwprof.devices.tvm.runtime import import_runtime
 from hwprof.models.load import load_model

@@ -6,11 +6,12 @@ import pynvml
 import pytest
 
 from hwprof.codec import from_json, to_json
+from hwprof.conditions import GpuConditions, GpuMoment
 from hwprof.errors import DeviceError
 from hwprof.machine.gpu.nvml import Nvml, obstacle, open_nvml
-from hwprof.machine.gpu.state import GpuState, describe, reasons, slowed_between
+from hwprof.machine.gpu.state import GpuState, reasons, slowed_between
 from hwprof.machine.host import HostState, snapshot
-from hwprof.profiler.conditions import gpu_details
+from hwprof.profiler.conditions import gpu_conditions, gpu_moment
 from tests.machine.gpu.fake_nvml import UUID, Board, FakeNvml
 
 EVERYTHING = {"name", "memory", "limit", "power", "energy", "clock", "temperature"} | {
@@ -24,7 +25,8 @@ def test_what_a_board_tells() -> None:
     gpu = Nvml(FakeNvml(Board())).by_uuid(UUID)
     assert gpu.facts.description == "NVIDIA H200, driver 570.86.10, 700 W"
     state = gpu.state()
-    assert describe(state) == "1980 MHz, memory 3201 MHz, 54 C, 310 W of 700 W, power cap"
+    told = "1980 MHz, memory 3201 MHz, 54 C, 310 W of 700 W, power cap"
+    assert gpu_moment(state).text == told
     assert state.slowed_s == {"power": 0.25, "heat": 0.0}
     assert state.slowing == ("power cap",)
     assert from_json(to_json(state), GpuState) == state
@@ -106,9 +108,18 @@ def test_slow_downs_reach_the_record() -> None:
     capped = replace(cool, slowed_s={"power": 1.5, "heat": 0.0}, limits=("power cap",))
     assert slowed_between(cool, capped) == {"power": 0.5, "heat": 0.0}
     assert slowed_between(capped, cool) == {"heat": 0.0}
-    details = gpu_details([at(cool), at(capped)])
-    assert details["gpu_slowed"] == "power 0.500 s, power cap"
-    assert details["gpu"] == f"H200 {UUID}"
-    assert details["gpu_before"] == "1980 MHz"
-    assert "gpu_slowed" not in gpu_details([at(cool), at(cool)])
-    assert gpu_details([at(None), at(None)]) == {}
+    # Two restarts: what slowed either down counts.
+    found = gpu_conditions([at(cool), at(capped), at(capped), at(replace(cool, slowed_s={}))])
+    assert found == GpuConditions(
+        "H200",
+        UUID,
+        before=GpuMoment(clock_hz=1.98e9),
+        after=GpuMoment(clock_hz=1.98e9),
+        slowed_s={"power": 0.5, "heat": 0.0},
+        slowing=("power cap",),
+    )
+    assert found.slowed == "power 0.500 s, power cap"
+    quiet = gpu_conditions([at(cool), at(cool)])
+    assert quiet is not None
+    assert quiet.slowed == ""
+    assert gpu_conditions([at(None), at(None)]) is None

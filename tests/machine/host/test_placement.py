@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hwprof.machine.host import Roots, available_cpus, can_pin, quiet_cpus
+from hwprof.errors import OptionError
+from hwprof.machine.host import Pin, Roots, available_cpus, can_pin, place, quiet_cpus
 from hwprof.testing import machines as fake_machines
 
 IDLE = "100 0 50 1100 10 0 0 0"
@@ -142,3 +143,33 @@ def test_this_very_machine() -> None:
     assert set(quiet_cpus(1, sleep=lambda seconds: None)) <= usable
     assert can_pin() == ""
     assert os.sched_getaffinity(0) == usable
+
+
+def test_a_process_is_placed_where_it_is_asked_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roots = fake_machines.build(tmp_path, fake_machines.arm_board())
+    placed: list[tuple[int, ...]] = []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cpus: placed.append(cpus))
+    assert place(Pin(), roots) == ()
+    assert place(Pin(cpus=(3, 1), quiet=1), roots) == (3, 1)
+    assert place(Pin(quiet=6), roots) == (5, 4, 3, 2, 1, 0)
+    # More than there are: no placement is better than half of one.
+    assert place(Pin(quiet=7), roots) == ()
+    assert placed == [(3, 1), (5, 4, 3, 2, 1, 0)]
+
+
+def test_processors_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cpu in (4095, 1 << 40):
+        with pytest.raises(OptionError, match=f"cannot run on processors {cpu} .* usable here: "):
+            place(Pin(cpus=(cpu,)))
+    monkeypatch.delattr(os, "sched_setaffinity")
+    with pytest.raises(OptionError, match="cannot pin a process; use --pin none"):
+        place(Pin(cpus=(0,)))
+
+
+def test_impossible_pins() -> None:
+    with pytest.raises(ValueError, match="numbered from 0"):
+        Pin(cpus=(-1,))
+    with pytest.raises(ValueError, match="numbered from 0"):
+        Pin(quiet=-1)

@@ -17,12 +17,12 @@ from hwprof.machine.meters import (
     list_meters,
     require_meter,
 )
-from hwprof.machine.meters.registry import BUILT_IN, GROUP
+from hwprof.machine.meters.registry import REGISTRY
 from hwprof.testing import machines as fake_machines
 from tests.machine.meters import trees
 
 # Meters of GPUs ask a driver and not a file tree, so here they are left to their own tests.
-NOT_OF_GPUS = [point.name for point in BUILT_IN if point.load().covers != "gpu"]
+NOT_OF_GPUS = [name for name, point in REGISTRY.entries(()).items() if point.load().covers != "gpu"]
 
 
 class Wattmeter(EnergyMeter):
@@ -89,7 +89,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def plugin(attribute: str, name: str = "watt") -> EntryPoint:
-    return EntryPoint(name, f"plugged_meters:{attribute}", GROUP)
+    return EntryPoint(name, f"plugged_meters:{attribute}", REGISTRY.group)
 
 
 @pytest.fixture
@@ -227,8 +227,8 @@ def test_built_in_meters_go_first_and_keep_their_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("attribute", "reason"),
     [
-        ("Missing", "energy meter 'watt' does not load: AttributeError"),
-        ("number", "energy meter 'watt' (plugged_meters:number) is not an EnergyMeter class"),
+        ("Missing", "energy meter 'watt' (plugged_meters:Missing) does not import: AttributeError"),
+        ("number", "energy meter 'watt' (plugged_meters:number) is not an hwprof EnergyMeter"),
         ("CrashesWhenAsked", "energy meter 'watt' failed: RuntimeError: bus error"),
         ("CrashesWhenMade", "energy meter 'watt' failed: RuntimeError: bus error"),
         ("Unplugged", "the wattmeter is unplugged"),
@@ -241,14 +241,16 @@ def test_a_broken_plugin_is_a_reason(bare: Roots, attribute: str, reason: str) -
 
 
 def test_a_plugin_of_a_missing_package_is_listed(bare: Roots) -> None:
-    gone = EntryPoint("gone", "no_such_package_here:Meter", GROUP)
+    gone = EntryPoint("gone", "no_such_package_here:Meter", REGISTRY.group)
     *_, listed = list_meters(bare, plugins=[gone])
     assert listed.name == "gone"
     assert not listed.available
     assert "ModuleNotFoundError" in listed.reason
     answer = find_meter(roots=bare, plugins=[gone])
     assert isinstance(answer, Absent)
-    assert answer.reason.startswith("energy meter 'gone' does not load: ModuleNotFoundError")
+    assert answer.reason.startswith(
+        "the energy meter 'gone' (no_such_package_here:Meter) does not import: ModuleNotFoundError"
+    )
 
 
 def test_an_unknown_name(bare: Roots) -> None:

@@ -1,177 +1,167 @@
-"""Which source nodes each kernel covers: all of those with work, each exactly once."""
+"""Which nodes of a model steps cover, told by tensors, moves, names, sums and activations."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import onnx
-import pytest
-from onnx import helper
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from hwprof.models.onnx.cover import cover
-from hwprof.models.onnx.graph import constant_tensors, node_names
-from hwprof.opcosts import macs
-from tests.devices.onnxruntime.profiled import (
-    LEVELS,
-    MODELS,
-    Profiled,
-    control_flow_model,
-    profile_model,
-    save_model,
+from hwprof.models.onnx.cover import Coverage, cover, nodes_with_work
+from hwprof.models.onnx.steps import Names, Step
+
+
+def node(op: str, reads: str, writes: str, name: str = "", **attributes: object) -> NodeProto:
+    return helper.make_node(op, reads.split(), writes.split(), name, **attributes)
+
+
+def model(
+    nodes: Sequence[NodeProto], outputs: Sequence[str] = ("y",), weights: Sequence[str] = ()
+) -> ModelProto:
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [numpy_helper.from_array(np.full(4, i, np.float32), w) for i, w in enumerate(weights)],
+    )
+    return helper.make_model(graph, ir_version=8)
+
+
+RESIDUAL = model(
+    [
+        node("Conv", "x w", "a", "conv"),
+        node("Identity", "a", "handed", "hand"),
+        node("Add", "handed x", "b", "sum"),
+        node("Relu", "b", "c", "relu"),
+        node("Softmax", "c", "y", "soft"),
+    ],
+    weights=["w"],
 )
-from tests.source_kernels import source_kernels
-
-FLOAT = np.float32
 
 
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("name", MODELS)
-def test_real_models_are_covered_disjointly(
-    real_model: Callable[[str, str], Profiled], name: str, level: str
-) -> None:
-    made = real_model(name, level)
-    profile, extras = made.build()
-    assert profile.uncovered == extras.graph.uncovered == ()
-    covered = Counter(node for o in profile.occurrences for node in o.source_nodes)
-    assert set(covered.values()) == {1}
-    graph = onnx.load(made.source, load_external_data=False).graph
-    ops = dict(zip(node_names(graph), (n.op_type for n in graph.node), strict=True))
-    assert set(covered) <= set(ops)
-    constant = constant_tensors(graph, overridable=False, outer=frozenset())
-    shapes = {"Shape", "Size", "Cast", "Slice", "Concat", "Gather", "Unsqueeze", "Mul", "Add"}
-    for node, each in zip(node_names(graph), graph.node, strict=True):
-        # Whatever no kernel covers follows from constants, or may come from shapes alone.
-        folded = all(output in constant for output in each.output if output)
-        assert node in covered or folded or each.op_type in shapes, node
+def by_name(step: Step, names: Names) -> str | None:
+    """A runtime that calls its kernels after nodes, and its tensors after tensors."""
+    return names.node(step.name) or names.tensor(step.name)
 
 
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("name", MODELS)
-def test_fused_parts_are_covered_by_the_kernel_that_has_them(
-    real_model: Callable[[str, str], Profiled], name: str, level: str
-) -> None:
-    made = real_model(name, level)
-    graph = onnx.load(made.source, load_external_data=False).graph
-    ops = dict(zip(node_names(graph), (n.op_type for n in graph.node), strict=True))
-    profile, _ = made.build()
-    for occurrence in profile.occurrences:
-        kernel = occurrence.kernel
-        inside = {ops[node] for node in occurrence.source_nodes}
-        activation = kernel.attributes.get("activation")
-        assert activation is None or activation in inside, occurrence.name
-        residual = "Conv" in kernel.op and len(kernel.inputs) > 3
-        assert not residual or inside & {"Add", "Sum"}, occurrence.name
+def nodes_of(found: Coverage) -> list[tuple[str, ...]]:
+    return [found.nodes[str(i)] for i in range(len(found.nodes))]
 
 
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("name", ["squeezenet", "resnet50", "shufflenet", "densenet121"])
-def test_kernels_multiply_as_often_as_the_nodes_they_cover(
-    real_model: Callable[[str, str], Profiled], name: str, level: str
-) -> None:
-    made = real_model(name, level)
-    source = source_kernels(made.source)
-    profile, _ = made.build()
-    for occurrence in profile.occurrences:
-        kernel = occurrence.kernel
-        expected = sum(macs(source[node]) or 0 for node in occurrence.source_nodes)
-        if kernel.domain.endswith("nchwc"):
-            # Padded channels are computed too, and a lone BatchNormalization becomes a Conv.
-            assert (macs(kernel) or 0) >= expected
-        else:
-            assert macs(kernel) == expected, occurrence.name
+def test_a_step_covers_what_lies_between_its_tensors() -> None:
+    found = cover(RESIDUAL, [Step(["x", "w"], ["b"]), Step(["b"], ["y"])])
+    assert nodes_of(found) == [("conv", "hand", "sum"), ("relu", "soft")]
+    assert found.uncovered == ()
 
 
-def covered(made: Profiled) -> dict[str, tuple[str, ...]]:
-    profile, _ = made.build()
-    assert profile.uncovered == ()
-    return {o.name: o.source_nodes for o in profile.occurrences}
-
-
-def block(conv: str, data: str, weight: str, out: str) -> onnx.NodeProto:
-    return helper.make_node("Conv", [data, weight], [out], conv, pads=[1, 1, 1, 1])
-
-
-def residual_model(path: Path) -> Path:
-    nodes = [
-        block("c1", "x", "w1", "a"),
-        helper.make_node("Relu", ["a"], ["b"], "r1"),
-        block("c2", "b", "w2", "c"),
-        helper.make_node("Add", ["c", "b"], ["d"]),
-        helper.make_node("Relu", ["d"], ["e"], "r2"),
-        helper.make_node("Identity", ["e"], ["f"], "pass"),
-        helper.make_node("GlobalAveragePool", ["f"], ["y"], "pool"),
+def test_a_new_tensor_is_known_by_what_moves_it() -> None:
+    steps = [
+        Step(["x"], ["blocked_x"], moves=True),
+        Step(["blocked_x", "w"], ["blocked"]),
+        Step(["blocked"], ["c"], moves=True),
+        Step(["c"], ["y"]),
     ]
-    rng = np.random.default_rng(0)
-    weights = {w: rng.random((16, 16, 3, 3), FLOAT) for w in ("w1", "w2")}
-    return save_model(path, nodes, {"x": [1, 16, 8, 8]}, ["y"], weights)
+    found = nodes_of(cover(RESIDUAL, steps))
+    assert found == [(), ("conv", "hand", "sum", "relu"), (), ("soft",)]
 
 
-def test_residual_sum_and_activation_belong_to_the_convolution(tmp_path: Path) -> None:
-    made = profile_model(residual_model(tmp_path / "m.onnx"), tmp_path, "all")
-    groups = set(covered(made).values()) - {()}
-    assert ("c2", "Add_3", "r2") in groups
-    assert ("c1", "r1") in groups
+def test_a_move_that_the_model_asks_for_is_a_node_of_it() -> None:
+    source = model([node("Tanh", "x", "a", "tanh"), node("Transpose", "a", "y", "turn")])
+    steps = [Step(["x"], ["new"]), Step(["new"], ["y"], moves=True, op="Transpose")]
+    assert nodes_of(cover(source, steps)) == [("tanh",), ("turn",)]
+    # Of another operator, it only carries the result.
+    steps[1] = Step(["new"], ["y"], moves=True, op="Reshape")
+    assert nodes_of(cover(source, steps)) == [("tanh", "turn"), ()]
 
 
-def test_what_only_hands_on_does_not_hide_the_sum(tmp_path: Path) -> None:
-    model = onnx.load(residual_model(tmp_path / "m.onnx"))
-    (total,) = (n for n in model.graph.node if n.op_type == "Add")
-    total.input[0] = "handed"
-    model.graph.node.insert(3, helper.make_node("Identity", ["c"], ["handed"], "hand"))
-    onnx.save(model, tmp_path / "m.onnx")
-    made = profile_model(tmp_path / "m.onnx", tmp_path, "all")
-    assert ("c2", "hand", "Add_4", "r2") in set(covered(made).values())
-
-
-def test_equal_nodes_are_computed_once_and_covered_together(tmp_path: Path) -> None:
-    nodes = [
-        helper.make_node("Tanh", ["x"], ["a"], "one"),
-        helper.make_node("Tanh", ["x"], ["b"], "two"),
-        helper.make_node("Softmax", ["a"], ["c"], "p"),
-        helper.make_node("Softmax", ["b"], ["d"], "q"),
-        helper.make_node("Mul", ["c", "d"], ["y"], "product"),
+def test_a_name_gives_a_tensor_away_and_the_step_goes_on_from_there() -> None:
+    rest = Step(["new"], ["y"])
+    fused = Step(["x", "w", "x"], ["new"], name="conv", adds="x", then="Relu")
+    assert nodes_of(cover(RESIDUAL, [fused, rest], by_name)) == [
+        ("conv", "hand", "sum", "relu"),
+        ("soft",),
     ]
-    made = profile_model(save_model(tmp_path / "m.onnx", nodes, {"x": [4, 4]}, ["y"]), tmp_path)
-    assert sorted(covered(made).values()) == [("one", "two"), ("p", "q"), ("product",)]
+    only_sum = Step(["x", "w", "x"], ["new"], name="conv", adds="x")
+    assert nodes_of(cover(RESIDUAL, [only_sum, rest], by_name))[0] == ("conv", "hand", "sum")
+    plain = Step(["x", "w"], ["new"], name="a")
+    assert nodes_of(cover(RESIDUAL, [plain, rest], by_name))[0] == ("conv",)
 
 
-def test_folded_nodes_are_not_missed(tmp_path: Path) -> None:
-    nodes = [
-        helper.make_node("Mul", ["w", "w"], ["folded"], "folded"),
-        helper.make_node("Add", ["x", "folded"], ["y"], "live"),
-    ]
-    model = save_model(tmp_path / "m.onnx", nodes, {"x": [4]}, ["y"], {"w": np.ones(4, FLOAT)})
-    assert covered(profile_model(model, tmp_path)) == {"live": ("live",)}
+def test_without_hints_a_new_tensor_is_nobodys() -> None:
+    found = cover(RESIDUAL, [Step(["x", "w"], ["new"], name="conv"), Step(["new"], ["other"])])
+    assert nodes_of(found) == [(), ()]
+    assert found.uncovered == ("conv", "sum", "relu", "soft")
 
 
-def test_nodes_inside_control_flow_are_covered_inside(tmp_path: Path) -> None:
-    groups = covered(profile_model(control_flow_model(tmp_path / "m.onnx"), tmp_path))
-    assert groups["choose"] == ("choose",)
-    assert groups["choose/first"] == ("choose/first",)
-    assert groups["again/Tanh_1"] == ("again/Tanh_1",)
-    assert groups["product"] == ("product",)
+def test_a_name_that_the_model_lacks_tells_nothing() -> None:
+    step = Step(["x", "w"], ["b"], name="somebody")
+    assert nodes_of(cover(RESIDUAL, [step], by_name)) == [("conv", "hand", "sum")]
 
 
-def test_nodes_without_a_name_of_their_own_get_one() -> None:
-    nodes = [
-        helper.make_node("Tanh", ["x"], ["a"], "same"),
-        helper.make_node("Exp", ["a"], ["b"], "same"),
-        helper.make_node("Exp", ["b"], ["c"]),
-        helper.make_node("Exp", ["c"], ["d"], "Exp_4"),
-        helper.make_node("Exp", ["d"], ["e"]),
-    ]
-    names = node_names(helper.make_graph(nodes, "g", [], []))
-    assert names == ["same", "same#1", "Exp_2", "Exp_4", "Exp_4#4"]
+def test_outputs_left_out_are_passed_over() -> None:
+    source = model([node("Split", "x", "a y", "split")])
+    assert nodes_of(cover(source, [Step(["x"], ["", "y"])])) == [("split",)]
 
 
-def test_a_node_that_no_kernel_stands_for_is_named(tmp_path: Path) -> None:
-    made = profile_model(residual_model(tmp_path / "m.onnx"), tmp_path, "basic")
-    optimised = onnx.load(made.optimised, load_external_data=False)
-    source = onnx.load(made.source)
-    # A second output of the model, which this optimised graph knows nothing of.
-    source.graph.node.append(helper.make_node("Exp", ["a"], ["extra"], "forgotten"))
-    source.graph.output.append(helper.make_tensor_value_info("extra", 1, None))
-    assert cover(source, optimised).uncovered == ("forgotten",)
+def test_equal_nodes_are_covered_together() -> None:
+    source = model(
+        [node("Tanh", "x", "a", "one"), node("Tanh", "x", "b", "two"), node("Mul", "a b", "y", "m")]
+    )
+    steps = [Step(["x"], ["a"]), Step(["a", "a"], ["y"])]
+    assert nodes_of(cover(source, steps)) == [("one", "two"), ("m",)]
+
+
+def test_steps_inside_a_step_are_held_against_the_graph_inside_its_node() -> None:
+    inside = helper.make_graph(
+        [node("Neg", "x", "n", "neg"), node("Exp", "n", "inner", "exp")],
+        "then",
+        [],
+        [helper.make_tensor_value_info("inner", TensorProto.FLOAT, None)],
+    )
+    source = model([node("If", "x", "y", "if", then_branch=inside, else_branch=inside)])
+
+    def outer(steps: Mapping[str, Sequence[Step]]) -> Step:
+        return Step(["x"], ["y"], op="If", inner=steps)
+
+    found = cover(source, [outer({"then_branch": [Step(["x"], ["inner"])]})])
+    assert found.nodes == {"0": ("if",), "0/then_branch/0": ("if/neg", "if/exp")}
+    found = cover(source, [outer({"then_branch": [Step(["x"], ["n"])]})])
+    assert found.uncovered == ("if/exp",)
+
+
+def test_work_is_what_an_output_needs_and_nothing_decides_beforehand() -> None:
+    source = model(
+        [
+            node("Mul", "w w", "folded", "folded"),
+            node("Shape", "x", "s", "shape"),
+            node("Tanh", "x", "unread", "unread"),
+            node("Add", "x folded", "a", "live"),
+            node("Reshape", "a s", "y", "idle"),
+        ],
+        weights=["w"],
+    )
+    assert nodes_with_work(source) == ("live",)
+
+
+TENSORS = st.sampled_from(["x", "w", "a", "handed", "b", "c", "y", "new", "other"])
+STEPS = st.builds(
+    Step,
+    reads=st.lists(TENSORS, min_size=1, max_size=3),
+    writes=st.lists(TENSORS, min_size=1, max_size=2),
+    moves=st.booleans(),
+    op=st.sampled_from(["", "Identity", "Relu"]),
+    name=st.sampled_from(["", "conv", "sum", "c"]),
+    adds=st.sampled_from(["", "x", "new"]),
+    then=st.sampled_from(["", "Relu"]),
+)
+
+
+@given(st.lists(STEPS, max_size=8))
+def test_no_node_is_covered_twice_or_lost(steps: list[Step]) -> None:
+    found = cover(RESIDUAL, steps, by_name)
+    covered = [name for names in found.nodes.values() for name in names]
+    assert len(covered) == len(set(covered))
+    assert set(nodes_with_work(RESIDUAL)) - set(covered) == set(found.uncovered)

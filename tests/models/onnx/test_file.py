@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
+import hwprof
 from hwprof.errors import HwprofError, ModelError, OptionError
 from hwprof.models.load import load_model
+from hwprof.models.onnx.elements import onnx_dtype
+from hwprof.models.onnx.file import parse, read_structure, read_with_weights
+from hwprof.targets.worker import WorkerTarget
 from tests.small_models import mlp_proto
 
 
@@ -140,7 +146,9 @@ def test_external_data_that_is_too_short(external_mlp: Path) -> None:
     one_line(error)
 
 
-def test_a_model_larger_than_memory_is_refused_before_it_is_read(tmp_path: Path) -> None:
+def test_a_model_larger_than_memory_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     size = 1 << 42
     tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[size // 4])
     tensor.data_location = TensorProto.EXTERNAL
@@ -160,8 +168,15 @@ def test_a_model_larger_than_memory_is_refused_before_it_is_read(tmp_path: Path)
     with (tmp_path / "huge.bin").open("wb") as weights:
         weights.truncate(size)  # sparse: it takes no room
     with pytest.raises(ModelError, match="needs at least 4096") as error:
-        load_model(path)
+        load_model(path, room_bytes=1 << 40)
     one_line(error)
+    # Whose memory it is, the device says.
+    with pytest.raises(ModelError, match="the machine that is to run it has"):
+        hwprof.measure(path)
+    # Where nobody asked before, the target refuses it. Hashing so many zeros would take an hour.
+    monkeypatch.setattr("hwprof.models.base.content_hash", lambda files: "0" * 64)
+    with pytest.raises(ModelError, match="needs at least 4096"):
+        WorkerTarget("onnxruntime-cpu").start(load_model(path))
 
 
 def test_inputs_that_are_not_tensors(tmp_path: Path) -> None:
@@ -193,3 +208,114 @@ def test_dimensions_without_a_name_of_their_own_are_not_one_symbol(tmp_path: Pat
     assert load_model(path, shapes={"x": (4, 8)}).subject.inputs[0].shape == (4, 8)
     with pytest.raises(OptionError, match="number 1 of input 'x'"):
         load_model(path)
+
+
+OPENERS = [parse, read_structure, read_with_weights]
+
+
+@pytest.mark.filterwarnings("ignore:The onnxtxt format")
+@pytest.mark.parametrize("opener", OPENERS)
+def test_every_opener_has_one_wording_per_fault(
+    opener: Callable[[Path], onnx.ModelProto], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def says(path: Path) -> str:
+        with pytest.raises(ModelError) as error:
+            opener(path)
+        return one_line(error)
+
+    assert says(tmp_path) == f"'{tmp_path}' is a folder; name the model file inside it"
+    gone = tmp_path / "gone.onnx"
+    assert says(gone) == f"there is no file '{gone}'; check the path"
+    cut = "'%s' is not an ONNX model, or is cut off; export or download it again"
+    for name in ("cut.onnx", "cut.json", "cut.textproto", "cut.onnxtxt"):
+        path = tmp_path / name
+        path.write_bytes(b"\xff" if name == "cut.onnx" else b"this is no model")
+        assert says(path) == cut % path
+    path = tmp_path / "cut.onnx"
+    faults: list[tuple[OSError, str]] = [
+        (PermissionError(13, "Permission denied"), "may not be read; check its permissions"),
+        (OSError(5, "Input/output error"), "cannot be read: Input/output error; check the disk"),
+    ]
+    for fault, words in faults:
+        monkeypatch.setattr(onnx, "load", Mock(side_effect=fault))
+        assert says(path) == f"'{path}' {words}"
+
+
+@pytest.mark.parametrize("opener", [read_structure, read_with_weights])
+def test_a_graph_that_computes_nothing_is_no_model(
+    opener: Callable[[Path], onnx.ModelProto], tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.onnx"
+    empty.touch()
+    assert not parse(empty).graph.node
+    with pytest.raises(ModelError, match="holds no ONNX graph that computes anything; export"):
+        opener(empty)
+    proto = mlp_proto()
+    proto.graph.output[0].name = "lost"
+    onnx.save(proto, str(empty))
+    with pytest.raises(ModelError, match=r"no node of .* computes its output 'lost'"):
+        opener(empty)
+
+
+def test_weights_come_along_only_where_they_are_asked_for(external_mlp: Path) -> None:
+    (first, *_) = read_structure(external_mlp).graph.initializer
+    assert first.data_location == TensorProto.EXTERNAL
+    (first, *_) = read_with_weights(external_mlp).graph.initializer
+    assert first.data_location == TensorProto.DEFAULT
+    assert numpy_helper.to_array(first).shape == (8, 8)
+    external_mlp.with_suffix(".bin").unlink()
+    assert read_structure(external_mlp).graph.node
+    with pytest.raises(ModelError, match=r"needs its weights file 'external\.bin' beside it"):
+        read_with_weights(external_mlp)
+
+
+def test_weights_that_onnx_does_not_read_are_refused_in_a_sentence(external_mlp: Path) -> None:
+    weights = external_mlp.with_suffix(".bin")
+    weights.rename(weights.with_name("real.bin"))
+    weights.symlink_to("real.bin")
+    with pytest.raises(ModelError, match=r"onnx refuses the weights beside 'external\.onnx'"):
+        read_with_weights(external_mlp)
+
+
+def test_weights_on_a_broken_disk(external_mlp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = OSError(5, "Input/output error", "external.bin")
+    monkeypatch.setattr(
+        "onnx.external_data_helper.load_external_data_for_model", Mock(side_effect=fault)
+    )
+    with pytest.raises(ModelError, match=r"'external\.bin' cannot be read: Input/output error"):
+        read_with_weights(external_mlp)
+
+
+def test_what_the_model_is_made_of_is_told(external_mlp: Path) -> None:
+    model = load_model(external_mlp)
+    assert model.external == ("external.bin",)
+    assert model.needed_bytes == (8 * 8 + 8 + 4 * 8) * 4
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (TensorProto.FLOAT, "float32"),
+        (TensorProto.DOUBLE, "float64"),
+        (TensorProto.BFLOAT16, "bfloat16"),
+        (TensorProto.FLOAT8E5M2, "float8"),
+        (TensorProto.STRING, "string"),
+        (TensorProto.INT4, "int4"),
+        (TensorProto.UNDEFINED, "opaque"),
+        (12345, "opaque"),
+    ],
+)
+def test_element_types_have_one_name(number: int, name: str) -> None:
+    assert onnx_dtype(number) == name
+
+
+def test_a_model_says_what_it_needs_and_where_its_weights_are(
+    mlp: Path, dynamic_mlp: Path, external_mlp: Path
+) -> None:
+    weights = (8 * 8 + 8) * 4
+    assert load_model(mlp).needed_bytes == weights + 4 * 8 * 4
+    assert load_model(external_mlp).needed_bytes == weights + 4 * 8 * 4
+    # More than any memory: this machine only reads it, another may have the room.
+    vast = load_model(dynamic_mlp, batch=1 << 50)
+    assert vast.needed_bytes == weights + (8 * 4 << 50)
+    assert (load_model(mlp).external, load_model(external_mlp).external) == ((), ("external.bin",))

@@ -1,47 +1,60 @@
-"""Small models written down: they pass ONNX's checks, run, and are the same each time."""
+"""Models written from code."""
+
+from __future__ import annotations
 
 import numpy as np
 import onnx
-import onnxruntime
+import pytest
+from onnx import numpy_helper
 
-from hwprof.models.onnx.write import IR_VERSION, OPSET, Node, onnx_model
+from hwprof.graph import TensorSpec
+from hwprof.models.onnx.write import IR_VERSION, OPSET, Node, write_model
 
-WEIGHT = np.arange(6, dtype=np.float32).reshape(3, 2)
-
-
-def model(**options):
-    nodes = [
-        Node("MatMul", "product", ["x", "w"], ["h"]),
-        Node("Transpose", "turn", ["h"], ["y"], {"perm": [1, 0]}),
-    ]
-    ends = [("x", "float32", (4, 3))], [("y", "float32", (2, 4))]
-    return onnx_model("small", nodes, *ends, [("w", WEIGHT)], **options)
-
-
-def test_a_model_holds_what_was_written():
-    found = model()
-    onnx.checker.check_model(found, full_check=True)
-    assert (found.graph.name, found.ir_version) == ("small", IR_VERSION)
-    assert [(o.domain, o.version) for o in found.opset_import] == [("", OPSET)]
-    assert [node.name for node in found.graph.node] == ["product", "turn"]
-    x = np.ones((4, 3), dtype=np.float32)
-    session = onnxruntime.InferenceSession(found.SerializeToString())
-    (y,) = session.run(None, {"x": x})
-    np.testing.assert_array_equal(y, (x @ WEIGHT).T)
+NODES = [
+    Node("Conv", "wide", ("x", "w"), ("a",), {"pads": [1, 1, 1, 1], "group": 1}),
+    Node("Shape", "shape", ("a",), ("y",)),
+]
+INPUTS = [TensorSpec("x", "float16", (1, 2, 4, 4))]
+OUTPUTS = [TensorSpec("y", "int64", (4,))]
+WEIGHT = np.arange(54, dtype=np.float16).reshape(3, 2, 3, 3)
 
 
-def test_element_types_are_numpys():
-    nodes = [Node("Gather", "rows", ["table", "at"], ["y"], {"axis": 0})]
-    ends = [("at", "int64", (2,))], [("y", "float32", (2, 2))]
-    found = onnx_model("rows", nodes, *ends, [("table", WEIGHT)])
-    onnx.checker.check_model(found, full_check=True)
-    assert found.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.INT64
+def written(**options: str) -> onnx.ModelProto:
+    return write_model("net", NODES, INPUTS, OUTPUTS, [("w", WEIGHT)], **options)
 
 
-def test_the_same_model_is_the_same_bytes():
-    assert model().SerializeToString() == model().SerializeToString()
+def test_a_model_has_the_parts_in_their_order() -> None:
+    model = written()
+    onnx.checker.check_model(model, full_check=True)
+    assert model.graph.name == "net"
+    assert model.ir_version == IR_VERSION
+    assert [(o.domain, o.version) for o in model.opset_import] == [("", OPSET)]
+    conv, shape = model.graph.node
+    assert (conv.op_type, conv.name, [*conv.input], [*conv.output]) == (
+        *("Conv", "wide"),
+        *(["x", "w"], ["a"]),
+    )
+    found = {a.name: onnx.helper.get_attribute_value(a) for a in conv.attribute}
+    assert found == {"pads": [1, 1, 1, 1], "group": 1}
+    assert (shape.op_type, len(shape.attribute)) == ("Shape", 0)
+    (x,), (y,), (w,) = model.graph.input, model.graph.output, model.graph.initializer
+    assert x.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16
+    assert [d.dim_value for d in x.type.tensor_type.shape.dim] == [1, 2, 4, 4]
+    assert y.type.tensor_type.elem_type == onnx.TensorProto.INT64
+    assert w.name == "w"
+    np.testing.assert_array_equal(numpy_helper.to_array(w), WEIGHT)
 
 
-def test_a_producer_is_written_only_where_it_is_named():
-    assert not model().HasField("producer_name")
-    assert model(producer="hwprof").producer_name == "hwprof"
+def test_a_producer_is_named_only_where_one_is_given() -> None:
+    assert not written().HasField("producer_name")
+    assert written(producer="hwprof").producer_name == "hwprof"
+
+
+def test_the_same_parts_give_the_same_bytes() -> None:
+    one, other = (written().SerializeToString(deterministic=True) for _ in range(2))
+    assert one == other
+
+
+def test_an_end_needs_a_type_that_numpy_has() -> None:
+    with pytest.raises(TypeError, match="opaque"):
+        write_model("net", NODES, [TensorSpec("x", "opaque", ())], OUTPUTS)

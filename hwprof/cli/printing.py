@@ -1,0 +1,42 @@
+"""How commands print: results on standard output, what went wrong on standard error."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from hwprof.report.text import Page
+
+
+def say(text: str) -> None:
+    """One line on standard output."""
+    typer.echo(text)
+
+
+def tell(text: str) -> None:
+    """One line on standard error that is no error."""
+    typer.echo(text, err=True)
+
+
+def complain(message: str) -> None:
+    """One line on standard error."""
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output."""
+    from hwprof.report.document import json_text
+
+    typer.echo(json_text(document))
+
+
+def print_page(page: Page) -> None:
+    """A page on standard output, as wide as it needs to be where that is not a terminal."""
+    from rich.console import Console
+
+    from hwprof.report.text import PIPE_WIDTH
+
+    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(page)

@@ -1,0 +1,1 @@
+"""ONNX models as Relax modules, each binding led back to its node."""

@@ -1,1 +1,0 @@
-"""Model files of other forms than ONNX: each module reads one, as `model_file` reads ONNX."""

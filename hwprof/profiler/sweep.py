@@ -1,0 +1,241 @@
+"""`hwprof.sweep`: models or architectures on several devices, thread counts and batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
+from pathlib import Path
+
+from hwprof import spaces
+from hwprof.devices.registry import parse
+from hwprof.errors import DeviceError, HwprofError, OptionError
+from hwprof.lut import Table
+from hwprof.profiler.agreement import Agreement
+from hwprof.profiler.architectures import architecture_jobs
+from hwprof.profiler.bench import Progress
+from hwprof.profiler.campaign import Job, Outcome, Turns, in_turns, jobs_for, run_campaign
+from hwprof.profiler.plan import Plan
+from hwprof.spaces import Space
+from hwprof.targets.base import Target
+from hwprof.targets.worker import WorkerTarget
+
+DEVICE = "onnxruntime-cpu"
+# Pairs of turns that a ratio's interval needs.
+RESTARTS_IN_TURNS = 3
+
+Listen = Callable[[Job, Progress], object]
+
+
+class Sweep(Iterator[Outcome]):
+    """The outcomes of a sweep, one by one; asking for the next one measures it.
+
+    They come batch by batch and model by model, all devices of a model together.
+    """
+
+    def __init__(
+        self, outcomes: Generator[Outcome, None, None], total: int, devices: tuple[str, ...]
+    ) -> None:
+        """Use `sweep`."""
+        self._outcomes = outcomes
+        self.total = total
+        """How many outcomes there will be, if the table takes them all."""
+        self.devices = devices
+        """The devices as they were asked for, thread counts included; several take turns."""
+
+    def __next__(self) -> Outcome:
+        return next(self._outcomes)
+
+    def close(self) -> None:
+        """End it early: a table that was named is closed, and nothing more is measured."""
+        self._outcomes.close()
+
+
+def sweep(
+    models: str | Path | Sequence[str | Path] = (),
+    devices: str | Target | Sequence[str | Target] = DEVICE,
+    *,
+    threads: Sequence[int] = (),
+    batches: Sequence[int] = (),
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    space: str | Space | None = None,
+    archs: Sequence[str] = (),
+    sample: int | None = None,
+    resolution: int | None = None,
+    plan: Plan | None = None,
+    meter: str | None = None,
+    table: Table | str | Path | None = None,
+    resume: bool = False,
+    check_outputs: bool = True,
+    listen: Listen | None = None,
+) -> Sweep:
+    """Measure every model on every device, with each of `threads` and `batches`.
+
+    `models` are files. Instead, `space` names a search space (or is one), whose architectures
+    `archs` (texts), or `sample` random ones, always the same, are built with random weights;
+    `resolution` is then the side of the image, or the tokens. Devices are as in `hwprof.measure`,
+    and several (or several `threads`) take turns, so that drift of the machine hits all alike.
+    `shapes` and `batches` decide open input dimensions. Without a `plan`, there is one restart, or
+    three in turns, which a ratio's interval needs. With `table` (open, or a file's name) each
+    result is saved at once; `resume` takes from it what it holds already. `listen` is told how a
+    measurement gets on.
+
+    Everything that was asked for is checked first: raises OptionError for what does not fit
+    together, DeviceError for a device that cannot be used here. Among several devices, one that is
+    missing is a failure among the outcomes, as is everything that goes wrong later, except a table
+    that cannot be opened, which raises TableError.
+    """
+    asked = [devices] if isinstance(devices, (str, Target)) else list(devices)
+    targets = targets_of(asked, threads, meter)
+    files = _files(models)
+    plan = plan or Plan(restarts=usual_restarts(len(targets)))
+    if resume and table is None:
+        raise OptionError("resume takes results from a table; name the table")
+    if any(batch < 1 for batch in batches):
+        raise OptionError(f"batches must be at least 1, got {min(batches)}; try 1")
+    _check_together(files, shapes, space, archs, sample, resolution)
+    jobs: list[Iterator[Turns]] = []
+    first = targets[0][1]
+    if space is None:
+        number = len(files)
+        for batch in batches or (None,):
+            jobs.append(in_turns(jobs_for(files, first, shapes or {}, batch), targets))
+    else:
+        known = spaces.get(space) if isinstance(space, str) else space
+        texts = _texts(known, archs, sample)
+        number = len(texts)
+        for batch in batches or (1,):
+            built = architecture_jobs(known, texts, first, batch=batch, resolution=resolution)
+            jobs.append(in_turns(built, targets))
+    outcomes = _run(chain.from_iterable(jobs), plan, table, resume, check_outputs, listen)
+    labels = tuple(label for label, _ in targets)
+    return Sweep(outcomes, number * len(targets) * len(batches or (1,)), labels)
+
+
+def usual_restarts(targets: int) -> int:
+    """Fresh processes per result where nobody says how many, by how many targets take turns."""
+    return 1 if targets == 1 else RESTARTS_IN_TURNS
+
+
+def target_of(device: str | Target, threads: int | None = None, meter: str | None = None) -> Target:
+    """The target that a device's text, a number of threads and a meter name.
+
+    Raises OptionError for threads given twice, and for a target of one's own beside either.
+    """
+    if isinstance(device, Target):
+        if threads is not None or meter is not None:
+            raise OptionError(
+                "a target brings its own threads and energy meter; leave out threads and meter"
+            )
+        return device
+    if threads is not None and "threads" in parse(device)[1]:
+        raise OptionError(f"threads are given beside '{device}', which sets threads; keep one")
+    options = {} if threads is None else {"threads": str(threads)}
+    return WorkerTarget(device, options, meter=meter)
+
+
+def targets_of(
+    devices: Sequence[str | Target], threads: Sequence[int], meter: str | None
+) -> list[tuple[str, Target]]:
+    """Each device with each number of threads: how it was asked for, and its target.
+
+    Among several, one that is unavailable fails when it is used. Raises OptionError and
+    DeviceError for what no machine could measure, for the only device if it is unavailable, and
+    for a device named twice.
+    """
+    if not devices:
+        raise OptionError(f"there is no device to measure on; name one, such as {DEVICE}")
+    if any(count < 1 for count in threads):
+        raise OptionError(f"threads must be at least 1, got {min(threads)}; try 1")
+    asked = [(d, t) for d in devices for t in threads or (None,)]
+    found: list[tuple[str, Target]] = []
+    seen: set[object] = set()
+    for device, count in asked:
+        label, identity = _named(device, count, several=len(threads) > 1)
+        if identity in seen:
+            raise OptionError(f"device '{label}' is asked for twice; keep one of them")
+        seen.add(identity)
+        found.append((label, target_of(device, count, meter)))
+    for _, target in found:
+        try:
+            target.spec  # noqa: B018 - what only the target can refuse, before any model is read
+        except DeviceError:
+            if len(found) == 1:
+                raise
+    return found
+
+
+def opened(table: Table | str | Path | None) -> AbstractContextManager[Table | None]:
+    """The table for a `with` block: one that was named is closed at its end. Raises TableError."""
+    return Table.open(table) if isinstance(table, (str, Path)) else nullcontext(table)
+
+
+def _named(device: str | Target, count: int | None, *, several: bool) -> tuple[str, object]:
+    """How a device was asked for, and what makes two of them the same."""
+    if isinstance(device, Target):
+        try:
+            return device.spec.slug, id(device)
+        except HwprofError:
+            return type(device).__name__, id(device)
+    name, own = parse(device)
+    label = device
+    if several and count is not None:
+        label = f"{device}{',' if own else ':'}threads={count}"
+    return label, (name, tuple(sorted({"threads": str(count or 1), **own}.items())))
+
+
+def _check_together(
+    files: Sequence[Path],
+    shapes: Mapping[str, Sequence[int]] | None,
+    space: str | Space | None,
+    archs: Sequence[str],
+    sample: int | None,
+    resolution: int | None,
+) -> None:
+    """Raise OptionError unless it is either files or architectures, with what belongs to them."""
+    if isinstance(archs, str):
+        raise OptionError("archs must be several texts, not one; pass it in a list")
+    if space is None:
+        if archs or sample is not None or resolution is not None:
+            raise OptionError(
+                "archs, samples and a resolution are for architectures; name their search space"
+            )
+        if not files:
+            raise OptionError("name the models to measure, or a search space")
+    elif files:
+        raise OptionError("measure either files or architectures of a space, one at a time")
+    elif bool(archs) == (sample is not None):
+        raise OptionError("with a search space, say which architectures: either archs or a sample")
+    elif sample is not None and sample < 1:
+        raise OptionError(f"a sample must be of at least 1 architecture, got {sample}; try 10")
+    elif shapes:
+        raise OptionError("shapes are for files; a resolution sets the input of a search space")
+
+
+def _texts(space: Space, archs: Sequence[str], sample: int | None) -> list[str]:
+    """The architectures that were asked for, as the space writes them."""
+    if sample is None:
+        return space.texts(space.indices(list(archs)))
+    import numpy as np
+
+    return space.texts(space.sample(sample, np.random.default_rng(0)))
+
+
+def _run(
+    jobs: Iterable[Turns],
+    plan: Plan,
+    table: Table | str | Path | None,
+    resume: bool,
+    check_outputs: bool,
+    listen: Listen | None,
+) -> Generator[Outcome, None, None]:
+    # The table is opened when the first outcome is asked for: a sweep that is only made, or that
+    # does not fit together, leaves no file.
+    agreement = Agreement() if check_outputs else None
+    with opened(table) as kept:
+        yield from run_campaign(jobs, plan, kept, resume=resume, agreement=agreement, listen=listen)
+
+
+def _files(models: str | Path | Sequence[str | Path]) -> list[Path]:
+    given = [models] if isinstance(models, (str, Path)) else models
+    return [Path(model) for model in given]

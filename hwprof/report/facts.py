@@ -1,0 +1,119 @@
+"""What the text and the JSON document of a measurement both say, worked out once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hwprof.graph import Kernel
+from hwprof.latency import Latency
+from hwprof.measurement import Measurement
+from hwprof.opcosts import flops
+from hwprof.profile import KernelOccurrence, Profile
+from hwprof.samples import Basis
+
+
+@dataclass(frozen=True, slots=True)
+class KernelGroup:
+    """Every occurrence of one distinct kernel."""
+
+    kernel: Kernel
+    occurrences: tuple[KernelOccurrence, ...]
+    calls: int
+    """How often one run of the model calls the kernel."""
+    latency_s: float | None
+    """Seconds of one call, on average; None when any occurrence has no latency."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpTotal:
+    """Every occurrence of one operator."""
+
+    op: str
+    count: int
+    seconds: float
+    """What one run of the model spends in them; those without a latency count as 0."""
+    flops: int | None
+    """Of one run; None when those of any occurrence are not known."""
+
+
+def kernel_groups(profile: Profile | None) -> list[KernelGroup]:
+    """One entry per distinct kernel, in order of first appearance."""
+    if profile is None:
+        return []
+    members: dict[str, list[KernelOccurrence]] = {}
+    for occurrence in profile.occurrences:
+        members.setdefault(occurrence.kernel.key, []).append(occurrence)
+    groups = []
+    for occurrences in members.values():
+        calls = sum(o.calls for o in occurrences)
+        latencies = [profile.latency_s(o) for o in occurrences]
+        total = sum(value for value in latencies if value is not None)
+        latency_s = None if None in latencies or not calls else total / calls
+        groups.append(KernelGroup(occurrences[0].kernel, tuple(occurrences), calls, latency_s))
+    return groups
+
+
+def by_op(profile: Profile) -> list[OpTotal]:
+    """One entry per operator, the dearest first."""
+    found: dict[str, OpTotal] = {}
+    for occurrence in profile.occurrences:
+        op = occurrence.kernel.op
+        known = found.get(op, OpTotal(op, 0, 0.0, 0))
+        more = flops(occurrence.kernel)
+        found[op] = OpTotal(
+            op,
+            known.count + 1,
+            known.seconds + (profile.latency_s(occurrence) or 0.0),
+            None if known.flops is None or more is None else known.flops + more,
+        )
+    return sorted(found.values(), key=lambda total: -total.seconds)
+
+
+def unknown_ops(profile: Profile | None) -> list[str]:
+    """Operators whose FLOPs are not known, by name."""
+    if profile is None:
+        return []
+    return sorted({o.kernel.op for o in profile.occurrences if flops(o.kernel) is None})
+
+
+def per_op_reason(measurement: Measurement) -> str:
+    """Why kernels or their latencies are missing; empty when they are not."""
+    profile = measurement.profile
+    if profile is None:
+        if not measurement.plan.get("per_op", False):
+            return "per-op was not asked for"
+        return measurement.profile_reason or "the record holds no profile"
+    if profile.node_cost_s is None:
+        return profile.node_cost_reason or "the profiler's own cost is not known"
+    return ""
+
+
+def basis_text(latency: Latency) -> str:
+    """Which runs the figure is made of."""
+    if latency.basis is Basis.WALL_CLEAN:
+        return f"p25 of {latency.n_used} uninterrupted runs of {latency.n}"
+    if latency.basis is Basis.CPU_TIME:
+        return f"p25 of the CPU time of {latency.n} runs, of which few were uninterrupted"
+    return f"p25 of all {latency.n} runs"
+
+
+def mib(size: int | None) -> str:
+    """Mebibytes, or `-` where unknown."""
+    return "-" if size is None else f"{size / 2**20:.1f} MiB"
+
+
+def memory_text(measurement: Measurement) -> str:
+    """Peak, weights and activations in one line; an absent peak with its reason."""
+    memory = measurement.memory
+    if memory.peak_bytes is None:
+        reason = memory.absent.get("peak_rss_bytes") or memory.absent.get("baseline_rss_bytes")
+        parts = [f"peak absent: {reason or 'the record does not say why'}"]
+    else:
+        parts = [f"peak {mib(memory.peak_bytes)} above the runtime's own"]
+    if memory.weights_bytes is not None:
+        parts.append(f"weights {mib(memory.weights_bytes)}")
+    if memory.planned_activation_bytes is not None:
+        parts.append(f"activations {mib(memory.planned_activation_bytes)} (planned)")
+    if memory.accelerator_peak_bytes is not None:
+        parts.append(f"GPU peak {mib(memory.accelerator_peak_bytes)}")
+    return ", ".join(parts)

@@ -1,0 +1,303 @@
+"""Commands turn arguments into one call of the library, and its answer into an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hwprof.errors import DeviceError, HwprofError, OptionError
+from hwprof.profiler import compare as compare_module
+from hwprof.profiler import sweep as sweep_module
+from hwprof.profiler.campaign import Job, Outcome
+from hwprof.profiler.plan import Plan
+from hwprof.profiler.sweep import Sweep
+from hwprof.testing.examples import example_failure, example_measurement
+from tests.cli.conftest import Result
+from tests.profiler.away import Away
+
+Cli = Callable[..., Result]
+JOB = Job(Path("a.onnx"), Away(), device="cpu")
+
+
+class Library:
+    """Stands in for a function of the library: notes its arguments and gives what it was told."""
+
+    def __init__(self, answer: Callable[[], Any]) -> None:
+        self.answer = answer
+        self.calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        self.calls.append((arguments, options))
+        return self.answer()
+
+
+def outcomes(*found: Outcome | BaseException) -> Callable[[], Sweep]:
+    """A sweep that gives these, raising those that are errors."""
+
+    def each() -> Iterator[Outcome]:
+        for one in found:
+            if isinstance(one, BaseException):
+                raise one
+            yield one
+
+    return lambda: Sweep(each(), len(found), ("cpu",))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def sweeps(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Library]:
+    def stand_in(*found: Outcome | BaseException) -> Library:
+        library = Library(outcomes(*found))
+        monkeypatch.setattr(sweep_module, "sweep", library)
+        return library
+
+    return stand_in
+
+
+USUAL: dict[str, Any] = {
+    "threads": (),
+    "batches": (),
+    "shapes": {},
+    "space": None,
+    "archs": [],
+    "sample": None,
+    "resolution": None,
+    "plan": Plan(),
+    "meter": None,
+    "table": Path("hwprof.db"),
+    "resume": False,
+    "check_outputs": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "models", "devices", "changed"),
+    [
+        (("a.onnx",), ["a.onnx"], ["onnxruntime-cpu"], {}),
+        (("a.onnx", "b.pt2"), ["a.onnx", "b.pt2"], ["onnxruntime-cpu"], {}),
+        (
+            ("a.onnx", "--device", "cpu", "--device", "tvm-cpu:tune=on"),
+            ["a.onnx"],
+            ["cpu", "tvm-cpu:tune=on"],
+            {"plan": Plan(restarts=3)},
+        ),
+        (
+            ("a.onnx", "--threads", "1,4", "--batch", "1,8"),
+            ["a.onnx"],
+            ["onnxruntime-cpu"],
+            {"threads": (1, 4), "batches": (1, 8), "plan": Plan(restarts=3)},
+        ),
+        (
+            ("a.onnx", "--threads", "1,4", "--restarts", "1"),
+            ["a.onnx"],
+            ["onnxruntime-cpu"],
+            {"threads": (1, 4)},
+        ),
+        (
+            ("a.onnx", "--shape", "x=1,3", "--shape", "y=2"),
+            ["a.onnx"],
+            ["onnxruntime-cpu"],
+            {"shapes": {"x": (1, 3), "y": (2,)}},
+        ),
+        (
+            (
+                *("a.onnx", "--precision", "0.2", "--budget", "3", "--pin", "0,1"),
+                *("--percentile", "99.9", "--no-per-op", "--restarts", "7"),
+            ),
+            ["a.onnx"],
+            ["onnxruntime-cpu"],
+            {
+                "plan": Plan(
+                    precision=0.2, budget_s=3, pin="0,1", percentile=0.999, per_op=False, restarts=7
+                )
+            },
+        ),
+        (
+            ("a.onnx", "--meter", "rapl", "--lut", "t.db", "--resume", "--no-check-outputs"),
+            ["a.onnx"],
+            ["onnxruntime-cpu"],
+            {"meter": "rapl", "table": Path("t.db"), "resume": True, "check_outputs": False},
+        ),
+        (
+            ("--space", "fbnet", "--arch", "x y", "--arch", "z", "--resolution", "64"),
+            [],
+            ["onnxruntime-cpu"],
+            {"space": "fbnet", "archs": ["x y", "z"], "resolution": 64},
+        ),
+        (
+            ("--space", "gpt", "--sample", "9"),
+            [],
+            ["onnxruntime-cpu"],
+            {"space": "gpt", "sample": 9},
+        ),
+    ],
+)
+def test_measure(
+    hwprof: Cli,
+    sweeps: Callable[..., Library],
+    arguments: tuple[str, ...],
+    models: list[str],
+    devices: list[str],
+    changed: dict[str, Any],
+) -> None:
+    library = sweeps()
+    assert hwprof("measure", *arguments, "--json").json == []
+    ((given, options),) = library.calls
+    assert list(given[0]) == [Path(model) for model in models]
+    assert given[1] == devices
+    assert options.pop("listen") is not None
+    assert options == {**USUAL, **changed}
+
+
+def test_environment_variables(
+    hwprof: Cli, sweeps: Callable[..., Library], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HWPROF_METER", "ina")
+    monkeypatch.setenv("HWPROF_LUT", "kept.db")
+    library = sweeps()
+    hwprof("measure", "a.onnx")
+    hwprof("measure", "a.onnx", "--meter", "rapl", "--lut", "mine.db")
+    first, second = (options for _, options in library.calls)
+    assert (first["meter"], first["table"]) == ("ina", Path("kept.db"))
+    assert (second["meter"], second["table"]) == ("rapl", Path("mine.db"))
+
+
+def test_selected_architectures_are_those_of_select(
+    hwprof: Cli, sweeps: Callable[..., Library], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hwprof.predictors import shipped
+
+    selection = Library(lambda: ["one", "two"])
+    monkeypatch.setattr(shipped, "to_measure", selection)
+    library = sweeps()
+    hwprof("measure", "--space", "fbnet", "--select", "2")
+    assert selection.calls == [(("fbnet", 2), {})]
+    assert library.calls[0][1]["archs"] == ["one", "two"]
+
+
+def test_exit_codes_follow_the_outcomes(hwprof: Cli, sweeps: Callable[..., Library]) -> None:
+    good, bad = Outcome(JOB, example_measurement(0)), Outcome(JOB, failure=example_failure(0))
+    sweeps(good)
+    done = hwprof("measure", "a.onnx")
+    assert (done.code, done.err) == (0, "")
+    assert "Saved in hwprof.db" in done.out
+    sweeps(good, bad, good)
+    done = hwprof("measure", "a.onnx", "--json")
+    assert done.code == 1
+    assert [m["id"] for m in done.json] == [example_measurement(0).id] * 2
+    assert done.err == f"error: {' '.join(example_failure(0).reason.split())}\n"
+    sweeps(bad)
+    done = hwprof("measure", "a.onnx")
+    assert done.code == 1
+    assert "Saved in" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (OptionError("two lines\nof it"), 2, "error: two lines of it"),
+        (HwprofError("it broke"), 1, "error: it broke"),
+        (DeviceError("away"), 1, "error: away"),
+        (KeyboardInterrupt(), 130, "error: interrupted; what was measured before is saved"),
+    ],
+)
+def test_every_error_is_one_line_after_what_was_measured(
+    hwprof: Cli, sweeps: Callable[..., Library], error: BaseException, code: int, says: str
+) -> None:
+    sweeps(Outcome(JOB, example_measurement(0)), error)
+    done = hwprof("measure", "a.onnx", "--json")
+    assert (done.code, done.err) == (code, f"{says}\n")
+    assert len(done.json) == 1
+
+
+def test_a_bug_is_a_traceback(hwprof: Cli, sweeps: Callable[..., Library]) -> None:
+    sweeps(ZeroDivisionError("a bug"))
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        hwprof("measure", "a.onnx")
+
+
+def test_a_reader_that_went_away(
+    hwprof: Cli, sweeps: Callable[..., Library], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hwprof.cli import app
+
+    monkeypatch.setattr(app, "_reader_gone", lambda: 1)
+    sweeps(BrokenPipeError(32, "Broken pipe"))
+    done = hwprof("measure", "a.onnx")
+    assert (done.code, done.err) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sides", "changed"),
+    [
+        (("a.onnx", "b.onnx"), ("a.onnx", "b.onnx"), {}),
+        (
+            ("cpu:opt=none", "cpu", "--model", "m.onnx", "--threads", "2", "--batch", "4"),
+            ("cpu:opt=none", "cpu"),
+            {"model": Path("m.onnx"), "threads": 2, "batch": 4},
+        ),
+        (
+            ("a", "b", "--device", "tvm-cpu", "--restarts", "9", "--shape", "x=2", "--lut", "t"),
+            ("a", "b"),
+            {
+                "device": "tvm-cpu",
+                "plan": Plan(restarts=9, per_op=False),
+                "shapes": {"x": (2,)},
+                "table": Path("t"),
+            },
+        ),
+        (
+            ("a", "b", "--precision", "0.5", "--budget", "1", "--pin", "none", "--meter", "psu"),
+            ("a", "b"),
+            {
+                "plan": Plan(precision=0.5, budget_s=1, pin="none", restarts=5, per_op=False),
+                "meter": "psu",
+            },
+        ),
+        (("a", "b", "--no-check-outputs"), ("a", "b"), {"check_outputs": False}),
+    ],
+)
+def test_compare(
+    hwprof: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    sides: tuple[str, str],
+    changed: dict[str, Any],
+) -> None:
+    a, b = example_measurement(1), example_measurement(2)
+    compared = compare_module.compare_stored(a, b)
+    library = Library(lambda: compared)
+    monkeypatch.setattr(compare_module, "compare", library)
+    done = hwprof("compare", *arguments, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert (done.json["a"]["id"], done.json["b"]["id"]) == (a.id, b.id)
+    ((given, options),) = library.calls
+    assert given == sides
+    assert options.pop("listen") is not None
+    assert options == {
+        "model": None,
+        "device": "onnxruntime-cpu",
+        "threads": None,
+        "batch": None,
+        "shapes": {},
+        "plan": Plan(restarts=5, per_op=False),
+        "meter": None,
+        "table": Path("hwprof.db"),
+        "check_outputs": True,
+        **changed,
+    }
+
+
+def test_example(hwprof: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from hwprof.spaces import example
+
+    path = tmp_path / "with space.onnx"
+    path.write_bytes(b"1" * 2**20)
+    library = Library(lambda: path)
+    monkeypatch.setattr(example, "write_example", library)
+    done = hwprof("example", "-o", path, "--force")
+    assert library.calls == [((path,), {"overwrite": True})]
+    assert f"hwprof measure '{path}'" in done.out
+    assert "1.0 MiB" in done.out
