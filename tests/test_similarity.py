@@ -1,9 +1,10 @@
-"""Feature maps: their inner products are the kernels they stand for."""
+"""Feature maps: their inner products are the similarities they stand for."""
 
 import numpy as np
 import pytest
 
-from hwprof.similarity import Blocks, Hamming, Linear, Rbf
+from hwprof.errors import OptionError
+from hwprof.similarity import PLAIN, Blocks, Hamming, Linear, Rbf, Similarity, check_similarity
 
 
 def one_hot(rows, positions, choices, seed=0):
@@ -70,3 +71,46 @@ def test_blocks_are_free_where_they_cost_nothing():
     np.testing.assert_allclose(
         mapped(features) @ mapped(features).T, centred @ weights @ centred.T, atol=1e-6
     )
+
+
+def test_components_alone_make_a_similarity():
+    for parts in (1, 2, 3):
+        similarity = Similarity("mine", (Linear(),) * parts, (Linear(),) * parts)
+        assert {len(weights) for weights in similarity.smoothing_weights} == {parts}
+        assert len(set(similarity.smoothing_weights)) == len(similarity.smoothing_weights)
+        assert similarity.amplitudes.shape == (4 ** (parts + 1), 1 + parts)
+        assert similarity.noises == PLAIN.noises
+    assert Similarity("mine", (Linear(),), ()).amplitudes.shape == (4, 1)
+
+
+def test_what_a_plain_feature_matrix_gets():
+    # Figures of predictors fitted without a similarity rest on these.
+    assert PLAIN.smoothing_weights == ((1, 0), (1, 0.03), (1, 0.1), (1, 0.3), (1, 1), (0.1, 1))
+    assert PLAIN.transfer_weights == ((1e-5, 0.001, 0.01, 0.1), (1e-6, 0.003, 0.03, 0.3))
+    assert PLAIN.device_weights == (0.1, 0.5, 1.0, 2.0)
+    assert PLAIN.noises == (1e-4, 0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.22)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"smoothing": ()}, "smooths by nothing; give a component"),
+        ({"smoothing_weights": ((1, 0), (1,))}, "must have 1 numbers each, one per component"),
+        ({"transfer_weights": ((0.1,), (0.2,))}, "must be for 1 components, but are for 2"),
+        ({"transfer_weights": ((),)}, "not missing"),
+        ({"noises": ()}, "not missing"),
+        ({"noises": (0.1, -0.1)}, "finite, 0 or more"),
+        ({"device_weights": (float("nan"),)}, "finite, 0 or more"),
+    ],
+)
+def test_numbers_that_do_not_go_with_the_components(given, sentence):
+    parts = {"name": "mine", "smoothing": (Linear(),), "transfer": (Linear(),)}
+    with pytest.raises(OptionError, match=sentence) as error:
+        Similarity(**parts | given)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_no_similarity_is_told():
+    assert check_similarity(PLAIN) is PLAIN
+    with pytest.raises(OptionError, match=r"must be a Similarity or None, but is str; pass"):
+        check_similarity("nasbench201")

@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from math import prod
-from typing import TYPE_CHECKING
-
-from numpy.typing import ArrayLike
 
 from hwprof.spaces.base import Choices, Costs
-from hwprof.spaces.building import Network, check_image, divisible
-from hwprof.spaces.fields import Field, Fields, FieldSpace
+from hwprof.spaces.building import Network, divisible
+from hwprof.spaces.fields import Field, Fields
+from hwprof.spaces.once_for_all import AREA, CLASSES, RESOLUTION, OnceForAll, halved
 from hwprof.spaces.products import Term
-from hwprof.spaces.recorder import Tensor, total
-
-if TYPE_CHECKING:
-    import onnx
-
-RESOLUTIONS: Choices = tuple(str(side) for side in range(128, 225, 4))
-"""Sides of the image that the supernetwork was trained for."""
+from hwprof.spaces.recorder import Tensor
 
 _STAGES = (1, 2, 3, 4, 5)
 _DEPTHS, _SIDES, _EXPANSIONS = ("2", "3", "4"), ("3", "5", "7"), ("3", "4", "6")
@@ -29,9 +21,7 @@ _WIDTHS = (24, 40, 80, 112, 160)
 _STRIDES = (2, 2, 2, 1, 2)
 _EXCITED = (False, True, False, True, True)
 _ACTIVATIONS = ("Relu", "Relu", "HardSwish", "HardSwish", "HardSwish")
-_LAST, _MIXED, _CLASSES = 960, 1280, 1000
-# The smallest image: five halvings of it leave one pixel.
-_LEAST = 32
+_LAST, _MIXED = 960, 1280
 
 
 def _layers(stage: int, what: str) -> tuple[str, ...]:
@@ -41,7 +31,7 @@ def _layers(stage: int, what: str) -> tuple[str, ...]:
 _FIELDS = Fields(
     "mobilenetv3",
     (
-        Field("r", RESOLUTIONS, ("resolution",)),
+        RESOLUTION,
         *(
             field
             for stage in _STAGES
@@ -55,7 +45,7 @@ _FIELDS = Fields(
 )
 
 
-class MobileNetV3(FieldSpace):
+class MobileNetV3(OnceForAll):
     """Architectures as `r=224 d1=2 k1=3,7 e1=4,6 ... d5=3 k5=3,3,5 e5=6,6,4`.
 
     r is the side of the image; in each of five stages d layers, each with a kernel side k and an
@@ -71,37 +61,22 @@ class MobileNetV3(FieldSpace):
     name = "mobilenetv3"
     fields = _FIELDS
 
-    def costs(self, arch: str | ArrayLike) -> Costs:
-        """See `Space.costs`, at the architecture's own resolution."""
-        values = _FIELDS.values(self.choices(arch))
-        side = int(values["r"][0])
-        layers = (
-            _layer_costs(*place, kernel, expansion, side)
-            for place, kernel, expansion in _layers_of(values)
-        )
-        return total([_end_costs(side), *layers])
+    def write(self, net: Network, values: Mapping[str, Choices], batch: int, side: int) -> Tensor:
+        """See `OnceForAll.write`."""
+        x = _stem(net, net.image(batch, side))
+        for place, kernel, expansion in _layers_of(values):
+            x = _layer(net, x, *place, kernel, expansion)
+        return _head(net, x)
 
-    def build(
-        self, arch: str | ArrayLike, batch: int = 1, resolution: int | None = None
-    ) -> onnx.ModelProto:
-        """See `Space.build`; `resolution` stands in for the architecture's own."""
-        choices = self.choices(arch)
-        side = int(choices[0]) if resolution is None else resolution
-        check_image(self.name, batch, side, _LEAST)
-        network = Network()
-        return network.model(self.name, _write(network, choices, batch, side))
+    def parts(self, values: Mapping[str, Choices], side: int) -> Iterator[Costs]:
+        """See `OnceForAll.parts`."""
+        yield _end_costs(side)
+        for place, kernel, expansion in _layers_of(values):
+            yield _layer_costs(*place, kernel, expansion, side)
 
     def terms(self) -> Sequence[Term]:
         """See `FieldSpace.terms`."""
         return _terms()
-
-
-def _write(net: Network, choices: Choices, batch: int, side: int) -> Tensor:
-    """The network; its logits `[b, 1000]`."""
-    x = _stem(net, net.image(batch, side))
-    for place, kernel, expansion in _layers_of(_FIELDS.values(choices)):
-        x = _layer(net, x, *place, kernel, expansion)
-    return _head(net, x)
 
 
 def _layers_of(values: Mapping[str, Choices]) -> Iterator[tuple[tuple[int, int], int, int]]:
@@ -117,7 +92,7 @@ def _end_costs(side: int) -> Costs:
     """What does not depend on the layers."""
     net = Network()
     _stem(net, Tensor("image", (1, 3, side, side)))
-    last = -(-side // 32)
+    last = halved(side, 32)
     _head(net, Tensor("x", (1, _WIDTHS[-1], last, last)))
     return net.costs
 
@@ -128,7 +103,7 @@ def _layer_costs(stage: int, number: int, kernel: int, expansion: int, side: int
     net = Network()
     strides = 2 * prod(_STRIDES[: stage - 1 if number == 1 else stage])
     before = (_STEM, *_WIDTHS)[stage - 1 if number == 1 else stage]
-    x = Tensor("x", (1, before, *2 * (-(-side // strides),)))
+    x = Tensor("x", (1, before, *2 * (halved(side, strides),)))
     _layer(net, x, stage, number, kernel, expansion)
     return net.costs
 
@@ -154,7 +129,7 @@ def _layer(net: Network, x: Tensor, stage: int, number: int, kernel: int, expans
 def _head(net: Network, x: Tensor) -> Tensor:
     x = net.conv_norm("last", x, _LAST, activation="HardSwish")
     x = net.conv("mix", net.global_pool("last", x), _MIXED)
-    return net.linear("classifier", net.activate("HardSwish", "mix", x), _CLASSES)
+    return net.linear("classifier", net.activate("HardSwish", "mix", x), CLASSES)
 
 
 def _excite(net: Network, scope: str, x: Tensor) -> Tensor:
@@ -171,10 +146,9 @@ def _terms() -> list[Term]:
 
     Arithmetic and traffic of the layers, by kind and by stage, in units of a typical layer.
     """
-    area = {"resolution": {side: (int(side) / 224) ** 2 for side in RESOLUTIONS}}
     expansions = {choice: int(choice) / 6 for choice in _EXPANSIONS}
     squares = {choice: int(choice) ** 2 / 49 for choice in _SIDES}
-    terms = [Term("image", area)]
+    terms = [Term("image", AREA)]
     before, side = _STEM, 112
     for stage, wide, first, excited in zip(_STAGES, _WIDTHS, _STRIDES, _EXCITED, strict=True):
         for layer in range(_LAYERS):
@@ -182,13 +156,13 @@ def _terms() -> list[Term]:
             used = {f"stage{stage}.depth": {d: float(int(d) > layer) for d in _DEPTHS}}
             out = side // (first if layer == 0 else 1)
             inner = 6 * before
-            wider = used | area | {f"{scope}.expansion": expansions}
+            wider = used | AREA | {f"{scope}.expansion": expansions}
             kernels = wider | {f"{scope}.kernel": squares}
             work = inner * (before * side**2 + wide * out**2) / 1e7
             moved = inner * (side**2 + out**2) / 1e6
             terms += [
                 Term("layers", used),
-                Term(f"stage{stage}", used | area),
+                Term(f"stage{stage}", used | AREA),
                 Term("products", wider, work),
                 Term(f"products{stage}", wider, work),
                 Term("depthwise", kernels, 49 * inner * out**2 / 1e7),

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import prod
-from typing import TYPE_CHECKING
-
-from numpy.typing import ArrayLike
 
 from hwprof.spaces.base import Choices, Costs
-from hwprof.spaces.building import Network, check_image, divisible
-from hwprof.spaces.fields import Field, Fields, FieldSpace
+from hwprof.spaces.building import Network, divisible
+from hwprof.spaces.fields import Field, Fields
+from hwprof.spaces.once_for_all import AREA, CLASSES, RESOLUTION, OnceForAll, halved
 from hwprof.spaces.products import Term
-from hwprof.spaces.recorder import Tensor, total
-
-if TYPE_CHECKING:
-    import onnx
-
-RESOLUTIONS: Choices = tuple(str(side) for side in range(128, 225, 4))
-"""Sides of the image that the supernetwork was trained for."""
+from hwprof.spaces.recorder import Tensor
 
 _STAGES = (1, 2, 3, 4)
 _WIDTHS, _STRIDES, _STEM = (256, 512, 1024, 2048), (1, 2, 2, 2), 64
 # Blocks of the shallowest network, and how many a stage may have on top.
 _BASE, _MORE = (2, 2, 4, 2), 2
 _MULTIPLIERS, _RATIOS = ("0.65", "0.8", "1"), ("0.2", "0.25", "0.35")
-_CLASSES = 1000
-_LEAST = 32
 
 
 def _depths(base: int) -> Choices:
@@ -38,7 +28,7 @@ def _depths(base: int) -> Choices:
 _FIELDS = Fields(
     "resnet50",
     (
-        Field("r", RESOLUTIONS, ("resolution",)),
+        RESOLUTION,
         Field("stem", ("short", "long"), ("stem",)),
         Field(
             "w",
@@ -62,7 +52,7 @@ _FIELDS = Fields(
 )
 
 
-class ResNet50(FieldSpace):
+class ResNet50(OnceForAll):
     """Architectures as `r=224 stem=long w=1,1,1,1,1,1 d1=3 e1=0.25,0.25,0.25 ... d4=3 e4=...`.
 
     r is the side of the image, w are width multipliers of the inner stem, the stem and the four
@@ -81,22 +71,21 @@ class ResNet50(FieldSpace):
     name = "resnet50"
     fields = _FIELDS
 
-    def costs(self, arch: str | ArrayLike) -> Costs:
-        """See `Space.costs`, at the architecture's own resolution."""
-        values = _FIELDS.values(self.choices(arch))
-        side, form = int(values["r"][0]), _form(values)
-        ends = _stem_costs(form.inner, form.stem, form.long, side), _head_costs(form.last, side)
-        return total([*ends, *(_block_costs(*block, side) for block in form.blocks)])
+    def write(self, net: Network, values: Mapping[str, Choices], batch: int, side: int) -> Tensor:
+        """See `OnceForAll.write`."""
+        form = _form(values)
+        x = _stem(net, net.image(batch, side), form.inner, form.stem, form.long)
+        for stage, number, _, wide, middle in form.blocks:
+            x = _block(net, x, stage, number, wide, middle)
+        return net.linear("classifier", net.global_pool("last", x), CLASSES)
 
-    def build(
-        self, arch: str | ArrayLike, batch: int = 1, resolution: int | None = None
-    ) -> onnx.ModelProto:
-        """See `Space.build`; `resolution` stands in for the architecture's own."""
-        choices = self.choices(arch)
-        side = int(choices[0]) if resolution is None else resolution
-        check_image(self.name, batch, side, _LEAST)
-        network = Network()
-        return network.model(self.name, _write(network, choices, batch, side))
+    def parts(self, values: Mapping[str, Choices], side: int) -> Iterator[Costs]:
+        """See `OnceForAll.parts`."""
+        form = _form(values)
+        yield _stem_costs(form.inner, form.stem, form.long, side)
+        yield _head_costs(form.last, side)
+        for block in form.blocks:
+            yield _block_costs(*block, side)
 
     def terms(self) -> Sequence[Term]:
         """See `FieldSpace.terms`."""
@@ -133,15 +122,6 @@ def _form(values: Mapping[str, Choices]) -> _Form:
     return _Form(inner, stem, values["stem"] == ("long",), tuple(blocks))
 
 
-def _write(net: Network, choices: Choices, batch: int, side: int) -> Tensor:
-    """The network; its logits `[b, 1000]`."""
-    form = _form(_FIELDS.values(choices))
-    x = _stem(net, net.image(batch, side), form.inner, form.stem, form.long)
-    for stage, number, _, wide, middle in form.blocks:
-        x = _block(net, x, stage, number, wide, middle)
-    return net.linear("classifier", net.global_pool("last", x), _CLASSES)
-
-
 @cache
 def _stem_costs(inner: int, width: int, long: bool, side: int) -> Costs:
     net = Network()
@@ -153,16 +133,16 @@ def _stem_costs(inner: int, width: int, long: bool, side: int) -> Costs:
 def _block_costs(stage: int, number: int, before: int, wide: int, middle: int, side: int) -> Costs:
     """What a block adds to a network for images of that side."""
     net = Network()
-    halved = -(-side // (4 * prod(_STRIDES[: stage - 1 if number == 1 else stage])))
-    _block(net, Tensor("x", (1, before, halved, halved)), stage, number, wide, middle)
+    left = halved(side, 4 * prod(_STRIDES[: stage - 1 if number == 1 else stage]))
+    _block(net, Tensor("x", (1, before, left, left)), stage, number, wide, middle)
     return net.costs
 
 
 @cache
 def _head_costs(width: int, side: int) -> Costs:
     net = Network()
-    last = -(-side // 32)
-    net.linear("classifier", net.global_pool("last", Tensor("x", (1, width, last, last))), _CLASSES)
+    last = halved(side, 32)
+    net.linear("classifier", net.global_pool("last", Tensor("x", (1, width, last, last))), CLASSES)
     return net.costs
 
 
@@ -192,7 +172,6 @@ def _terms() -> list[Term]:
 
     Arithmetic and traffic of the blocks, by kind and by stage, in units of a typical block.
     """
-    area = {"resolution": {side: (int(side) / 224) ** 2 for side in RESOLUTIONS}}
     once = {choice: float(choice) for choice in _MULTIPLIERS}
     twice = {choice: factor**2 for choice, factor in once.items()}
     ratios = {choice: float(choice) for choice in _RATIOS}
@@ -200,11 +179,11 @@ def _terms() -> list[Term]:
     inner, stem = {"stem.inner_width": once}, {"stem.width": once}
     long = {"stem": {"short": 0.0, "long": 1.0}}
     terms = [
-        Term("image", area),
-        Term("stem", area | inner),
-        Term("stem", area | inner | stem),
-        Term("long stem", area | long | {"stem.inner_width": twice}),
-        Term("stem traffic", area | stem),
+        Term("image", AREA),
+        Term("stem", AREA | inner),
+        Term("stem", AREA | inner | stem),
+        Term("long stem", AREA | long | {"stem.inner_width": twice}),
+        Term("stem traffic", AREA | stem),
     ]
     before, source, side = _STEM, stem, 56
     for stage, base, wide, first in zip(_STAGES, _BASE, _WIDTHS, _STRIDES, strict=True):
@@ -214,8 +193,8 @@ def _terms() -> list[Term]:
         # The first product of a stage runs before the stride, the shortcut's after it.
         ratio = {f"stage{stage}.block1.ratio": ratios}
         terms += [
-            Term("products", area | source | own | ratio, before * wide * side**2 / 1e8),
-            Term("shortcuts", area | source | own, before * wide * out**2 / 1e8),
+            Term("products", AREA | source | own | ratio, before * wide * side**2 / 1e8),
+            Term("shortcuts", AREA | source | own, before * wide * out**2 / 1e8),
         ]
         for block in range(base + _MORE):
             depths = {d: float(int(d) > block) for d in _depths(base)}
@@ -223,15 +202,15 @@ def _terms() -> list[Term]:
             ratio = {f"stage{stage}.block{block + 1}.ratio": ratios}
             square = {f"stage{stage}.block{block + 1}.ratio": squares}
             work = wide**2 * out**2 / 1e8
-            products_of = used | area | doubled | ratio
-            windows = used | area | doubled | square
+            products_of = used | AREA | doubled | ratio
+            windows = used | AREA | doubled | square
             terms += [
                 Term("blocks", used),
                 Term("products", products_of, work * (2 if block else 1)),
                 Term("windows", windows, 9 * work),
                 Term(f"stage{stage}", products_of, work * (2 if block else 1)),
                 Term(f"stage{stage}", windows, 9 * work),
-                Term("traffic", used | area | own, wide * out**2 / 1e6),
+                Term("traffic", used | AREA | own, wide * out**2 / 1e6),
                 Term("weights", used | doubled | ratio, 2 * wide**2 / 1e7),
                 Term("weights", used | doubled | square, 9 * wide**2 / 1e7),
             ]
