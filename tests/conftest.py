@@ -21,6 +21,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if config.getoption("core") and needs_more(collection_path) else None
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("core"):
+        left_out = [item for item in items if item.get_closest_marker("runtimes")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 
 

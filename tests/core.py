@@ -18,6 +18,7 @@ NEEDS_MORE = (
     "devices/ncnn",
     "devices/openvino",
     "devices/tensorrt",
+    "devices/test_specs.py",
     "devices/torch",
     "devices/tvm",
     "models/pt2",

@@ -205,6 +205,7 @@ def test_a_device_that_is_unavailable_is_asked_once(monkeypatch: pytest.MonkeyPa
     assert asked == ["onnxruntime-cpu"]
 
 
+@pytest.mark.runtimes
 def test_neither_a_target_nor_its_spec_imports_a_runtime_here() -> None:
     script = (
         "import sys, json\n"

@@ -48,6 +48,7 @@ def test_the_laws_hold_where_cells_are_missing(name):
     )
 
 
+@pytest.mark.runtimes
 def test_help_keeps_the_laws_where_the_mixture_answers():
     fit = partial(HelpPredictor.fit, options=HelpOptions(episodes=1, width=4))
     contract.check_predictor(fit, POOL, TARGET, counts=(8,))
