@@ -66,6 +66,9 @@ def test_a_missing_device_is_a_failure_row_and_the_rest_goes_on(
     alone = hwprof("measure", mlp, "--device", "missing", *QUICK)
     assert alone.code != 0
     assert "is unavailable" in alone.err
+    # Refused before any model was read: no second failure is kept.
+    with Table.open("hwprof.db") as table:
+        assert len(list(table.failures())) == 1
 
 
 @pytest.mark.parametrize(
