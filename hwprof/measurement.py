@@ -6,9 +6,12 @@ Unless a name says otherwise: seconds, joules, bytes.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from hwprof.conditions import GpuConditions, OutputAgreement
 from hwprof.device_spec import DeviceSpec
@@ -27,6 +30,12 @@ class WarningCode(StrEnum):
     UNPINNED = "unpinned"
     PERCENTILE_UNSUPPORTED = "percentile unsupported"
     THROTTLED = "throttled"
+    RESTARTS_DISAGREE = "restarts disagree"
+    VALUES_DECIDE = "values decide the work"
+    BRANCH_NEVER_RAN = "branch never ran"
+    KERNELS_DO_NOT_ADD_UP = "kernels do not add up"
+    KERNELS_BELOW_CLOCK = "kernels below the clock"
+    IMPOSSIBLE_RATE = "impossible rate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +52,30 @@ class StopReason(StrEnum):
     STABLE_NOISE = "noise is stable above the target"
 
 
+USUAL_VALUES = "0..1"
+"""Floats uniform in [0, 1), whole numbers 0 or 1: what every input held before values could be
+given, and what is left out of a subject's identity, so that such rows stay the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What one input holds in every run."""
+
+    name: str
+    text: str
+    """The rule that its elements are made by, such as `0..50256` or `1` (docs/inputs.md), or the
+    file that they came from."""
+    origin: Literal["made up", "given"] = "made up"
+    sha256: str = ""
+    """Of the elements, where they came from a file or an array; a rule needs none."""
+    decides: str = ""
+    """What the values decide about the work, such as `how often Loop 'generate' repeats`; empty
+    where they only pass through."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What was measured: a model with every input dimension decided."""
+    """What was measured: a model with every input dimension decided, and what its inputs hold."""
 
     name: str
     sha256: str
@@ -53,12 +83,20 @@ class Subject:
     inputs: tuple[TensorSpec, ...]
     batch: int | None = None
     """First dimension shared by the inputs, where there is one."""
+    values: tuple[Values, ...] = ()
+    """What the inputs hold; an input that is not named here holds `USUAL_VALUES`."""
 
     @property
     def key(self) -> str:
-        """Identity in a table: content hash and input shapes, never the file's name."""
+        """Identity in a table: content hash, input shapes and values, never a file's name."""
         shapes = ",".join(f"{t.name}:{t.describe()}" for t in self.inputs)
-        return f"{self.sha256[:16]}({shapes})"
+        unusual = sorted(
+            (v.name, v.sha256 or v.text) for v in self.values if v.sha256 or v.text != USUAL_VALUES
+        )
+        mark = ""
+        if unusual:
+            mark = "@" + hashlib.sha256(json.dumps(unusual).encode()).hexdigest()[:16]
+        return f"{self.sha256[:16]}({shapes}){mark}"
 
 
 @dataclass(frozen=True, slots=True)

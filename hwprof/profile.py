@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwprof.graph import Kernel
-from hwprof.samples import FloatArray, IntArray
+from hwprof.samples import FloatArray, IntArray, same_array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +63,10 @@ class Profile:
     """Why `node_cost_s` is None."""
     mapping: str = ""
     """How far the kernels could be led back to nodes of the model file, in a few words."""
+    run_cpu_s: FloatArray | None = None
+    """CPU time of the calling thread in each profiled run, shape `[r]`."""
+    run_waited_s: FloatArray | None = None
+    """For how long threads of the process waited for a processor in each run, shape `[r]`."""
 
     def __post_init__(self) -> None:
         runs = self.run_wall_s.shape
@@ -88,6 +92,8 @@ class Profile:
             and self.node_cost_reason == other.node_cost_reason
             and self.mapping == other.mapping
             and np.array_equal(self.run_wall_s, other.run_wall_s)
+            and same_array(self.run_cpu_s, other.run_cpu_s)
+            and same_array(self.run_waited_s, other.run_waited_s)
             and (
                 self.run_switches is None
                 or other.run_switches is None

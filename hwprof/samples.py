@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class Basis(StrEnum):
@@ -34,27 +36,32 @@ MIN_CLEAN_SHARE = 0.10
 class Samples:
     """Timings of consecutive runs, seconds per run, shape `[n]`.
 
-    `cpu_s` is the CPU time of the timing thread; `switches` counts involuntary context switches
-    during the sample. Either is None where the system has no such counter. Each sample times
-    `loops` runs back to back and holds their mean.
+    `cpu_s` is the CPU time of the timing thread, `busy_s` that of all threads of the process;
+    `switches` counts involuntary context switches during the sample; `waited_s` is for how long
+    threads of the process were ready to run and had to wait for a processor, summed over threads.
+    Each is None where the system has no such counter. Each sample times `loops` runs back to back
+    and holds their mean (`switches` those of all).
     """
 
     wall_s: FloatArray
     cpu_s: FloatArray | None = None
     switches: IntArray | None = None
     loops: int = 1
+    busy_s: FloatArray | None = None
+    waited_s: FloatArray | None = None
 
     def __post_init__(self) -> None:
         # Arrays arrive from JSON and SQLite too, so shape and sign are checked here, once.
         if self.wall_s.ndim != 1:
             raise ValueError(f"wall_s must have shape [n], got {self.wall_s.shape}")
-        for name in ("cpu_s", "switches"):
+        for name in ("cpu_s", "switches", "busy_s", "waited_s"):
             column = getattr(self, name)
             if column is not None and column.shape != self.wall_s.shape:
                 raise ValueError(f"{name} must have shape {self.wall_s.shape}, got {column.shape}")
         if self.loops < 1:
             raise ValueError(f"loops must be at least 1, got {self.loops}")
-        for name, column in (("wall_s", self.wall_s), ("cpu_s", self.cpu_s)):
+        for name in ("wall_s", "cpu_s", "busy_s", "waited_s"):
+            column = getattr(self, name)
             if column is not None and not np.all(np.isfinite(column) & (column >= 0)):
                 raise ValueError(f"{name} must be finite and not negative")
 
@@ -67,8 +74,10 @@ class Samples:
         return (
             self.loops == other.loops
             and np.array_equal(self.wall_s, other.wall_s)
-            and _same(self.cpu_s, other.cpu_s)
-            and _same(self.switches, other.switches)
+            and same_array(self.cpu_s, other.cpu_s)
+            and same_array(self.switches, other.switches)
+            and same_array(self.busy_s, other.busy_s)
+            and same_array(self.waited_s, other.waited_s)
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -110,17 +119,23 @@ class Samples:
             return Samples(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
         if len({part.loops for part in parts}) > 1:
             raise ValueError("samples of different loop counts cannot be joined")
-        cpu = [part.cpu_s for part in parts if part.cpu_s is not None]
-        switches = [part.switches for part in parts if part.switches is not None]
         return Samples(
             np.concatenate([part.wall_s for part in parts]),
-            np.concatenate(cpu) if len(cpu) == len(parts) else None,
-            np.concatenate(switches) if len(switches) == len(parts) else None,
+            _joined([part.cpu_s for part in parts]),
+            _joined([part.switches for part in parts]),
             parts[0].loops,
+            _joined([part.busy_s for part in parts]),
+            _joined([part.waited_s for part in parts]),
         )
 
 
-def _same(a: NDArray[np.generic] | None, b: NDArray[np.generic] | None) -> bool:
+def _joined(columns: list[NDArray[Scalar] | None]) -> NDArray[Scalar] | None:
+    known = [column for column in columns if column is not None]
+    return np.concatenate(known) if len(known) == len(columns) else None
+
+
+def same_array(a: NDArray[np.generic] | None, b: NDArray[np.generic] | None) -> bool:
+    """Whether two columns are equal, or are both absent."""
     if a is None or b is None:
         return a is b
     return np.array_equal(a, b)

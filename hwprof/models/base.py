@@ -28,6 +28,8 @@ class Model:
     """Files that hold its weights, where the model says they are: relative to its folder."""
     needed_bytes: int = 0
     """At least this much memory is needed to run it: its weights and inputs."""
+    values_file: Path | None = None
+    """Holds the values that were given for its inputs (hwprof.models.inputs.stored)."""
 
 
 @dataclass(frozen=True, slots=True)
