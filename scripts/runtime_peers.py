@@ -83,7 +83,7 @@ def torch(path: Path, job: dict[str, Any]) -> dict[str, Any]:
     from torch import from_numpy, inference_mode
     from torch.utils import benchmark
 
-    from hwprof.models.inputs import random_input
+    from hwprof.models.inputs import usual_recipe
     from hwprof.models.load import load_model
 
     subject = load_model(path).subject
@@ -91,7 +91,7 @@ def torch(path: Path, job: dict[str, Any]) -> dict[str, Any]:
 
     scope = {
         "module": to_module(path, subject),
-        "inputs": tuple(from_numpy(random_input(spec)) for spec in subject.inputs),
+        "inputs": tuple(from_numpy(usual_recipe(spec).array(spec)) for spec in subject.inputs),
         "inference_mode": inference_mode,
     }
     # Users run modules so; the timer's own scope would record gradients.
@@ -111,7 +111,7 @@ def tvm(path: Path, job: dict[str, Any]) -> dict[str, Any]:
     from tvm import relax
     from tvm.relax.frontend.onnx import from_onnx
 
-    from hwprof.models.inputs import random_input
+    from hwprof.models.inputs import usual_recipe
     from hwprof.models.load import load_model
 
     inputs = load_model(path).subject.inputs
@@ -123,7 +123,7 @@ def tvm(path: Path, job: dict[str, Any]) -> dict[str, Any]:
         if job["options"]["pipeline"] != "default":
             module = relax.get_pipeline(job["options"]["pipeline"])(module)
         machine = relax.VirtualMachine(tvm.compile(module, target), tvm.cpu())
-    feed = [tvm.runtime.tensor(random_input(spec)) for spec in inputs]
+    feed = [tvm.runtime.tensor(usual_recipe(spec).array(spec)) for spec in inputs]
     evaluate = machine.time_evaluator("main", tvm.cpu(), number=1, repeat=job["runs"])
     since = switches()
     return figures(list(evaluate(*feed).results), "vm.time_evaluator", since)
@@ -132,7 +132,7 @@ def tvm(path: Path, job: dict[str, Any]) -> dict[str, Any]:
 def onnxruntime(path: Path, job: dict[str, Any]) -> dict[str, Any]:
     import onnxruntime as runtime
 
-    from hwprof.models.inputs import random_input
+    from hwprof.models.inputs import usual_recipe
     from hwprof.models.load import load_model
 
     options = runtime.SessionOptions()
@@ -140,7 +140,7 @@ def onnxruntime(path: Path, job: dict[str, Any]) -> dict[str, Any]:
     session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     bound = session.io_binding()
     for spec in load_model(path).subject.inputs:
-        bound.bind_cpu_input(spec.name, random_input(spec))
+        bound.bind_cpu_input(spec.name, usual_recipe(spec).array(spec))
     for output in session.get_outputs():
         bound.bind_output(output.name)
     session.run_with_iobinding(bound)

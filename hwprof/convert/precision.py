@@ -4,8 +4,8 @@ A process of its own does it: calibrating opens sessions and fills memory that w
 as the measured model's.
 
 - fp16: `onnxruntime.transformers.float16.convert_float_to_float16`, inputs and outputs kept.
-- int8: `onnxruntime.quantization.quantize_static`: QDQ, per channel, min-max calibrated on the one
-  random input that is timed. Latency does not depend on the scales; accuracy does, and is not
+- int8: `onnxruntime.quantization.quantize_static`: QDQ, per channel, min-max calibrated on the
+  inputs that are timed. Latency does not depend on the scales; accuracy does, and is not
   judged. Weights of 7 bits (`reduce_range`) would avoid saturation on processors without VNNI; 8
   bits are what deployments use.
 """
@@ -24,19 +24,25 @@ import numpy as np
 from hwprof.codec import from_json, to_json
 from hwprof.errors import DeviceError, HwprofError, ModelError
 from hwprof.measurement import Subject
-from hwprof.models.inputs import random_input
+from hwprof.models.base import Model
+from hwprof.models.inputs import tensors_of
+from hwprof.models.inputs.stored import read_values, write_values
 from hwprof.models.onnx.file import parse, read_with_weights
 from hwprof.models.onnx.graph import opset_of
 
 
-def in_precision(source: Path, subject: Subject, precision: str, folder: Path) -> Path:
-    """The model at `source` in another precision, written into `folder` by a fresh process.
+def in_precision(model: Model, precision: str, folder: Path) -> Path:
+    """A model in another precision, written into `folder` by a fresh process.
 
     Raises ModelError with the tool's reason when it cannot convert the model.
     """
-    target = folder / f"{precision}.onnx"
-    command = [sys.executable, "-P", "-m", __name__, str(source), str(target), precision]
-    done = subprocess.run(command, input=to_json(subject), capture_output=True, check=False)
+    source, target = model.path, folder / f"{precision}.onnx"
+    values = folder / "values"
+    write_values(model.given, values)
+    command = [sys.executable, "-P", "-m", __name__]
+    command += [str(source), str(target), precision, str(values)]
+    stdin = to_json(model.subject)
+    done = subprocess.run(command, input=stdin, capture_output=True, check=False)
     if done.returncode == 0 and target.exists():
         return target
     lines = done.stderr.decode(errors="replace").strip().splitlines()
@@ -100,14 +106,14 @@ def folded(source: Path, target: Path) -> Path:
     return target
 
 
-def to_int8(source: Path, target: Path, subject: Subject) -> None:
-    """Write `source` statically quantised. Raises what the quantiser raises."""
+def to_int8(model: Model, target: Path) -> None:
+    """Write `model` statically quantised. Raises what the quantiser raises."""
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     quantize_static(
-        str(folded(source, target.with_suffix(".folded.onnx"))),
+        str(folded(model.path, target.with_suffix(".folded.onnx"))),
         str(target),
-        OneInput({t.name: random_input(t) for t in subject.inputs}),
+        OneInput(tensors_of(model)),
         quant_format=QuantFormat.QDQ,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
@@ -131,7 +137,7 @@ def main(arguments: list[str]) -> None:
     if precision == "fp16":
         to_fp16(source, target)
     elif precision == "int8":
-        to_int8(source, target, subject)
+        to_int8(Model(source, subject, given=read_values(Path(arguments[3]))), target)
         quantised, heavy = quantised_share(target)
         if heavy and not quantised:
             raise DeviceError("the quantiser left every convolution and matrix product in floats")

@@ -58,7 +58,7 @@ class Session(ABC):
     def outputs(self) -> tuple[OutputTensor, ...]:
         """Outputs of one run on the inputs that are timed, in the order the model declares them.
 
-        Those inputs are `hwprof.models.inputs.random_input` of each of the subject's. Types that
+        Those inputs are `hwprof.models.inputs.feed_of` the model. Types that
         NumPy lacks come as float32. Raises MeasurementError when the run fails, DeviceError when
         the device cannot hand its outputs out.
         """

@@ -31,7 +31,7 @@ from hwprof.devices.timing import (
 from hwprof.errors import DeviceError, MeasurementError, ModelError, OptionError, one_line
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.models.base import Model, ModelFormat
-from hwprof.models.inputs import random_input
+from hwprof.models.inputs import feed_of, tensors_of
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.samples import Samples
 
@@ -65,14 +65,15 @@ __all__ = [
     "TensorSpec",
     "Timer",
     "choice",
+    "feed_of",
     "installed",
     "one_line",
     "onnx_kernel",
     "option",
-    "random_input",
     "scratch_folder",
     "switch",
     "tensor_of",
+    "tensors_of",
     "thread_count",
     "time_in_order",
     "time_runs",

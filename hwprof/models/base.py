@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from hwprof.errors import ModelError
-from hwprof.measurement import Subject
+import numpy as np
+
+from hwprof.errors import ModelError, OptionError
+from hwprof.graph import TensorSpec
+from hwprof.measurement import Subject, Values
+from hwprof.models.inputs.given import Asked, Given, is_tensor, resolve
+from hwprof.models.inputs.recipe import usual_recipe
+from hwprof.models.inputs.stored import Value
 from hwprof.models.shapes import DeclaredInput, decide_shapes
 
 ModelFormat = Literal["onnx", "torch", "tflite"]
 """`onnx`, a program saved by `torch.export.save` (.pt2), or a LiteRT model (.tflite)."""
+
+
+Chooser = Callable[[Sequence[TensorSpec], Collection[str]], Sequence[Values]]
+"""From all inputs, and the names of those that values were given for, to what the others hold."""
+
+
+def usual_values(inputs: Sequence[TensorSpec], given: Collection[str]) -> Sequence[Values]:
+    """What inputs hold of which nothing is known. Raises ModelError for types without values."""
+    chosen = [spec for spec in inputs if spec.name not in given]
+    return [Values(spec.name, usual_recipe(spec).text) for spec in chosen]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +44,8 @@ class Model:
     """Files that hold its weights, where the model says they are: relative to its folder."""
     needed_bytes: int = 0
     """At least this much memory is needed to run it: its weights and inputs."""
-    values_file: Path | None = None
-    """Holds the values that were given for its inputs (hwprof.models.inputs.stored)."""
+    given: Mapping[str, Value] = field(default_factory=dict)
+    """The values that were given for its inputs as arrays, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +57,8 @@ class ModelFile:
     weights_bytes: int
     external: Mapping[str, Path] = field(default_factory=dict)
     """Files that hold its weights, by the locations that it names."""
+    choose: Chooser = usual_values
+    """What inputs hold for which nothing was given."""
 
 
 CHUNK = 1 << 20
@@ -52,23 +70,27 @@ def described(
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
     batch: int | None = None,
+    inputs: Asked = None,
     name: str | None = None,
     room_bytes: int | None = None,
 ) -> Model:
     """The model at `path` with its dimensions decided; arguments as `load_model` takes them.
 
-    Raises OptionError when a dimension stays open, ModelError when the file cannot be read or
-    needs more than there is room for.
+    Raises OptionError when a dimension stays open or a value does not fit, ModelError when the
+    file cannot be read or needs more than there is room for.
     """
-    inputs = decide_shapes(file.inputs, shapes or {}, batch, path.name)
-    needed = file.weights_bytes + sum(t.nbytes or 0 for t in inputs)
+    given = resolve(inputs, file.inputs, path.name)
+    decided = _decided(file, shapes or {}, batch, given, path.name)
+    needed = file.weights_bytes + sum(t.nbytes or 0 for t in decided)
     # Before its contents are hashed: those of what fits nowhere take long to read.
     if room_bytes is not None and needed > room_bytes:
         raise ModelError(
             f"'{path.name}' needs at least {needed / 2**30:.1f} GiB for weights and inputs, but "
             f"the machine that is to run it has {room_bytes / 2**30:.1f} GiB; use a larger machine"
         )
-    firsts = {t.shape[0] for t in inputs if t.shape}
+    firsts = {t.shape[0] for t in decided if t.shape}
+    chosen = {each.name: each for each in file.choose(decided, given.names())}
+    chosen |= {t.name: given.values(t) for t in decided if t.name in given.names()}
     try:
         sha256 = content_hash([path, *dict.fromkeys(file.external.values())])
     except OSError as error:
@@ -76,10 +98,45 @@ def described(
     subject = Subject(
         name=printable(path.stem) if name is None else name,
         sha256=sha256,
-        inputs=inputs,
+        inputs=decided,
         batch=firsts.pop() if len(firsts) == 1 else None,
+        values=tuple(chosen[t.name] for t in decided if t.name in chosen),
     )
-    return Model(path, subject, file.format, tuple(file.external), needed)
+    return Model(path, subject, file.format, tuple(file.external), needed, given.arrays)
+
+
+def _decided(
+    file: ModelFile,
+    shapes: Mapping[str, Sequence[int]],
+    batch: int | None,
+    given: Given,
+    model: str,
+) -> tuple[TensorSpec, ...]:
+    """Every input with its shape: sequences and optionals have that of what was given."""
+    for name, shape in given.shapes.items():
+        if name in shapes and tuple(shapes[name]) != shape:
+            raise OptionError(
+                f"the values given for input '{name}' of '{model}' have the shape "
+                f"{','.join(map(str, shape))}, unlike its --shape; leave out --shape {name}"
+            )
+    tensors = [each for each in file.inputs if is_tensor(each[1])]
+    asked = {**shapes, **{n: s for n, s in given.shapes.items() if n in {t[0] for t in tensors}}}
+    by_name = {spec.name: spec for spec in decide_shapes(tensors, asked, batch, model)}
+    for name, dtype, _ in file.inputs:
+        if name in by_name:
+            continue
+        if name not in given.names():
+            raise OptionError(
+                f"input '{name}' of '{model}' is a {dtype}, for which no values can be made up; "
+                f"give them with --inputs FILE.npz (members '{name}.0', '{name}.1', ...), or "
+                "inputs={...} in Python"
+            )
+        value = given.arrays.get(name)
+        count = (len(value),) if isinstance(value, list) else ()
+        by_name[name] = TensorSpec(
+            name, dtype, value.shape if isinstance(value, np.ndarray) else count
+        )
+    return tuple(by_name[name] for name, _, _ in file.inputs)
 
 
 def check_exists(path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hwprof.models.base import Model, ModelFile, ModelFormat, described
 from hwprof.models.formats import format_of
+from hwprof.models.inputs.given import Asked
 from hwprof.models.onnx import file as onnx
 from hwprof.models.pt2 import load as pt2
 from hwprof.models.tflite import load as tflite
@@ -23,6 +24,7 @@ def load_model(
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
     batch: int | None = None,
+    inputs: Asked = None,
     name: str | None = None,
     room_bytes: int | None = None,
 ) -> Model:
@@ -31,14 +33,17 @@ def load_model(
     Files that end in .pt2 are programs of torch.export, in .tflite LiteRT models, and all others
     ONNX models. Nothing in a file is unpickled or run.
     `shapes` gives dimensions by input name; `batch` sets the first dimension of every input that
-    leaves it open; `name` is what the model is called, its file's name by
+    leaves it open; `inputs` are values for inputs (hwprof.models.inputs.given), the others are made
+    up; `name` is what the model is called, its file's name by
     default. A model that needs more than `room_bytes`, the memory of the machine that is to run it,
     is refused before its weights are read. Raises ModelError (the file) or OptionError (the shapes)
     in one sentence.
     """
     path = Path(path)
     file = read_model_file(path)
-    return described(path, file, shapes=shapes, batch=batch, name=name, room_bytes=room_bytes)
+    return described(
+        path, file, shapes=shapes, batch=batch, inputs=inputs, name=name, room_bytes=room_bytes
+    )
 
 
 def input_names(path: Path) -> set[str]:

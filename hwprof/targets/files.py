@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from hwprof.errors import ModelError
-from hwprof.models.base import CHUNK, Model, printable
+from hwprof.models.base import CHUNK, Model, content_hash, printable
+from hwprof.models.inputs.stored import write_values
 from hwprof.targets.channel import Channel
 from hwprof.targets.protocol import ModelFile, Stored, plain_name
 
@@ -62,19 +63,36 @@ def by_hash(model: Model) -> tuple[ModelFile, ...]:
     return tuple(files)
 
 
-def send(channel: Channel, model: Model, files: Iterable[ModelFile], need: Iterable[str]) -> None:
-    """Send the files that the target needs, by their SHA-256.
+def values_file(model: Model, path: Path, *, hashed: bool) -> ModelFile:
+    """The values that were given for `model`'s inputs, written to `path`.
+
+    Raises ModelError when they cannot be written.
+    """
+    try:
+        write_values(model.given, path)
+    except OSError as error:
+        raise ModelError(
+            f"the values given for the inputs cannot be written to '{path}': {error.strerror}; "
+            "free some space in the temporary folder"
+        ) from error
+    sha256 = content_hash([path]) if hashed else ""
+    return ModelFile(path.name, _size(path), sha256)
+
+
+def send(
+    channel: Channel, paths: Mapping[str, Path], files: Iterable[ModelFile], need: Iterable[str]
+) -> None:
+    """Send the files that the target needs, by their SHA-256; `paths` says where each lies.
 
     Raises ModelError for one that changed meanwhile, and what the target reports. The channel must
     then be closed.
     """
-    parts = parts_of(model)
     offered = {file.sha256: file for file in files}
     for sha256 in need:
         file = offered.get(sha256)
         if file is None:
             raise channel.unreadable("it asks for a file that was not offered")
-        data = _exactly(parts[file.name], file.size)
+        data = _exactly(paths[file.name], file.size)
         if channel.ask("put", Stored, file, data).sha256 != sha256:
             raise channel.unreadable("it stored another file than was sent")
 

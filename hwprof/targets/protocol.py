@@ -24,7 +24,7 @@ from hwprof.machine.host import Pin
 from hwprof.measurement import Subject
 from hwprof.models.base import ModelFormat
 
-VERSION = 3
+VERSION = 4
 # Outputs of a large model are the longest that anyone has to say.
 MAX_LINE_BYTES = 256 << 20
 MAX_FILES = 4096
@@ -95,12 +95,21 @@ class Open:
     pin: Pin = field(default_factory=Pin)
     meter: str = ""
     """Energy meter to use; empty takes the best for the device."""
+    values: ModelFile | None = None
+    """The file of the values that were given for inputs (hwprof.models.inputs.stored), if any."""
+    values_path: str = ""
+    """Names that file on the target too, as `path` does the model."""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.files) <= MAX_FILES:
             raise ValueError(f"a model has from 1 to {MAX_FILES} files")
         if len({file.name for file in self.files}) < len(self.files):
             raise ValueError("two files of the model have one name")
+
+    @property
+    def everything(self) -> tuple[ModelFile, ...]:
+        """All files that the target needs."""
+        return (*self.files, self.values) if self.values else self.files
 
 
 @dataclass(frozen=True, slots=True)

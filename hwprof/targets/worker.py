@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import ProfiledRun
@@ -18,12 +20,14 @@ from hwprof.models.outputs import OutputTensor
 from hwprof.samples import Samples
 from hwprof.targets.base import ANYWHERE, Run, Target
 from hwprof.targets.channel import Channel
-from hwprof.targets.files import by_hash, by_size, send
+from hwprof.targets.files import by_hash, by_size, parts_of, send, values_file
 from hwprof.targets.process import LocalPython
 from hwprof.targets.protocol import Asked, Open, Opened, Opening, Overhead, Runs
 from hwprof.targets.stream import Launcher
 
 LOOKS_AT_ONCE = 4
+# No model has a part of this name: a part is called by the end of a path.
+VALUES = "hwprof values"
 
 
 class WorkerRun(Run):
@@ -33,20 +37,32 @@ class WorkerRun(Run):
         """Raises what the worker reports: ModelError, DeviceError or MeasurementError."""
         self.channel = Channel(launcher.start(), f"measuring '{model.path.name}'")
         try:
-            self._opened = self._open(model, opening)
+            # The target reads given values while it opens the model, and keeps them.
+            with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
+                self._opened = self._open(model, opening, Path(folder, VALUES))
         except BaseException:
             # Ctrl-C included: an unfinished opening must not leave its process behind.
             self.channel.close()
             raise
 
-    def _open(self, model: Model, opening: Open) -> Opened:
+    def _open(self, model: Model, opening: Open, values: Path) -> Opened:
+        if model.given:
+            by_path = bool(opening.path)
+            opening = replace(
+                opening,
+                values=values_file(model, values, hashed=not by_path),
+                values_path=str(values) if by_path else "",
+            )
         answer = self.channel.ask("open", Opening, opening)
         if answer.opened is None and opening.path:
             # The path leads to nothing there, or to something else.
-            opening = replace(opening, files=by_hash(model), path="")
+            opening = replace(opening, files=by_hash(model), path="", values_path="")
+            if opening.values is not None:
+                opening = replace(opening, values=values_file(model, values, hashed=True))
             answer = self.channel.ask("open", Opening, opening)
         if answer.opened is None:
-            send(self.channel, model, opening.files, answer.need)
+            paths = {**parts_of(model), VALUES: values}
+            send(self.channel, paths, opening.everything, answer.need)
             answer = self.channel.ask("open", Opening, opening)
         if answer.opened is None:
             raise self.channel.unreadable("it still asks for files that it was sent")

@@ -48,7 +48,7 @@ class Evaluation(Program):
                 f"onnx.reference cannot open '{model.path.name}': {plugin.one_line(error)}; "
                 "export it again, or measure it on another device"
             ) from error
-        self._feed = {t.name: plugin.random_input(t) for t in model.subject.inputs}
+        self._feed = plugin.feed_of(model)
 
     def run(self) -> object:
         return self._evaluator.run(None, self._feed)

@@ -24,7 +24,7 @@ from hwprof.convert.executorch.quiet import quiet
 from hwprof.convert.executorch.xnnpack_graph import read_operators
 from hwprof.errors import DeviceError, HwprofError, ModelError, one_line
 from hwprof.models.base import Model
-from hwprof.models.inputs import random_input
+from hwprof.models.inputs import tensors_of
 
 _DELEGATE = "executorch_call_delegate"
 _VIEW = "view"  # executorch.exir.memory.view, which is no operator of torch
@@ -37,7 +37,7 @@ def example_inputs(model: Model) -> tuple[Any, ...]:
     """The inputs that every runtime is fed, as tensors."""
     import torch
 
-    return tuple(torch.from_numpy(random_input(spec)) for spec in model.subject.inputs)
+    return tuple(torch.from_numpy(value) for value in tensors_of(model).values())
 
 
 def lower(

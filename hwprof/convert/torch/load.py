@@ -12,7 +12,7 @@ from hwprof.convert.torch.builder import Builder, from_array
 from hwprof.convert.torch.exported import read_exported
 from hwprof.convert.torch.module import to_module
 from hwprof.models.base import Model
-from hwprof.models.inputs import random_input
+from hwprof.models.inputs import tensors_of
 
 FLOATS: Mapping[str, torch.dtype] = {
     "fp32": torch.float32,
@@ -32,7 +32,7 @@ def load_module(
     floats = FLOATS[precision]
     read = to_module if model.format == "onnx" else read_exported
     module = read(model.path, model.subject, floats)
-    inputs = tuple(_tensor(random_input(spec), floats) for spec in model.subject.inputs)
+    inputs = tuple(_tensor(value, floats) for value in tensors_of(model).values())
     if channels_last:
         _last(module)
         inputs = tuple(_channels_last(each) for each in inputs)

@@ -19,7 +19,7 @@ from hwprof.devices.litert.source import Source
 from hwprof.devices.program import Program
 from hwprof.errors import DeviceError, HwprofError, MeasurementError, ModelError
 from hwprof.models.base import Model
-from hwprof.models.inputs import random_input
+from hwprof.models.inputs import tensors_of
 
 
 class LiteRtProgram(Program):
@@ -88,8 +88,9 @@ class LiteRtProgram(Program):
 
     def _arrays(self) -> list[np.ndarray]:
         """The inputs as they lie in LiteRT's tensors."""
-        pairs = zip(self._model.subject.inputs, self._source.input_orders, strict=True)
-        return [np.ascontiguousarray(random_input(t).transpose(order)) for t, order in pairs]
+        values = tensors_of(self._model).values()
+        pairs = zip(values, self._source.input_orders, strict=True)
+        return [np.ascontiguousarray(value.transpose(order)) for value, order in pairs]
 
     def run(self) -> object:
         self._interpreter.invoke()

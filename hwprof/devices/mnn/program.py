@@ -19,7 +19,7 @@ from hwprof.devices.program import Program
 from hwprof.devices.timing import time_steps
 from hwprof.errors import DeviceError, MeasurementError, ModelError
 from hwprof.models.base import Model
-from hwprof.models.inputs import random_input
+from hwprof.models.inputs import tensors_of
 from hwprof.models.outputs import declared_outputs
 from hwprof.samples import FloatArray
 
@@ -90,14 +90,14 @@ class MnnProgram(Program):
         """Pairs of a session tensor and the host tensor that is copied to it at each run."""
         mnn = self._runtime
         tensors = self._interpreter.getSessionInputAll(self._session)
-        feed = []
+        feed, values = [], tensors_of(self._model)
         for spec in self._model.subject.inputs:
             target = tensors.get(spec.name)
             if target is None:  # the converter drops inputs that nothing reads
                 continue
             kind = target.getDataType()
             whole = kind == mnn.Halide_Type_Int
-            value = random_input(spec).astype(np.int32 if whole else np.float32)
+            value = values[spec.name].astype(np.int32 if whole else np.float32)
             if not whole and kind != mnn.Halide_Type_Float:
                 raise ModelError(
                     f"MNN wants input '{spec.name}' in a type other than float32 and int32; "

@@ -15,7 +15,7 @@ from hwprof.devices.program import Program
 from hwprof.devices.timing import time_steps
 from hwprof.errors import DeviceError, MeasurementError, ModelError
 from hwprof.models.base import Model
-from hwprof.models.inputs import random_input
+from hwprof.models.inputs import tensors_of
 from hwprof.models.outputs import DeclaredOutput, declared_outputs
 from hwprof.samples import FloatArray
 
@@ -69,8 +69,8 @@ class NcnnProgram(Program):
             )
         known = set(self._net.input_names())
         feed = []
-        for spec, (name, batch) in zip(specs, names.items(), strict=True):
-            value = random_input(spec)
+        values = tensors_of(self._model).values()
+        for value, (name, batch) in zip(values, names.items(), strict=True):
             value = value.astype(np.float32 if value.dtype.kind == "f" else np.int32)
             if name in known:
                 mat = self._runtime.Mat(value, batch_index=batch)

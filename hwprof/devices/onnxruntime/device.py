@@ -79,7 +79,7 @@ class OnnxRuntimeCpu(DeclaredDevice):
                 from hwprof.convert.precision import in_precision
 
                 folder = Path(owned.enter_context(scratch_folder()))
-                path = in_precision(model.path, model.subject, self.precision, folder)
+                path = in_precision(model, self.precision, folder)
                 model = replace(model, path=path)
 
             def load() -> OnnxRuntimeProgram:

@@ -17,7 +17,7 @@ from hwprof.devices.onnxruntime.session import OnnxRuntimeProgram
 from hwprof.errors import DeviceError, HwprofError, ModelError
 from hwprof.machine.host import MemoryReading
 from hwprof.models.base import Model
-from hwprof.models.inputs import random_input
+from hwprof.models.inputs import tensors_of
 
 CPU = "CPUExecutionProvider"
 NAMED = 5
@@ -121,11 +121,9 @@ class OnnxRuntimeGpuProgram(OnnxRuntimeProgram):
 
     def _bind(self, place: str) -> None:
         binding = self._opened.io_binding()
-        for spec in self._model.subject.inputs:
-            value = self._runtime.OrtValue.ortvalue_from_numpy(
-                random_input(spec), place, self._index
-            )
-            binding.bind_ortvalue_input(spec.name, value)
+        for name, array in tensors_of(self._model).items():
+            value = self._runtime.OrtValue.ortvalue_from_numpy(array, place, self._index)
+            binding.bind_ortvalue_input(name, value)
         for output in self._opened.get_outputs():
             binding.bind_output(output.name, place, self._index)
         self._binding = binding

@@ -17,7 +17,7 @@ from hwprof.devices.scratch import scratch_folder
 from hwprof.devices.timing import time_runs
 from hwprof.errors import DeviceError, HwprofError, MeasurementError
 from hwprof.models.base import Model
-from hwprof.models.inputs import random_input
+from hwprof.models.inputs import feed_of
 
 # Runs before the profiled ones count: the first allocates the arena, the second settles it.
 PROFILE_WARMUP = 2
@@ -35,7 +35,7 @@ def session_options(runtime: ModuleType, level: str, threads: int, spin: bool) -
 
 
 class OnnxRuntimeProgram(Program):
-    """One model in one ONNX Runtime session, fed the same random inputs at every run."""
+    """One model in one ONNX Runtime session, fed the same values at every run."""
 
     mapping = "by tensor names, from the outputs backwards"
 
@@ -52,7 +52,7 @@ class OnnxRuntimeProgram(Program):
         self._settings = settings
         self._provider = provider
         self._opened = opened
-        self._feed = {t.name: random_input(t) for t in model.subject.inputs}
+        self._feed = feed_of(model)
 
     @property
     def accepted(self) -> frozenset[str]:

@@ -21,7 +21,7 @@ from hwprof.devices.program import Program
 from hwprof.devices.timing import time_runs
 from hwprof.errors import HwprofError, MeasurementError, ModelError
 from hwprof.models.base import Model
-from hwprof.models.inputs import random_input
+from hwprof.models.inputs import tensors_of
 from hwprof.models.onnx.file import read_structure
 from hwprof.samples import Samples
 
@@ -74,14 +74,14 @@ def _decide_shapes(read: Any, model: Model) -> None:
 
 
 class OpenVinoProgram(Program):
-    """One model in one infer request, which keeps the same random inputs for every run."""
+    """One model in one infer request, which keeps the same values for every run."""
 
     def __init__(self, core: Any, model: Model, settings: Settings) -> None:
         """Raises what `compile_model` raises, and ModelError for inputs of an odd type."""
         self._core = core
         self._model = model
         self._settings = settings
-        self._feed = {spec.name: random_input(spec) for spec in model.subject.inputs}
+        self._feed = tensors_of(model)
         self._compiled: Any = None
         self._request: Any = None
         self._compile(profiling=False)

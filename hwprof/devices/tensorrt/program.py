@@ -18,7 +18,7 @@ from hwprof.errors import DeviceError, HwprofError, MeasurementError, ModelError
 from hwprof.machine.gpu.driver import CudaContext, CudaError
 from hwprof.machine.host import MemoryReading
 from hwprof.models.base import Model
-from hwprof.models.inputs import random_input
+from hwprof.models.inputs import tensors_of
 from hwprof.models.onnx.cover import nodes_with_work
 from hwprof.models.onnx.graph import node_names
 
@@ -104,7 +104,7 @@ class TensorRtProgram(Program):
 
     def _bind(self) -> None:
         """Give every input and output its memory, and upload the inputs."""
-        inputs = {spec.name: spec for spec in self._model.subject.inputs}
+        inputs = tensors_of(self._model)
         for index in range(self._engine.num_io_tensors):
             name = self._engine.get_tensor_name(index)
             kind = self._engine.get_tensor_dtype(name).name
@@ -121,7 +121,7 @@ class TensorRtProgram(Program):
                 )
             value = np.zeros(shape, _NUMPY[kind])
             if name in inputs:
-                value = _encoded(random_input(inputs[name]), kind)
+                value = _encoded(inputs[name], kind)
             address = self._context.allocate(value.nbytes)
             self._context.upload(address, value)
             self._execution.set_tensor_address(name, address)

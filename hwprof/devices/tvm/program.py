@@ -14,19 +14,19 @@ from hwprof.devices.program import Program
 from hwprof.devices.tvm.compiling import Compiled
 from hwprof.errors import DeviceError
 from hwprof.models.base import Model
-from hwprof.models.inputs import random_input
+from hwprof.models.inputs import tensors_of
 
 
 class TvmProgram(Program):
-    """One model in one virtual machine, fed the same random inputs at every run."""
+    """One model in one virtual machine, fed the same values at every run."""
 
     def __init__(self, tvm: ModuleType, model: Model, threads: int, compiled: Compiled) -> None:
         self._tvm = tvm
         self._model = model
         self._threads = threads
         self._compiled = compiled
-        specs = {t.name: t for t in model.subject.inputs}
-        self._inputs = [tvm.runtime.tensor(random_input(specs[n])) for n in compiled.inputs]
+        feed = tensors_of(model)
+        self._inputs = [tvm.runtime.tensor(feed[name]) for name in compiled.inputs]
         self._machine = tvm.relax.VirtualMachine(compiled.executable, tvm.cpu())
         self._main = self._machine["main"]
 

@@ -6,89 +6,90 @@ import hashlib
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO
 
 import numpy as np
 
 from hwprof.errors import ModelError
 
-if TYPE_CHECKING:
-    from hwprof.models.base import Model
-    from hwprof.models.inputs.feed import Value
+Value = np.ndarray | list[np.ndarray] | None
+"""A tensor, the tensors of a sequence, or an optional that is left empty."""
 
-# Members are `tensor:NAME`, `sequence:NUMBER:NAME` or `none:NAME`; names may hold anything.
+BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, MemoryError, UnicodeError)
+"""What reading such a file may raise."""
 
 
 def write_values(values: Mapping[str, Value], path: Path) -> None:
     """Write `values` to `path`. Raises OSError."""
-    members: dict[str, np.ndarray] = {}
+    members: list[tuple[str, np.ndarray]] = []
     for name, value in values.items():
-        if value is None:
-            members[f"none:{name}"] = np.zeros(0, np.int8)
-        elif isinstance(value, list):
-            members[f"sequence:{len(value)}:{name}"] = np.zeros(0, np.int8)
-            for number, item in enumerate(value):
-                members[f"item:{number}:{name}"] = item
+        if isinstance(value, np.ndarray):
+            members.append((f"tensor:{name}", value))
         else:
-            members[f"tensor:{name}"] = value
-    with zipfile.ZipFile(path, "w", allowZip64=True) as archive:
-        for number, (name, array) in enumerate(members.items()):
-            # NumPy's own writer takes names for paths; here they stand in the member's comment.
+            items = value or []
+            # -1 stands for an optional without a value.
+            count = -1 if value is None else len(items)
+            members.append((f"sequence:{name}", np.array(count)))
+            members += [(f"item:{name}", item) for item in items]
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, (name, array) in enumerate(members):
+            # Names of inputs may be no file names: they stand in the member's comment.
             info = zipfile.ZipInfo(f"{number}.npy")
             info.comment = name.encode("utf-8", "surrogateescape")
             with archive.open(info, "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, np.asarray(array), allow_pickle=False)
 
 
-def read_values(model: Model) -> dict[str, Value]:
-    """The given values of `model`'s inputs, by name.
-
-    Raises ModelError when the file is not there, or is not what was written.
-    """
-    path = model.values_file
-    if path is None:
-        raise ModelError(f"the values given for '{model.path.name}' did not come with it")
-    try:
-        found = _read(path)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ModelError(
-            f"the values given for '{model.path.name}' cannot be read ({error}); measure it again"
-        ) from error
-    for each in model.subject.values:
-        if each.sha256 and (each.name not in found or value_hash(found[each.name]) != each.sha256):
-            raise ModelError(
-                f"the values given for input '{each.name}' changed after they were read; "
-                "measure again"
-            )
-    return found
-
-
-def _read(path: Path) -> dict[str, Value]:
-    arrays: dict[str, np.ndarray] = {}
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            with archive.open(info) as stream:
-                name = info.comment.decode("utf-8", "surrogateescape")
-                arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
+def read_values(path: Path) -> dict[str, Value]:
+    """What `write_values` wrote. Raises ModelError."""
     found: dict[str, Value] = {}
-    for member, array in arrays.items():
-        kind, _, rest = member.partition(":")
-        if kind == "tensor":
-            found[rest] = array
-        elif kind == "none":
-            found[rest] = None
-        elif kind == "sequence":
-            count, _, name = rest.partition(":")
-            found[name] = [arrays[f"item:{number}:{name}"] for number in range(int(count))]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                array = read_array(archive, info)
+                kind, _, name = info.comment.decode("utf-8", "surrogateescape").partition(":")
+                if kind == "item":
+                    items = found[name]
+                    if not isinstance(items, list):
+                        raise ValueError(f"'{name}' is no sequence")
+                    items.append(array)
+                else:
+                    found[name] = array if kind == "tensor" else None if array < 0 else []
+    except BROKEN as error:
+        raise ModelError(
+            f"the values given for the inputs cannot be read ({error}); measure again"
+        ) from error
     return found
+
+
+def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+    """One .npy member of a zip file. Raises what `BROKEN` lists."""
+    with archive.open(info) as stream:
+        _refuse_larger(stream, info.file_size)
+    with archive.open(info) as stream:
+        array: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
+        return array
+
+
+def _refuse_larger(stream: IO[bytes], size: int) -> None:
+    """Raise ValueError for a header that promises more than the member holds."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0
+    if version != (1, 0):
+        read = np.lib.format.read_array_header_2_0
+    shape, _, kind = read(stream)
+    count = 1
+    for length in shape:
+        count *= length
+    if kind.hasobject or count * kind.itemsize > size:
+        raise ValueError("it holds Python objects, or less than it promises")
 
 
 def value_hash(value: Value) -> str:
     """SHA-256 over types, shapes and elements."""
-    digest = hashlib.sha256()
     parts = value if isinstance(value, list) else [] if value is None else [value]
-    digest.update(f"{type(value).__name__} {len(parts)}".encode())
+    digest = hashlib.sha256(f"{type(value).__name__} {len(parts)}".encode())
     for part in parts:
-        digest.update(f"{part.dtype.str} {part.shape} ".encode())
+        digest.update(f" {part.dtype.str} {part.shape} ".encode())
         digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()

@@ -142,8 +142,8 @@ def external_files(proto: onnx.ModelProto, path: Path) -> dict[str, Path]:
 def declared_inputs(proto: onnx.ModelProto) -> list[DeclaredInput]:
     """(name, dtype, dims) of each real input; a dim is a number or a symbol ("" unnamed).
 
-    dims is None when the model does not even state the rank. Raises ModelError for inputs that
-    are not tensors.
+    dims is None when the model does not even state the rank, and for what is no tensor: the dtype
+    is then like `sequence(float32)`. Raises ModelError for other inputs, such as maps.
     """
     constants = {t.name for t in proto.graph.initializer}
     declared: list[DeclaredInput] = []
@@ -151,16 +151,28 @@ def declared_inputs(proto: onnx.ModelProto) -> list[DeclaredInput]:
         if value.name in constants:  # older models list their weights among the inputs
             continue
         if not value.type.HasField("tensor_type"):
-            raise ModelError(
-                f"input '{value.name}' is a {value.type.WhichOneof('value')}, not a tensor; "
-                "export the model with tensor inputs"
-            )
+            declared.append((value.name, _compound(value.type), None))
+            continue
         kind = value.type.tensor_type
         dims: list[int | str] | None = None
         if kind.HasField("shape"):
             dims = [_dimension(d) for d in kind.shape.dim]
         declared.append((value.name, onnx_dtype(kind.elem_type), dims))
     return declared
+
+
+def _compound(kind: onnx.TypeProto) -> str:
+    """The type of a sequence or an optional, in words."""
+    if kind.HasField("tensor_type"):
+        return onnx_dtype(kind.tensor_type.elem_type)
+    if kind.HasField("sequence_type"):
+        return f"sequence({_compound(kind.sequence_type.elem_type)})"
+    if kind.HasField("optional_type"):
+        return f"optional({_compound(kind.optional_type.elem_type)})"
+    raise ModelError(
+        f"an input of the model is a {kind.WhichOneof('value')}, which cannot be fed; "
+        "export it with tensors or sequences as inputs"
+    )
 
 
 def _dimension(dim: onnx.TensorShapeProto.Dimension) -> int | str:

@@ -76,6 +76,10 @@ class Depot:
         del self._wanted[file.sha256]
         self._stored.add(file.sha256)
 
+    def stored(self, file: ModelFile) -> Path:
+        """Where a file lies that was received."""
+        return self._path() / file.sha256
+
     def lay_out(self, files: Sequence[ModelFile]) -> Path:
         """The model file, with the others beside it under the names that it knows them by."""
         folder = Path(tempfile.mkdtemp(prefix="model-", dir=self._path()))

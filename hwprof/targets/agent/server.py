@@ -8,9 +8,10 @@ from typing import Any, BinaryIO, TypeVar
 
 from hwprof.codec import CodecError, from_json, to_builtins, to_json
 from hwprof.devices.registry import available, connect
-from hwprof.errors import DeviceError, HwprofError
+from hwprof.errors import DeviceError, HwprofError, ModelError
 from hwprof.machine.host import machine_facts, place
 from hwprof.models.base import Model
+from hwprof.models.inputs.stored import Value, read_values, value_hash
 from hwprof.targets.agent.depot import Depot
 from hwprof.targets.base import Run
 from hwprof.targets.local import LocalTarget
@@ -117,16 +118,32 @@ class Server:
         if path is None:
             if asked.path:
                 return Opening()
-            need = self._depot.need(asked.files)
+            need = self._depot.need(asked.everything)
             if need:
                 return Opening(need=need)
             path = self._depot.lay_out(asked.files)
+        given = self._given(asked)
         # Before the runtime is imported: its threads stay where they begin.
         cpus = place(asked.pin)
         target = LocalTarget(connect(asked.device, asked.options), asked.meter or None)
-        model = Model(path, asked.subject, asked.format, needed_bytes=asked.needed_bytes)
+        model = Model(
+            path, asked.subject, asked.format, needed_bytes=asked.needed_bytes, given=given
+        )
         self._run = target.open(model, cpus)
         return Opening(Opened(self._run.setup_s, cpus))
+
+    def _given(self, asked: Open) -> dict[str, Value]:
+        """The values that were given for inputs. Raises ModelError for others than were sent."""
+        if asked.values is None:
+            return {}
+        here = asked.values_path
+        given = read_values(Path(here) if here else self._depot.stored(asked.values))
+        for each in asked.subject.values:
+            if each.sha256 and value_hash(given.get(each.name)) != each.sha256:
+                raise ModelError(
+                    f"the values given for input '{each.name}' changed on their way; measure again"
+                )
+        return given
 
 
 class _Lost(DeviceError):
@@ -150,13 +167,15 @@ def _spec(asked: Asked) -> Any:
 
 
 def _here(asked: Open) -> Path | None:
-    """The model's path where it leads to files of the sizes that were told; else None."""
+    """The model's path where all paths lead to files of the sizes that were told; else None."""
     if not asked.path:
         return None
     path = Path(asked.path)
     paths = [path, *(path.parent / file.name for file in asked.files[1:])]
+    if asked.values is not None:
+        paths.append(Path(asked.values_path))
     try:
         sizes = [each.stat().st_size for each in paths]
     except (OSError, ValueError):
         return None
-    return path if sizes == [file.size for file in asked.files] else None
+    return path if sizes == [file.size for file in asked.everything] else None

@@ -12,7 +12,7 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 from hwprof.devices.litert import LiteRtCpu
-from hwprof.models.inputs import random_input
+from hwprof.models.inputs import tensors_of
 from hwprof.models.load import load_model
 
 Arrays = Mapping[str, np.ndarray]
@@ -54,7 +54,7 @@ def expected(path: Path) -> list[np.ndarray]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    feed = {spec.name: random_input(spec) for spec in load_model(path).subject.inputs}
+    feed = tensors_of(load_model(path))
     found: list[np.ndarray] = session.run(None, feed)
     return found
 

@@ -18,7 +18,7 @@ from hwprof.devices.openvino.runtime_model import read_runtime_model
 from hwprof.devices.openvino.settings import Settings, refuse_substitutes, refuse_unsupported
 from hwprof.errors import DeviceError, MeasurementError, ModelError, OptionError
 from hwprof.models.base import Model
-from hwprof.models.inputs import random_input
+from hwprof.models.inputs import tensors_of
 from hwprof.models.load import load_model
 from hwprof.testing.devices import check_bad_model, check_device
 from tests.devices.openvino.conftest import Saved
@@ -84,7 +84,7 @@ def test_bfloat16_comes_as_float32(saved: Saved) -> None:
     with OpenVinoCpu().open(model) as session:
         (found,) = session.outputs()
     assert (found.dtype, found.shape) == ("float32", (3, 8))
-    wanted = random_input(model.subject.inputs[0])
+    wanted = next(iter(tensors_of(model).values()))
     assert found.array() == pytest.approx(wanted, rel=2**-7)
 
 

@@ -10,7 +10,7 @@ import onnxruntime
 import torch
 
 from hwprof.models.base import Model
-from hwprof.models.inputs import random_input
+from hwprof.models.inputs import tensors_of
 
 
 def reference(model: Model) -> list[np.ndarray]:
@@ -21,13 +21,13 @@ def reference(model: Model) -> list[np.ndarray]:
     session = onnxruntime.InferenceSession(
         str(model.path), options, providers=["CPUExecutionProvider"]
     )
-    feed = {spec.name: random_input(spec) for spec in model.subject.inputs}
+    feed = tensors_of(model)
     return [np.asarray(value) for value in session.run(None, feed)]
 
 
 def tensors(model: Model) -> tuple[torch.Tensor, ...]:
     """The model's inputs for torch."""
-    return tuple(torch.from_numpy(random_input(spec)) for spec in model.subject.inputs)
+    return tuple(torch.from_numpy(value) for value in tensors_of(model).values())
 
 
 def worst(expected: Sequence[np.ndarray], got: Sequence[torch.Tensor]) -> float:

@@ -1,0 +1,196 @@
+"""Values that a caller gives for inputs: checked against what the model declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwprof.errors import OptionError
+from hwprof.graph import TensorSpec
+from hwprof.measurement import Values
+from hwprof.models.inputs.files import joined, read_folder, read_npy, read_npz, read_pb
+from hwprof.models.inputs.recipe import Recipe
+from hwprof.models.inputs.stored import Value, value_hash
+from hwprof.models.shapes import DeclaredInput
+
+Asked = Mapping[str, Any] | Sequence[Any] | Path | str | None
+"""Values by the inputs' names or in their order, or the file or folder that holds them.
+
+A value is an array or tensor, a number, numbers in lists, a text like `0..50256`, `1200,1800` or
+`ids.npy`; a list of arrays for a sequence, and None for an optional that is left empty.
+"""
+
+ALL = ""
+"""In a mapping, the name under which a file or folder with values of several inputs stands."""
+
+_FILES = (".npy", ".pb")
+_SIZELESS = ("sequence(", "optional(")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was given: arrays and rules by input, and how the record tells of each."""
+
+    arrays: Mapping[str, Value] = field(default_factory=dict)
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of the arrays: they decide the shapes of their inputs."""
+        found = self.arrays.items()
+        return {name: value.shape for name, value in found if isinstance(value, np.ndarray)}
+
+    def names(self) -> set[str]:
+        """The inputs that values were given for."""
+        return {*self.arrays, *self.recipes}
+
+    def values(self, spec: TensorSpec) -> Values:
+        """The record of one input that a value was given for."""
+        if spec.name in self.recipes:
+            recipe = self.recipes[spec.name]
+            # Made once here, so that what does not fit is said before anything is measured.
+            recipe.array(spec)
+            return Values(spec.name, recipe.text, "given")
+        sha256 = value_hash(self.arrays[spec.name])
+        return Values(spec.name, self.texts[spec.name], "given", sha256)
+
+
+def is_tensor(dtype: str) -> bool:
+    """Whether a declared type is a tensor's, and no sequence or optional."""
+    return not dtype.startswith(_SIZELESS)
+
+
+def resolve(asked: Asked, declared: Sequence[DeclaredInput], model: str) -> Given:
+    """What was given, for the inputs of `model`.
+
+    Raises OptionError for an input that it does not have, and for what does not fit one.
+    """
+    kinds = {name: dtype for name, dtype, _ in declared}
+    listed = _by_name(asked, list(kinds), model)
+    arrays: dict[str, Value] = {}
+    recipes: dict[str, Recipe] = {}
+    texts: dict[str, str] = {}
+    for name, (value, text) in listed.items():
+        if name not in kinds:
+            raise OptionError(
+                f"'{model}' has no input '{name}'; its inputs are {', '.join(kinds) or 'none'}"
+            )
+        found = _read(value, kinds[name])
+        if isinstance(found, Recipe):
+            recipes[name] = found
+        else:
+            arrays[name] = _fitted(found, kinds[name], name)
+            texts[name] = text or _text(value)
+    return Given(arrays, recipes, texts)
+
+
+def _by_name(asked: Asked, names: Sequence[str], model: str) -> dict[str, tuple[Any, str]]:
+    """Every value with the file that it came from, if it came with others."""
+    if asked is None:
+        return {}
+    if isinstance(asked, (str, Path)):
+        asked = {ALL: asked}
+    if not isinstance(asked, Mapping):
+        several = list(asked) if isinstance(asked, (list, tuple)) else [asked]
+        if len(several) > len(names):
+            raise OptionError(
+                f"{len(several)} inputs are given, and '{model}' has {len(names)}: "
+                f"{', '.join(names) or 'none'}"
+            )
+        return {name: (value, "") for name, value in zip(names, several, strict=False)}
+    found: dict[str, tuple[Any, str]] = {}
+    for name, value in asked.items():
+        if name == ALL and ALL not in names:
+            for each, array in _whole(Path(value), names).items():
+                found[each] = (array, Path(value).name)
+    # What is given for one input alone goes before what a file says of it.
+    return found | {name: (v, "") for name, v in asked.items() if name != ALL or ALL in names}
+
+
+def _whole(path: Path, names: Sequence[str]) -> dict[str, Value]:
+    return read_folder(path, names) if path.is_dir() else joined(read_npz(path), names)
+
+
+def _read(value: Any, dtype: str) -> Value | Recipe:
+    if isinstance(value, Path) or (isinstance(value, str) and value.endswith(_FILES)):
+        path = Path(value)
+        return read_pb(path) if path.suffix == ".pb" else read_npy(path)
+    if isinstance(value, str) and dtype != "string":
+        return Recipe.parse(value)
+    if isinstance(value, (bool, int, float)) and dtype != "string" and is_tensor(dtype):
+        return Recipe.parse(str(value))
+    if value is None and dtype.startswith("optional("):
+        return None
+    if isinstance(value, (list, tuple)) and dtype.startswith(_SIZELESS):
+        return [_array(item) for item in value]
+    return _array(value)
+
+
+def _array(value: Any) -> np.ndarray:
+    if type(value).__module__.partition(".")[0] == "torch":
+        value = value.detach().cpu().numpy()
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # lists of unequal lengths
+        raise OptionError(f"a value of an input is no array ({error})") from error
+    if array.dtype == object:
+        if not all(isinstance(item, str) for item in array.ravel()):
+            raise OptionError(
+                f"a value of an input is a {type(value).__name__}, which is no array of numbers "
+                "or texts"
+            )
+        array = array.astype(str)
+    return array
+
+
+def _fitted(value: Value, dtype: str, name: str) -> Value:
+    """The value in the type that the input declares. Raises OptionError where that changes it."""
+    if is_tensor(dtype) != isinstance(value, np.ndarray) and not dtype.startswith("optional("):
+        raise OptionError(
+            f"input '{name}' is a {dtype if not is_tensor(dtype) else 'tensor'}, "
+            f"and a {'tensor' if isinstance(value, np.ndarray) else 'list of tensors'} is given"
+        )
+    inner = dtype
+    while not is_tensor(inner):
+        inner = inner.partition("(")[2].removesuffix(")")
+    if isinstance(value, list):
+        return [_cast(item, inner, name) for item in value]
+    return None if value is None else _cast(value, inner, name)
+
+
+def _cast(array: np.ndarray, dtype: str, name: str) -> np.ndarray:
+    have = array.dtype
+    problem = OptionError(
+        f"input '{name}' holds {dtype}, and values of type {have.name} are given; "
+        f"give them as {dtype}"
+    )
+    if dtype == "string" or have.kind in "US":
+        if dtype != "string" or have.kind not in "US":
+            raise problem
+        return array.astype(str)
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        raise problem from None
+    if have == wanted:
+        return np.ascontiguousarray(array).reshape(array.shape)
+    if have.kind not in "biuf" or (have.kind == "f" and wanted.kind not in "fc"):
+        raise problem
+    with np.errstate(all="ignore"):
+        cast = array.astype(wanted)
+    if have.kind != "f" and not np.array_equal(cast.astype(have), array):
+        raise problem
+    return cast
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Path) or (isinstance(value, str) and value.endswith(_FILES)):
+        return Path(value).name
+    if isinstance(value, str):
+        return "a text"
+    return "nothing" if value is None else "an array"
