@@ -15,6 +15,8 @@ from hwprof.cli.options import (
     Budget,
     CheckOutputs,
     Device,
+    Inputs,
+    InputsFile,
     Lut,
     Meter,
     Pin,
@@ -22,6 +24,7 @@ from hwprof.cli.options import (
     Shapes,
     Threads,
     examples,
+    inputs_of,
     shapes_of,
 )
 from hwprof.cli.places import table_path
@@ -47,6 +50,8 @@ def compare(
     threads: Threads = None,
     batch: Batch = None,
     shapes: Shapes = None,
+    inputs: Inputs = None,
+    inputs_file: InputsFile = None,
     restarts: Annotated[
         int | None,
         typer.Option(metavar="N", help="Pairs of fresh processes.", show_default="5"),
@@ -84,6 +89,7 @@ def compare(
             threads=threads,
             batch=batch,
             shapes=shapes_of(shapes),
+            inputs=inputs_of(inputs, inputs_file),
             plan=plan,
             meter=meter,
             table=table_path(lut_path),

@@ -15,6 +15,8 @@ from hwprof.cli.options import (
     Budget,
     CheckOutputs,
     Devices,
+    Inputs,
+    InputsFile,
     Lut,
     Meter,
     Pin,
@@ -23,6 +25,7 @@ from hwprof.cli.options import (
     ThreadCounts,
     counts_of,
     examples,
+    inputs_of,
     predicting,
     shapes_of,
 )
@@ -79,6 +82,8 @@ def measure(
     threads: ThreadCounts = None,
     batches: Batches = None,
     shapes: Shapes = None,
+    inputs: Inputs = None,
+    inputs_file: InputsFile = None,
     restarts: Annotated[
         int | None,
         typer.Option(
@@ -125,6 +130,7 @@ def measure(
         threads=counts,
         batches=counts_of("--batch", batches),
         shapes=shapes_of(shapes),
+        inputs=inputs_of(inputs, inputs_file),
         space=space,
         archs=_archs(models, space, archs, selected, sample),
         sample=sample,

@@ -80,6 +80,23 @@ Shapes = Annotated[
         help="Shape of an input that leaves dimensions open (repeatable).",
     ),
 ]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="NAME=VALUE",
+        help="What an input holds: ids=0..50256, mask=1, x=x.npy (repeatable).",
+        show_default="made up",
+    ),
+]
+InputsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--inputs",
+        metavar="FILE.npz",
+        help="Values of several inputs, or a folder of onnx test data.",
+    ),
+]
 Budget = Annotated[
     float,
     typer.Option(metavar="SECONDS", help="At most this much timed running per model."),
@@ -150,6 +167,25 @@ def shapes_of(texts: Sequence[str] | None) -> dict[str, tuple[int, ...]]:
             raise OptionError(f"--shape gives input '{name}' twice; keep one of them")
         shapes[name] = dims
     return shapes
+
+
+def inputs_of(texts: Sequence[str] | None, file: Path | None) -> dict[str, str | Path] | None:
+    """`--input` and `--inputs` as the library takes them. Raises OptionError."""
+    from hwprof.errors import OptionError
+    from hwprof.models.inputs.given import ALL
+
+    values: dict[str, str | Path] = {} if file is None else {ALL: file}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise OptionError(
+                f"--input must look like NAME=VALUE, got '{text}'; give the input's name and a "
+                "number, a range like 0..50256, or a .npy file"
+            )
+        if name in values:
+            raise OptionError(f"--input gives '{name}' twice; keep one of them")
+        values[name] = value
+    return values or None
 
 
 def predicting() -> ModuleType:

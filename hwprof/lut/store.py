@@ -103,6 +103,19 @@ class Store:
             self.insert("profile", packed.profile.runs)
             self.insert("kernel_occurrence", *packed.profile.occurrences)
 
+    def remove_measurement(self, identity: str) -> None:
+        """Remove a measurement with what belongs to it alone; nothing where there is none."""
+        with explained(self.path), self._bindable():
+            for table, column in (
+                ("kernel_occurrence", "measurement_id"),
+                ("profile", "measurement_id"),
+                ("restart", "measurement_id"),
+                ("measurement", "id"),
+            ):
+                # Names from this package, never input.
+                statement = f"DELETE FROM {table} WHERE {column} = ?"  # noqa: S608
+                self.connection.execute(statement, (identity,))
+
     def device_rows(self, pattern: str | None) -> list[rows.DeviceRow]:
         """Devices that match the pattern (all, for None), by slug."""
         found = self.select("device", rows.DeviceRow, "ORDER BY slug, fingerprint")

@@ -106,6 +106,17 @@ class Table:
             self._store.insert_measurement(packed)
         return True
 
+    def replace(self, measurement: Measurement) -> None:
+        """Store a measurement in place of an earlier state of it, if one is there.
+
+        A latency is stored as soon as it is known; energy and kernels follow when they are.
+        """
+        packed = pack(measurement)
+        with self.transaction():
+            self._store.remove_measurement(measurement.id)
+            self._store.insert_device(packed.device)
+            self._store.insert_measurement(packed)
+
     def add_failure(self, failure: Failure) -> bool:
         """Store a failure. As `add`."""
         check_failure(failure)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from hwprof.errors import OptionError
 from hwprof.lut import Table
 from hwprof.measurement import Measurement
+from hwprof.models.inputs.given import Asked
 from hwprof.models.load import load_model
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.bench import Listener, measure_on
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import torch
 
     TorchModel = torch.nn.Module | torch.export.ExportedProgram
-    Tensors = torch.Tensor | Sequence[torch.Tensor] | Mapping[str, torch.Tensor]
 
 
 def _ignore(progress: object) -> None:
@@ -35,7 +35,7 @@ def measure(
     device: str | Target = "onnxruntime-cpu",
     plan: Plan | None = None,
     *,
-    inputs: Tensors | None = None,
+    inputs: Asked = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     batch: int | None = None,
     name: str | None = None,
@@ -48,6 +48,9 @@ def measure(
 
     `model` is a file (.onnx, .pt2, .tflite), an ONNX model, a program of torch.export, or a torch
     module, which is exported with `inputs` as its arguments: a tensor, several, or several by name.
+    `inputs` are what every run is made on: arrays or tensors by name or in order, or for a file
+    also rules such as `{"ids": "0..50256"}` and files (docs/inputs.md); inputs that are not given
+    are made up, and the record says what of.
     `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own.
     `shapes` and `batch` decide open input dimensions. `name` is what the model is called, else its
     file's or its graph's name. `meter` names the energy meter, else `$HWPROF_METER` does
@@ -65,11 +68,12 @@ def measure(
     costs = NodeCosts(table)
     agreement = Agreement() if check_outputs else None
     with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
-        path, called = _file_of(model, inputs, Path(folder))
+        path, called, values = _file_of(model, inputs, Path(folder))
         loaded = load_model(
             path,
             shapes=shapes,
             batch=batch,
+            inputs=values,
             name=name or called,
             room_bytes=spec.hardware.memory_bytes or None,
         )
@@ -79,36 +83,35 @@ def measure(
             plan,
             node_cost=costs.of(target),
             check=None if agreement is None else agreement.of(loaded, spec),
+            keep=None if table is None else table.add,
             listen=listen,
         )
     if table is not None:
-        table.add(measurement)
+        table.replace(measurement)
     return measurement
 
 
 def _file_of(
-    model: str | Path | onnx.ModelProto | TorchModel, inputs: Tensors | None, folder: Path
-) -> tuple[Path, str | None]:
-    """The model as a file, in `folder` unless it is one already, and what it calls itself.
+    model: str | Path | onnx.ModelProto | TorchModel, inputs: Asked, folder: Path
+) -> tuple[Path, str | None, Asked]:
+    """The model as a file, in `folder` unless it is one already, what it calls itself, and the
+    values for its inputs.
 
     The file's own name matters to nobody: a model's may hold what no file name can.
     """
     if _is_torch(model):
         from hwprof.convert.torch.export import save
 
-        return save(model, inputs, folder), type(model).__name__
-    if inputs is not None:
-        raise OptionError(
-            "inputs are for torch modules only; decide the shapes of a file with shapes or batch"
-        )
+        path, values = save(model, inputs, folder)
+        return path, type(model).__name__, values
     if isinstance(model, (str, Path)):
-        return Path(model), None
+        return Path(model), None, inputs
     import onnx
 
     proto = cast("onnx.ModelProto", model)
     path = folder / "model.onnx"
     onnx.save(proto, str(path))
-    return path, proto.graph.name or "model"
+    return path, proto.graph.name or "model", inputs
 
 
 def _is_torch(model: object) -> bool:

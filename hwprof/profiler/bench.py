@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from hwprof.conditions import OutputAgreement
 from hwprof.devices.base import ProfiledRun
-from hwprof.errors import DeviceError
+from hwprof.errors import HwprofError
 from hwprof.machine.host import HostState, MachineFacts, Pin
 from hwprof.measurement import Energy, Measurement, Memory, Restart
 from hwprof.models.base import Model
@@ -66,7 +66,9 @@ class Bench:
     """A measurement in the making: one restart per `step`, so that several can be interleaved.
 
     Per-kernel latencies need `node_cost`; without it the profile is kept uncorrected. `check` sees
-    the opened model after its first run and before anything else is timed.
+    the opened model after the first restart's last run, and its memory was read: comparing outputs
+    is no part of either. `keep` gets the record as soon as its latency is known, before energy and
+    kernels, which may fail, are added.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Bench:
         run_id: str | None = None,
         node_cost: NodeCost | None = None,
         check: Check | None = None,
+        keep: Callable[[Measurement], object] | None = None,
         listen: Listener = _silent,
     ) -> None:
         self._model = model
@@ -87,6 +90,7 @@ class Bench:
         self._run_id = run_id or self._id
         self._node_cost = node_cost
         self._check = check
+        self._keep = keep
         self._listen = listen
         self._restarts: list[Restart] = []
         self._states: list[HostState] = []
@@ -114,31 +118,32 @@ class Bench:
         with self._target.start(self._model, pin_of(self._plan, spec.threads)) as run:
             self._cpus = run.cpus
             before = run.host_state()
-            restart = steady_state(run, self._plan, spec.threads, self._tell, self._verify)
+            restart = steady_state(run, self._plan, spec.threads, self._tell)
             after = run.host_state()
             # Later restarts would only repeat them.
             self._memory = self._memory or run.memory()
             self._facts = self._facts or run.facts()
-            if len(self._restarts) == self._plan.restarts - 1:
-                self._overhead_s = run.overhead_s()
-                self._tell("energy", 1.0)
-                self._energy = run.energy()
-                if self._plan.per_op:
-                    self._tell("per-op profile", 1.0)
-                    self._profile(run, restart)
-        self._states += [before, after]
-        self._restarts.append(restart)
+            self._verify(run)
+            self._states += [before, after]
+            self._restarts.append(restart)
+            if self.done:
+                if self._keep is not None:
+                    self._keep(self._record(None))
+                self._add(run, restart)
 
     def finish(self) -> Measurement:
         """The record of the restarts measured so far. Raises ValueError before the first."""
+        if self._profiled is None:
+            return self._record(None)
+        profile = corrected(self._profiled.profile, self._node_cost)
+        return self._record(replace(profile, mapping=self._profiled.mapping))
+
+    def _record(self, profile: Profile | None) -> Measurement:
         if self._facts is None:
             raise ValueError("nothing was measured yet")
         memory = self._memory or Memory(absent={"peak_rss_bytes": "it was not read"})
-        profile = None
         if self._profiled is not None:
             memory = with_profile(memory, self._profiled)
-            profile = corrected(self._profiled.profile, self._node_cost)
-            profile = replace(profile, mapping=self._profiled.mapping)
         measurement = Measurement(
             id=self._id,
             run_id=self._run_id,
@@ -163,8 +168,23 @@ class Bench:
     def _verify(self, run: Run) -> None:
         """Compare the outputs, once per measurement."""
         if self._check is not None and not self._restarts:
-            self._tell("comparing outputs", 0.0)
+            self._tell("comparing outputs", 1.0)
             self._outputs = self._check(run)
+
+    def _add(self, run: Run, restart: Restart) -> None:
+        """Add what is not the latency. Nothing that fails here takes the latency along."""
+        try:
+            self._overhead_s = run.overhead_s()
+        except HwprofError:
+            self._overhead_s = None
+        self._tell("energy", 1.0)
+        try:
+            self._energy = run.energy()
+        except HwprofError as error:
+            self._energy = Energy(reason=str(error))
+        if self._plan.per_op:
+            self._tell("per-op profile", 1.0)
+            self._profile(run, restart)
 
     def _profile(self, run: Run, restart: Restart) -> None:
         """Profile the open model, or note why the runtime cannot."""
@@ -173,7 +193,7 @@ class Bench:
         runs = max(low, min(high, int(PROFILE_S / max(typical_s, 1e-9))))
         try:
             self._profiled = run.profile(runs)
-        except DeviceError as error:
+        except HwprofError as error:
             self._profile_reason = str(error)
 
 
@@ -185,14 +205,22 @@ def measure_on(
     run_id: str | None = None,
     node_cost: NodeCost | None = None,
     check: Check | None = None,
+    keep: Callable[[Measurement], object] | None = None,
     listen: Listener = _silent,
 ) -> Measurement:
-    """Measure `model` on `target` as `plan` says.
+    """Measure `model` on `target` as `plan` says; arguments as `Bench` takes them.
 
     Raises ModelError, DeviceError or MeasurementError when the model does not run.
     """
     bench = Bench(
-        model, target, plan, run_id=run_id, node_cost=node_cost, check=check, listen=listen
+        model,
+        target,
+        plan,
+        run_id=run_id,
+        node_cost=node_cost,
+        check=check,
+        keep=keep,
+        listen=listen,
     )
     while not bench.done:
         bench.step()
@@ -212,16 +240,11 @@ def steady_state(
     plan: Plan,
     threads: int,
     tell: Callable[[str, float], object],
-    verify: Callable[[Run], object] = lambda run: None,
 ) -> Restart:
-    """First run, warm-up and samples until the criterion has enough.
-
-    `verify` is called after the first run, which it would otherwise be.
-    """
+    """First run, warm-up and samples until the criterion has enough."""
     started_at = utc_now()
     tell("first run", 0.0)
     first = run.time(1)
-    verify(run)
     warm = [run.time(WARMUP_RUNS)]
     while sum(float(w.wall_s.sum()) for w in warm) < WARMUP_S:
         warm.append(run.time(batch_size(float(warm[-1].wall_s.min()), WARMUP_S)))
@@ -250,7 +273,7 @@ def corrected(profile: Profile, node_cost: NodeCost | None) -> Profile:
         return replace(profile, node_cost_reason=reason)
     try:
         seconds, source = node_cost()
-    except DeviceError as error:
+    except HwprofError as error:
         return replace(profile, node_cost_reason=str(error))
     return replace(profile, node_cost_s=seconds, node_cost_source=source)
 

@@ -11,6 +11,7 @@ from hwprof.errors import HwprofError, ModelError, OptionError, TableError
 from hwprof.lut import Table
 from hwprof.measurement import Failure, Measurement
 from hwprof.models.base import printable
+from hwprof.models.inputs.given import ALL, Asked
 from hwprof.models.load import input_names, load_model
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.bench import Bench, Progress, utc_now
@@ -27,6 +28,8 @@ class Job:
     target: Target
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     batch: int | None = None
+    inputs: Asked = None
+    """Values for inputs, as hwprof.models.inputs.given has them."""
     name: str | None = None
     """What the model is called; None takes its file's name."""
     device: str = ""
@@ -53,26 +56,33 @@ def jobs_for(
     target: Target,
     shapes: Mapping[str, Sequence[int]],
     batch: int | None = None,
+    inputs: Asked = None,
 ) -> list[Job]:
-    """A job per model. With several models, each takes only the `shapes` of inputs it has.
+    """A job per model. With several models, each takes only what names an input it has.
 
-    Raises OptionError for a shape whose input no readable model has.
+    Raises OptionError for a shape or a value whose input no readable model has.
     """
-    if len(models) == 1 or not shapes:
-        return [Job(model, target, shapes, batch) for model in models]
-    own: list[Mapping[str, Sequence[int]]] = []
+    named = inputs if isinstance(inputs, Mapping) else {}
+    if len(models) == 1 or not (shapes or named):
+        return [Job(model, target, shapes, batch, inputs) for model in models]
+    jobs: list[Job] = []
+    known: set[str] = set()
     for model in models:
         try:
             names = input_names(model)
         except ModelError:
             names = set()  # the job itself will say what is wrong with the file
-        own.append({name: dims for name, dims in shapes.items() if name in names})
-    for name in shapes:
-        if not any(name in known for known in own):
-            raise OptionError(
-                f"no model has an input '{name}', which --shape names; check its spelling"
-            )
-    return [Job(model, target, known, batch) for model, known in zip(models, own, strict=True)]
+        known |= names
+        own = {name: dims for name, dims in shapes.items() if name in names}
+        values = {name: each for name, each in named.items() if name in names or name == ALL}
+        jobs.append(Job(model, target, own, batch, values if named else inputs))
+    for option, asked in (("--shape", shapes), ("--input", named)):
+        for name in asked:
+            if name not in known and name != ALL:
+                raise OptionError(
+                    f"no model has an input '{name}', which {option} names; check its spelling"
+                )
+    return jobs
 
 
 Turns = tuple[Job, ...]
@@ -124,7 +134,7 @@ def run_campaign(
 
 def _save(outcome: Outcome, table: Table) -> None:
     if outcome.measurement is not None and not outcome.resumed:
-        table.add(outcome.measurement)
+        table.replace(outcome.measurement)
     elif outcome.failure is not None:
         table.add_failure(outcome.failure)
 
@@ -178,6 +188,7 @@ def _start(
             job.model,
             shapes=job.shapes,
             batch=job.batch,
+            inputs=job.inputs,
             name=job.name,
             room_bytes=spec.hardware.memory_bytes or None,
         )
@@ -193,6 +204,7 @@ def _start(
             run_id=run_id,
             node_cost=costs.of(job.target),
             check=check,
+            keep=None if table is None else table.add,
             listen=tell,
         )
     except TableError:

@@ -13,6 +13,7 @@ from hwprof.errors import OptionError, TableError
 from hwprof.lut import Table
 from hwprof.measurement import Measurement
 from hwprof.models.base import Model
+from hwprof.models.inputs.given import Asked
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.bench import Bench, Listener
 from hwprof.profiler.plan import Plan
@@ -57,6 +58,7 @@ def compare(
     threads: int | None = None,
     batch: int | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    inputs: Asked = None,
     plan: Plan | None = None,
     meter: str | None = None,
     table: Table | str | Path | None = None,
@@ -67,8 +69,8 @@ def compare(
 
     With `model`, a file, `a` and `b` are devices, as `hwprof.measure` takes them; without, they are
     two model files, measured on `device`. Both are measured now, in turn, in `plan.restarts` pairs
-    of fresh processes (5 without a plan), and saved where there is a `table` (open, or a file's
-    name). Where neither names a file, they are two measurements of `table`, by the first letters of
+    of fresh processes (5 without a plan) on the same `inputs`, if they are given, and saved where
+    there is a `table` (open, or a file's name). Where neither names a file, they are two measurements of `table`, by the first letters of
     their ids or by model name, of which the newest counts.
     Raises OptionError for sides that do not go together, and HwprofError with one sentence on what
     else is wrong: ModelError, DeviceError, MeasurementError or TableError.
@@ -82,7 +84,7 @@ def compare(
         devices = (side if isinstance(side, Target) else str(side) for side in (a, b))
         targets = [target_of(name, threads, meter) for name in devices]
         room = min(target.spec.hardware.memory_bytes for target in targets) or None
-        loaded = load_model(model, shapes=shapes, batch=batch, room_bytes=room)
+        loaded = load_model(model, shapes=shapes, batch=batch, inputs=inputs, room_bytes=room)
         first, second = ((loaded, target) for target in targets)
     else:
         files = [side for side in (a, b) if not isinstance(side, Target) and Path(side).is_file()]
@@ -95,10 +97,19 @@ def compare(
                 "two devices with a model, or two measurements of a table"
             )
         target = target_of(device, threads, meter)
-        jobs = jobs_for([Path(file) for file in files], target, shapes or {}, batch)
+        jobs = jobs_for([Path(file) for file in files], target, shapes or {}, batch, inputs)
         room = target.spec.hardware.memory_bytes or None
         first, second = (
-            (load_model(job.model, shapes=job.shapes, batch=job.batch, room_bytes=room), target)
+            (
+                load_model(
+                    job.model,
+                    shapes=job.shapes,
+                    batch=job.batch,
+                    inputs=job.inputs,
+                    room_bytes=room,
+                ),
+                target,
+            )
             for job in jobs
         )
     with opened(table) as kept:

@@ -11,6 +11,7 @@ from hwprof import spaces
 from hwprof.devices.registry import parse
 from hwprof.errors import DeviceError, HwprofError, OptionError
 from hwprof.lut import Table
+from hwprof.models.inputs.given import Asked
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.architectures import architecture_jobs
 from hwprof.profiler.bench import Progress
@@ -58,6 +59,7 @@ def sweep(
     threads: Sequence[int] = (),
     batches: Sequence[int] = (),
     shapes: Mapping[str, Sequence[int]] | None = None,
+    inputs: Asked = None,
     space: str | Space | None = None,
     archs: Sequence[str] = (),
     sample: int | None = None,
@@ -75,7 +77,8 @@ def sweep(
     `archs` (texts), or `sample` random ones, always the same, are built with random weights;
     `resolution` is then the side of the image, or the tokens. Devices are as in `hwprof.measure`,
     and several (or several `threads`) take turns, so that drift of the machine hits all alike.
-    `shapes` and `batches` decide open input dimensions. Without a `plan`, there is one restart, or
+    `shapes` and `batches` decide open input dimensions, and `inputs` are values for inputs, by name
+    or a file of them (docs/inputs.md). Without a `plan`, there is one restart, or
     three in turns, which a ratio's interval needs. With `table` (open, or a file's name) each
     result is saved at once; `resume` takes from it what it holds already. `listen` is told how a
     measurement gets on.
@@ -93,13 +96,13 @@ def sweep(
         raise OptionError("resume takes results from a table; name the table")
     if any(batch < 1 for batch in batches):
         raise OptionError(f"batches must be at least 1, got {min(batches)}; try 1")
-    _check_together(files, shapes, space, archs, sample, resolution)
+    _check_together(files, shapes, inputs, space, archs, sample, resolution)
     jobs: list[Iterator[Turns]] = []
     first = targets[0][1]
     if space is None:
         number = len(files)
         for batch in batches or (None,):
-            jobs.append(in_turns(jobs_for(files, first, shapes or {}, batch), targets))
+            jobs.append(in_turns(jobs_for(files, first, shapes or {}, batch, inputs), targets))
     else:
         known = spaces.get(space) if isinstance(space, str) else space
         texts = _texts(known, archs, sample)
@@ -187,6 +190,7 @@ def _named(device: str | Target, count: int | None, *, several: bool) -> tuple[s
 def _check_together(
     files: Sequence[Path],
     shapes: Mapping[str, Sequence[int]] | None,
+    inputs: Asked,
     space: str | Space | None,
     archs: Sequence[str],
     sample: int | None,
@@ -208,8 +212,11 @@ def _check_together(
         raise OptionError("with a search space, say which architectures: either archs or a sample")
     elif sample is not None and sample < 1:
         raise OptionError(f"a sample must be of at least 1 architecture, got {sample}; try 10")
-    elif shapes:
-        raise OptionError("shapes are for files; a resolution sets the input of a search space")
+    elif shapes or inputs is not None:
+        raise OptionError(
+            "shapes and values of inputs are for files; a resolution sets the input of a search "
+            "space"
+        )
 
 
 def _texts(space: Space, archs: Sequence[str], sample: int | None) -> list[str]:

@@ -73,6 +73,7 @@ def measurement_document(measurement: Measurement) -> dict[str, Any]:
             {"name": t.name, "dtype": t.dtype, "shape": list(t.shape)}
             for t in measurement.subject.inputs
         ],
+        "values": to_builtins(measurement.subject.values),
         "batch": measurement.subject.batch,
         "device": {
             "slug": device.slug,

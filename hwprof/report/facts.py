@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hwprof.graph import Kernel
 from hwprof.latency import Latency
-from hwprof.measurement import Measurement
+from hwprof.measurement import USUAL_VALUES, Measurement, Subject, Values
 from hwprof.opcosts import flops
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.samples import Basis
@@ -74,6 +74,27 @@ def unknown_ops(profile: Profile | None) -> list[str]:
     if profile is None:
         return []
     return sorted({o.kernel.op for o in profile.occurrences if flops(o.kernel) is None})
+
+
+def inputs_text(measurement: Measurement) -> str:
+    """What the inputs held: `given: sr 16000; made up: x 0..1`."""
+    subject = measurement.subject
+    known = {values.name: values for values in subject.values}
+    parts: dict[str, list[str]] = {"given": [], "made up": []}
+    for spec in subject.inputs:
+        values = known.get(spec.name, Values(spec.name, USUAL_VALUES))
+        parts[values.origin].append(f"{spec.name} {'from ' if values.sha256 else ''}{values.text}")
+    return "; ".join(f"{origin}: {', '.join(each)}" for origin, each in parts.items() if each)
+
+
+def subject_inputs(subject: Subject) -> str:
+    """Types and shapes, with the values that are not the usual ones: `int64[1,128]=0..50256`."""
+    known = {values.name: values.text for values in subject.values}
+    parts = []
+    for spec in subject.inputs:
+        text = known.get(spec.name, USUAL_VALUES)
+        parts.append(spec.describe() + ("" if text == USUAL_VALUES else f"={text}"))
+    return ", ".join(parts)
 
 
 def per_op_reason(measurement: Measurement) -> str:

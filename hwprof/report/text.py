@@ -16,7 +16,16 @@ from hwprof.latency import Latency
 from hwprof.measurement import Failure, Measurement
 from hwprof.opcosts import flops
 from hwprof.profiler.compare import Comparison, compare_turns
-from hwprof.report.facts import basis_text, by_op, memory_text, mib, per_op_reason, unknown_ops
+from hwprof.report.facts import (
+    basis_text,
+    by_op,
+    inputs_text,
+    memory_text,
+    mib,
+    per_op_reason,
+    subject_inputs,
+    unknown_ops,
+)
 
 # A pipe has no width; a table cut at 80 columns would lose what the reader greps for.
 PIPE_WIDTH = 220
@@ -65,6 +74,8 @@ def measurement_page(measurement: Measurement, *, resumed: bool = False) -> Page
     inputs = ", ".join(f"{t.name} {t.describe()}" for t in measurement.subject.inputs)
     kept = "  [dim](kept from the table)[/dim]" if resumed else ""
     out.print(f"\n[bold]{escape(measurement.subject.name)}[/bold]  {escape(inputs)}{kept}")
+    if measurement.subject.inputs:
+        out.print(f"  inputs   {escape(inputs_text(measurement))}")
     out.print(f"  device   {escape(measurement.device.slug)}")
     out.print(
         f"  latency  [bold]{ms(latency.headline_s)} ms[/bold] {spread(latency)}  "
@@ -175,7 +186,7 @@ def table_page(
             m.id[:8],
             m.created_at[:16].replace("T", " "),
             escape(m.subject.name),
-            escape(", ".join(t.describe() for t in m.subject.inputs)),
+            escape(subject_inputs(m.subject)),
             ms(latency.headline_s),
             "-" if width is None else f"{width:.1%}",
             "-" if share is None else f"{share:.0%}",
@@ -230,8 +241,8 @@ def ratios_page(measurements: Sequence[Measurement]) -> Page:
     for first, *others in groups.values():
         if not others:
             continue
-        inputs = ", ".join(t.describe() for t in first.subject.inputs)
-        out.print(f"\n[bold]{escape(first.subject.name)}[/bold]  {escape(inputs)}")
+        inputs = escape(subject_inputs(first.subject))
+        out.print(f"\n[bold]{escape(first.subject.name)}[/bold]  {inputs}")
         table = RichTable(box=None, padding=(0, 2, 0, 0))
         table.add_column("ms", justify="right")
         table.add_column("ratio", justify="right")

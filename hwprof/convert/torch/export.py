@@ -10,20 +10,20 @@ from hwprof.convert.torch.runtime import import_runtime, quiet
 from hwprof.errors import ModelError, OptionError, one_line
 
 
-def save(model: Any, inputs: Any, folder: Path) -> Path:
+def save(model: Any, inputs: Any, folder: Path) -> tuple[Path, Any]:
     """Write a torch module, exported with `inputs`, or a program of torch.export into `folder`.
 
     `inputs` are the module's arguments: a tensor, a sequence of tensors, or a mapping by name.
-    Raises OptionError for inputs that do not belong, ModelError for a module that does not export.
+    Gives the file and the values for the inputs that it declares: for a module the tensors among
+    its arguments, in the order of the declared ones.
+    Raises OptionError for a module without inputs, ModelError for one that does not export.
     """
     torch = import_runtime()
     program = model
-    if isinstance(model, torch.export.ExportedProgram):
-        if inputs is not None:
-            raise OptionError("a program of torch.export has its inputs; leave out inputs")
-    elif isinstance(model, torch.nn.Module):
+    if isinstance(model, torch.nn.Module):
         program = _exported(torch, model, inputs)
-    else:
+        inputs = _tensors(torch, program.example_inputs)
+    elif not isinstance(model, torch.export.ExportedProgram):
         raise ModelError(
             f"a {type(model).__name__} is no torch module; give an nn.Module, or what "
             "torch.export.export returns"
@@ -37,7 +37,12 @@ def save(model: Any, inputs: Any, folder: Path) -> Path:
             f"torch cannot save the exported model: {one_line(error)}; "
             "export it to ONNX and measure the file"
         ) from error
-    return path
+    return path, inputs
+
+
+def _tensors(torch: Any, arguments: Any) -> list[Any]:
+    leaves = torch.utils._pytree.tree_leaves(arguments)
+    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
 def _exported(torch: Any, module: Any, inputs: Any) -> Any:
