@@ -27,6 +27,7 @@ from hwprof.measurement import (
     Restart,
     StopReason,
     Subject,
+    Values,
 )
 from hwprof.samples import Samples
 
@@ -61,6 +62,7 @@ class _Document:
     provenance: Provenance
     warnings: tuple[MeasurementWarning, ...]
     profile_reason: str
+    values: tuple[Values, ...] = ()
 
 
 def pack(measurement: Measurement) -> Packed:
@@ -85,7 +87,7 @@ def unpack(packed: Packed) -> Measurement:
     """The measurement that `pack` was given. Raises CodecError or ValueError for damaged rows."""
     row = packed.measurement
     document = from_json(row.document, _Document)
-    subject = Subject(row.subject_name, row.sha256, document.inputs, row.batch)
+    subject = Subject(row.subject_name, row.sha256, document.inputs, row.batch, document.values)
     if subject.key != row.subject_key:
         raise CodecError(f"the subject's key is {subject.key}, not {row.subject_key}")
     return Measurement(
@@ -181,6 +183,7 @@ def _pack(measurement: Measurement) -> Packed:
         measurement.provenance,
         measurement.warnings,
         measurement.profile_reason,
+        subject.values,
     )
     row = rows.MeasurementRow(
         id=measurement.id,

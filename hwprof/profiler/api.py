@@ -14,6 +14,7 @@ from hwprof.models.inputs.given import Asked
 from hwprof.models.load import load_model
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.bench import Listener, measure_on
+from hwprof.profiler.campaign import early
 from hwprof.profiler.node_cost import NodeCosts
 from hwprof.profiler.plan import Plan
 from hwprof.targets.base import Target
@@ -83,7 +84,7 @@ def measure(
             plan,
             node_cost=costs.of(target),
             check=None if agreement is None else agreement.of(loaded, spec),
-            keep=None if table is None else table.add,
+            keep=None if table is None else early(table),
             listen=listen,
         )
     if table is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -132,6 +133,19 @@ def run_campaign(
             yield outcome
 
 
+def early(table: Table) -> Callable[[Measurement], None]:
+    """Saves a record whose latency is known, before the rest of it is measured.
+
+    A table that cannot take it says so when the whole record is saved.
+    """
+
+    def keep(measurement: Measurement) -> None:
+        with suppress(TableError):
+            table.replace(measurement)
+
+    return keep
+
+
 def _save(outcome: Outcome, table: Table) -> None:
     if outcome.measurement is not None and not outcome.resumed:
         table.replace(outcome.measurement)
@@ -204,7 +218,7 @@ def _start(
             run_id=run_id,
             node_cost=costs.of(job.target),
             check=check,
-            keep=None if table is None else table.add,
+            keep=None if table is None else early(table),
             listen=tell,
         )
     except TableError:

@@ -70,8 +70,9 @@ def compare(
     With `model`, a file, `a` and `b` are devices, as `hwprof.measure` takes them; without, they are
     two model files, measured on `device`. Both are measured now, in turn, in `plan.restarts` pairs
     of fresh processes (5 without a plan) on the same `inputs`, if they are given, and saved where
-    there is a `table` (open, or a file's name). Where neither names a file, they are two measurements of `table`, by the first letters of
-    their ids or by model name, of which the newest counts.
+    there is a `table` (open, or a file's name). Where neither names a file, they are two
+    measurements of `table`, by the first letters of their ids or by model name, of which the
+    newest counts.
     Raises OptionError for sides that do not go together, and HwprofError with one sentence on what
     else is wrong: ModelError, DeviceError, MeasurementError or TableError.
     """

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hwprof.convert.torch.runtime import import_runtime, quiet
 from hwprof.errors import ModelError, OptionError, one_line
 
@@ -45,6 +47,10 @@ def _tensors(torch: Any, arguments: Any) -> list[Any]:
     return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
+def _as_tensor(torch: Any, value: Any) -> Any:
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+
+
 def _exported(torch: Any, module: Any, inputs: Any) -> Any:
     name = type(module).__name__
     if inputs is None:
@@ -56,10 +62,11 @@ def _exported(torch: Any, module: Any, inputs: Any) -> Any:
         raise ModelError(f"the module {name} is in training mode; call its eval() first")
     args: tuple[Any, ...] = ()
     kwargs = None
+    inputs = torch.utils._pytree.tree_map(lambda value: _as_tensor(torch, value), inputs)
     if isinstance(inputs, Mapping):
         kwargs = dict(inputs)
     else:
-        args = (inputs,) if isinstance(inputs, torch.Tensor) else tuple(inputs)
+        args = tuple(inputs) if isinstance(inputs, (list, tuple)) else (inputs,)
     try:
         with quiet(), torch.no_grad():
             return torch.export.export(module, args, kwargs)

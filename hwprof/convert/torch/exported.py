@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from zipfile import ZipFile
 
+import numpy as np
 import torch
 from torch import fx
 
@@ -32,6 +33,7 @@ _NUMBERS: Mapping[str, Callable[..., Any]] = {
     f"_operator.{name}": getattr(operator, name)
     for name in ("add", "sub", "mul", "floordiv", "mod", "neg", "eq", "ne", "lt", "le", "gt", "ge")
 }
+_ITEM = frozenset({"torch.ops.aten.item.default", "torch.ops.aten._local_scalar_dense.default"})
 _SIZE = "torch.ops.aten.sym_size.int"
 _PLAIN = frozenset(
     {"as_int", "as_bool", "as_string", "as_ints", "as_bools", "as_floats", "as_strings"}
@@ -46,25 +48,33 @@ _FORMATS = {
 
 
 def read_exported(
-    path: Path, subject: Subject, floats: torch.dtype = torch.float32
+    path: Path,
+    subject: Subject,
+    floats: torch.dtype = torch.float32,
+    values: Mapping[str, np.ndarray] | None = None,
 ) -> fx.GraphModule:
     """The program in a .pt2 file as a module: one call per node of its graph.
 
     The module takes the program's inputs in order, in the shapes of `subject`, and returns its
     outputs as a tuple; source nodes are the graph's own. Only operators of PyTorch itself are
     taken (torch.ops.aten and what quantisers write); nothing of the file is unpickled or
-    evaluated. `floats` is what float32 becomes. Raises ModelError, naming the operator that is
-    not supported.
+    evaluated. `floats` is what float32 becomes. A number that the program reads out of an input
+    (`item`), mostly a size, is taken from `values`: the module is then for these alone. Raises
+    ModelError, naming the operator that is not supported.
     """
     archive = read_archive(path)
-    return _Reader(archive, floats).module(subject)
+    return _Reader(archive, floats, values or {}).module(subject)
 
 
 class _Reader:
     """Rebuilds the graph call by call; sizes are numbers, because every shape is decided."""
 
-    def __init__(self, archive: Archive, floats: torch.dtype) -> None:
+    def __init__(
+        self, archive: Archive, floats: torch.dtype, known: Mapping[str, np.ndarray]
+    ) -> None:
         self.archive = archive
+        self.known = known
+        self.read: dict[int, np.ndarray] = {}
         # Nothing is folded: the program runs the calls that its author exported.
         self.build = Builder(floats, fold=False)
         self.values: dict[str, Any] = {}
@@ -72,7 +82,10 @@ class _Reader:
     def module(self, subject: Subject) -> fx.GraphModule:
         for spec, declared in zip(subject.inputs, self.archive.inputs, strict=True):
             dtype = getattr(torch, declared.dtype)
-            self.values[declared.name] = self.build.input(declared.name, spec.shape, dtype)
+            made = self.build.input(declared.name, spec.shape, dtype)
+            self.values[declared.name] = made
+            if declared.name in self.known:
+                self.read[id(made)] = self.known[declared.name]
         with self.archive.opened() as file:
             for name, weight in self.archive.weights.items():
                 tensor = self._stored(file, name, weight)
@@ -114,6 +127,9 @@ class _Reader:
         if target in _NUMBERS:
             self._bind([_NUMBERS[target](*args, **kwargs)], outputs, target)
             return
+        if target in _ITEM:
+            self._bind([self._number_in(args[0], target)], outputs, target)
+            return
         function = self._function(target)
         name = str(node.get("name") or _first_name(outputs))
         self.build.sources = (name,)
@@ -125,6 +141,14 @@ class _Reader:
                 f"{one_line(error)}; check the --shape given for them"
             ) from error
         self._bind([made] if isinstance(made, Value) else list(made), outputs, target)
+
+    def _number_in(self, tensor: Any, target: str) -> Any:
+        """The number that a tensor of one element holds in every run."""
+        if isinstance(tensor, Value) and tensor.constant:
+            return tensor.sample.item()
+        if id(tensor) not in self.read:
+            self._refuse(target, "reads a number that the program computes")
+        return self.read[id(tensor)].item()
 
     def _bind(self, made: Sequence[Any], outputs: Sequence[Mapping[str, Any]], target: str) -> None:
         """Give the results of a call their names in the graph."""

@@ -30,9 +30,12 @@ def load_module(
     Raises ModelError for what cannot be read or converted.
     """
     floats = FLOATS[precision]
-    read = to_module if model.format == "onnx" else read_exported
-    module = read(model.path, model.subject, floats)
-    inputs = tuple(_tensor(value, floats) for value in tensors_of(model).values())
+    values = tensors_of(model)
+    if model.format == "onnx":
+        module = to_module(model.path, model.subject, floats)
+    else:
+        module = read_exported(model.path, model.subject, floats, values)
+    inputs = tuple(_tensor(value, floats) for value in values.values())
     if channels_last:
         _last(module)
         inputs = tuple(_channels_last(each) for each in inputs)

@@ -65,6 +65,8 @@ class Recipe:
         that are too many or too few.
         """
         kind = _numpy_type(spec)
+        if kind.kind in "iub" and (self.low != int(self.low) or self.high != int(self.high)):
+            raise self._not_whole(spec)
         if self.listed:
             if len(self.listed) != spec.elements:
                 raise OptionError(
@@ -89,12 +91,15 @@ class Recipe:
 
     def _cast(self, values: np.ndarray, kind: np.dtype, spec: TensorSpec) -> np.ndarray:
         if kind.kind in "iub" and not np.array_equal(values, np.floor(values)):
-            raise OptionError(
-                f"input '{spec.name}' holds whole numbers ({spec.describe()}), unlike '{self.text}'"
-            )
+            raise self._not_whole(spec)
         if kind.kind in "iu" and values.size:
             _check_holds(kind, (int(values.min()), int(values.max())), spec)
         return values.astype(kind)
+
+    def _not_whole(self, spec: TensorSpec) -> OptionError:
+        return OptionError(
+            f"input '{spec.name}' holds whole numbers ({spec.describe()}), unlike '{self.text}'"
+        )
 
 
 def usual_recipe(spec: TensorSpec) -> Recipe:
