@@ -10,10 +10,18 @@ import pytest
 
 from hwprof.codec import from_json, to_json
 from hwprof.devices.base import ProfiledRun
-from hwprof.errors import DeviceError
+from hwprof.errors import DeviceError, MeasurementError
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.machine.host import HostState, Pin, snapshot
-from hwprof.measurement import Measurement, Memory, StopReason, Subject, WarningCode
+from hwprof.measurement import (
+    Energy,
+    Measurement,
+    Memory,
+    StopReason,
+    Subject,
+    Values,
+    WarningCode,
+)
 from hwprof.models.base import Model
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.profiler.bench import Progress, measure_on
@@ -21,6 +29,7 @@ from hwprof.profiler.compare import compare_now, compare_stored
 from hwprof.profiler.plan import Plan
 from hwprof.samples import Basis, Samples
 from hwprof.targets.base import ANYWHERE
+from hwprof.targets.local import LocalRun
 from hwprof.testing.replay import REPLAY_FACTS, ReplayDevice, ReplayTarget, replay_spec
 
 MODEL = Model(Path("m.onnx"), Subject("m", "0" * 64, (TensorSpec("x", "float32", (1, 3)),), 1))
@@ -211,3 +220,63 @@ def test_comparing_unlike_devices_says_in_what_they_differ(state: HostState) -> 
     a = measure_on(MODEL, on(state, recording()), PINNED)
     b = measure_on(MODEL, on(state, recording(), spec=replay_spec(threads=2)), PINNED)
     assert any("threads" in note for note in compare_stored(a, b).notes)
+
+
+class Broken(LocalRun):
+    """A run of which everything but the latency fails."""
+
+    def energy(self) -> Energy:
+        raise MeasurementError("the sensor broke off")
+
+    def overhead_s(self) -> float | None:
+        raise MeasurementError("no clock")
+
+    def profile(self, runs: int) -> ProfiledRun:
+        raise MeasurementError("the worker ended with signal 9")
+
+
+def test_nothing_that_follows_the_latency_takes_it_along(
+    state: HostState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = on(state, recording(), profiled=profiled())
+
+    def start(model: Model, pin: Pin = ANYWHERE) -> Broken:
+        session = ReplayDevice(recording()).open(model)
+        return Broken(session, state=lambda: state, facts=lambda: REPLAY_FACTS, cpus=(0,))
+
+    monkeypatch.setattr(target, "start", start)
+    measurement = measure_on(MODEL, target, replace(PINNED, per_op=True))
+    assert measurement.latency.headline_s == pytest.approx(3e-3, rel=0.01)
+    assert measurement.profile is None
+    assert measurement.profile_reason == "the worker ended with signal 9"
+    assert measurement.energy.reason == "the sensor broke off"
+    assert measurement.provenance.timing_overhead_s is None
+
+
+def test_the_latency_is_kept_before_anything_else_is_measured(state: HostState) -> None:
+    kept: list[Measurement] = []
+
+    def node_cost() -> tuple[float, str]:
+        assert kept
+        return 1e-6, "chains"
+
+    target = on(state, recording(), profiled=profiled())
+    plan = replace(PINNED, per_op=True)
+    whole = measure_on(MODEL, target, plan, node_cost=node_cost, keep=kept.append)
+    (early,) = kept
+    assert early.id == whole.id
+    assert early.restarts == whole.restarts
+    assert early.profile is None
+    assert whole.profile is not None
+
+
+def test_made_up_values_that_decide_the_work_are_warned_of(state: HostState) -> None:
+    values = Values("x", "0..1", decides="how often Loop 'steps' repeats")
+    subject = replace(MODEL.subject, values=(values,))
+    measurement = measure_on(replace(MODEL, subject=subject), on(state, recording()), PINNED)
+    (warning,) = measurement.warnings
+    assert warning.code is WarningCode.VALUES_DECIDE
+    assert "how often Loop 'steps' repeats" in warning.message
+    given = replace(MODEL.subject, values=(replace(values, origin="given"),))
+    quiet = measure_on(replace(MODEL, subject=given), on(state, recording()), PINNED)
+    assert quiet.warnings == ()

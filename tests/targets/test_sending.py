@@ -12,6 +12,7 @@ import pytest
 
 import hwprof
 from hwprof.errors import ModelError
+from hwprof.models.base import Model
 from hwprof.models.load import load_model
 from hwprof.profiler.plan import Plan
 from hwprof.targets.process import LocalPython, ProcessStream
@@ -151,3 +152,24 @@ def test_what_changes_while_it_is_sent_is_never_measured(
     with pytest.raises(ModelError, match=r"'external\.bin' was cut off while it was sent"):
         outputs_on(launcher, external_mlp)
     assert launcher.streams[0].closed
+
+
+def test_given_values_reach_the_target_by_path_and_by_being_sent(mlp: Path) -> None:
+    (spec,) = load_model(mlp, batch=4).subject.inputs
+    x = np.random.default_rng(3).standard_normal(spec.shape).astype(np.float32)
+    model = load_model(mlp, inputs={spec.name: x})
+
+    def outputs(launcher: LocalPython, given: Model) -> np.ndarray:
+        with WorkerTarget("cpu", launcher=launcher).start(given) as run:
+            return run.outputs()[0].array()
+
+    here = outputs(LocalPython(), model)
+    assert np.array_equal(here, outputs(Elsewhere(), model))
+    assert not np.array_equal(here, outputs(LocalPython(), load_model(mlp, batch=4)))
+
+
+def test_damaged_values_are_never_measured(mlp: Path) -> None:
+    (spec,) = load_model(mlp, batch=4).subject.inputs
+    model = load_model(mlp, inputs={spec.name: np.ones(spec.shape, np.float32)})
+    with pytest.raises(ModelError, match="was damaged on its way"):
+        WorkerTarget("cpu", launcher=Elsewhere(flip)).start(model)
