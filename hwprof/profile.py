@@ -67,6 +67,7 @@ class Profile:
     """CPU time of the calling thread in each profiled run, shape `[r]`."""
     run_waited_s: FloatArray | None = None
     """For how long threads of the process waited for a processor in each run, shape `[r]`."""
+    never_ran: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         runs = self.run_wall_s.shape
@@ -91,6 +92,7 @@ class Profile:
             and self.uncovered == other.uncovered
             and self.node_cost_reason == other.node_cost_reason
             and self.mapping == other.mapping
+            and self.never_ran == other.never_ran
             and np.array_equal(self.run_wall_s, other.run_wall_s)
             and same_array(self.run_cpu_s, other.run_cpu_s)
             and same_array(self.run_waited_s, other.run_waited_s)

@@ -21,7 +21,7 @@ from tests.lut.test_processes import finish, start
 
 STORED = Path(__file__).parents[1] / "stored"
 OLD = ("first", "second")
-FOLDERS = (*OLD, "third")
+FOLDERS = (*OLD, "third", "fourth")
 EXPORTS = sorted(STORED.glob("*/table.[!d]*"))
 
 DETAILS = {
@@ -71,6 +71,20 @@ def says_the_same(measurement: Measurement, facts: dict[str, Any]) -> None:
     assert (None if profile is None else profile.node_cost_reason) == facts["node_cost_reason"]
     provenance = json.loads(json.dumps(to_builtins(measurement.provenance)))
     assert {name: provenance[name] for name in facts["provenance"]} == facts["provenance"]
+    if "waited_s" in facts:
+        assert waited(measurement) == facts["waited_s"]
+        never_ran = () if profile is None else profile.never_ran
+        assert list(never_ran) == facts["never_ran"]
+        values = json.loads(json.dumps(to_builtins(measurement.subject.values)))
+        assert values == facts["values"]
+
+
+def waited(measurement: Measurement) -> list[float | None]:
+    """Sums of the columns that came with version 3: of each restart, then of the profile."""
+    profile = measurement.profile
+    columns = [c for r in measurement.restarts for c in (r.steady.busy_s, r.steady.waited_s)]
+    columns += [] if profile is None else [profile.run_cpu_s, profile.run_waited_s]
+    return [None if column is None else float(column.sum()) for column in columns]
 
 
 def retold(measurement: Measurement) -> dict[str, str]:
@@ -166,12 +180,13 @@ def test_every_format_is_among_the_stored_exports() -> None:
     found = {(file.parent.name, file.suffix) for file in EXPORTS}
     assert {("second", f".{fmt}") for fmt in ("jsonl", "csv", "parquet")} <= found
     assert {("third", f".{fmt}") for fmt in ("jsonl", "csv", "parquet")} <= found
+    assert {("fourth", f".{fmt}") for fmt in ("jsonl", "csv", "parquet")} <= found
 
 
 def test_a_new_folder_can_be_written(tmp_path: Path) -> None:
     script = STORED / "write.py"
     subprocess.run([sys.executable, str(script), str(tmp_path)], check=True)
-    assert {p.name for p in tmp_path.iterdir()} == {p.name for p in (STORED / "third").iterdir()}
+    assert {p.name for p in tmp_path.iterdir()} == {p.name for p in (STORED / "fourth").iterdir()}
     facts = json.loads((tmp_path / "measurements.json").read_text(encoding="utf-8"))
     with Table.open(tmp_path / "table.db", readonly=True) as table:
         for found, told in zip(table.measurements(), facts, strict=True):
@@ -298,7 +313,7 @@ def test_a_newer_table_is_refused(stored: Path, readonly: bool) -> None:
 
 
 def test_lifting_that_is_killed_anywhere_leaves_a_whole_table(tmp_path: Path) -> None:
-    children = 20
+    children = 30
     script = Path(__file__).with_name("dying_lifter.py")
     old = STORED / "second" / "table.db"
     arguments = [str(script), str(old), str(tmp_path), str(children)]
