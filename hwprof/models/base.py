@@ -113,7 +113,17 @@ def _decided(
     model: str,
 ) -> tuple[TensorSpec, ...]:
     """Every input with its shape: sequences and optionals have that of what was given."""
+    declared = {name: dims for name, _, dims in file.inputs}
     for name, shape in given.shapes.items():
+        dims = declared[name]
+        if dims is not None and (
+            len(dims) != len(shape)
+            or any(isinstance(d, int) and d != n for d, n in zip(dims, shape, strict=True))
+        ):
+            raise OptionError(
+                f"the values given for input '{name}' of '{model}' have the shape "
+                f"{list(shape)}, and it takes {list(dims)}; give values of that shape"
+            )
         if name in shapes and tuple(shapes[name]) != shape:
             raise OptionError(
                 f"the values given for input '{name}' of '{model}' have the shape "

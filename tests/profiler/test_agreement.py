@@ -72,8 +72,9 @@ def test_a_device_that_agrees_is_measured_and_says_so(model: Model) -> None:
     assert outputs is not None
     assert outputs.error == pytest.approx(1e-5, rel=0.1)
     assert outputs.text == "within 1e-05 of ONNX Runtime's (allowed 0.001 at fp32)"
-    # The first run comes first; nothing else is timed before the outputs were seen.
-    assert device.calls[:3] == ["time", "outputs", "time"]
+    # Last, where the comparison disturbs neither latency nor memory.
+    assert device.calls[-1] == "outputs"
+    assert device.calls.count("outputs") == 1
 
 
 def test_a_fast_wrong_answer_is_an_error(model: Model) -> None:
@@ -83,7 +84,7 @@ def test_a_fast_wrong_answer_is_an_error(model: Model) -> None:
     with pytest.raises(MeasurementError, match="something else than ONNX Runtime") as error:
         measure_on(model, device, PLAN, check=agreement.of(model, SPEC))
     assert "off by 0.05" in str(error.value)
-    assert device.calls == ["time", "outputs"]
+    assert device.calls[-1] == "outputs"
 
 
 def test_the_reference_is_asked_once_per_model(model: Model) -> None:

@@ -158,7 +158,7 @@ def test_architectures_are_built_and_called_by_their_text(two: list[Recorded]) -
         ({"space": "nasbench201", "sample": 0}, "at least 1 architecture"),
         ({"space": "darts", "sample": 1}, "unknown search space"),
         ({"space": "nasbench201", "archs": ["|x|"]}, "nasbench201"),
-        ({"space": "nasbench201", "sample": 1, "shapes": {"x": (1,)}}, "shapes are for files"),
+        ({"space": "nasbench201", "sample": 1, "shapes": {"x": (1,)}}, "are for files"),
         ({"archs": [CELL]}, "name their search space"),
         ({"models": ["a.onnx"], "sample": 3}, "name their search space"),
         ({"models": ["a.onnx"], "resolution": 3}, "name their search space"),

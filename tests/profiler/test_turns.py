@@ -113,7 +113,7 @@ def test_a_shape_finds_its_input_whatever_the_format(dynamic_mlp: Path, tmp_path
 
     folder = tmp_path / "program"
     folder.mkdir()
-    program = save(Net().eval(), torch.zeros(2, 3), folder)
+    program, _ = save(Net().eval(), torch.zeros(2, 3), folder)
     target = Away()
     shapes = {"tokens": (2, 3), "x": (5, 8)}
     first, second = jobs_for([program, dynamic_mlp], target, shapes)

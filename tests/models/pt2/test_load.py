@@ -46,11 +46,22 @@ def test_a_file_and_its_program_are_the_same_subject(tmp_path: Path) -> None:
 def test_inputs_that_do_not_belong_are_refused(mlp: Path) -> None:
     with pytest.raises(OptionError, match="needs example inputs"):
         hwprof.measure(module(), "torch-cpu", QUICK)
-    with pytest.raises(OptionError, match="for torch modules only"):
+    with pytest.raises(OptionError, match=r"have the shape \[2, 8\], and it takes \[4, 8\]"):
         hwprof.measure(mlp, "torch-cpu", QUICK, inputs=torch.rand(2, 8))
+
+
+def test_modules_and_programs_run_on_the_inputs_that_are_given() -> None:
+    x = torch.rand(2, 8)
     program = torch.export.export(module(), (torch.rand(2, 8),))
-    with pytest.raises(OptionError, match="has its inputs"):
-        hwprof.measure(program, "torch-cpu", QUICK, inputs=torch.rand(2, 8))
+    keys = set()
+    for model in (program, module()):
+        subject = hwprof.measure(model, "torch-cpu", QUICK, inputs=x).subject
+        (values,) = subject.values
+        assert (values.origin, values.text) == ("given", "an array")
+        keys.add(values.sha256)
+    assert len(keys) == 1
+    made_up = hwprof.measure(program, "torch-cpu", QUICK).subject
+    assert made_up.values[0].origin == "made up"
 
 
 def test_modules_that_do_not_export_are_refused() -> None:
