@@ -33,6 +33,7 @@ from hwprof.devices.plugin import (
 )
 from hwprof.measurement import Memory
 from hwprof.models.base import Model
+from hwprof.models.inputs import tensors_of
 from hwprof.models.load import load_model
 from hwprof.models.outputs import OutputTensor
 from hwprof.testing.devices import (
@@ -40,6 +41,7 @@ from hwprof.testing.devices import (
     check_backend,
     check_bad_model,
     check_device,
+    check_given_values,
     check_outputs,
     check_profile,
     check_spec,
@@ -77,11 +79,14 @@ def profiled(*kernels: KernelOccurrence, runs: int = PROFILED, **facts: Any) -> 
 class Counting(Program):
     """Counts to a hundred, which takes a while, and writes two numbers."""
 
+    def __init__(self, model: Model) -> None:
+        self._sum = sum(float(np.sum(value)) for value in tensors_of(model).values())
+
     def run(self) -> object:
         return sum(range(100))
 
     def outputs(self) -> Sequence[np.ndarray]:
-        return [np.array([1.0, 2.0], np.float32)]
+        return [np.array([self._sum, 2.0], np.float32)]
 
     def profile(self, runs: int) -> ProfiledRun:
         return profiled(runs=runs)
@@ -104,7 +109,7 @@ class Lawful(DeclaredDevice):
         return Runtime("toy", "1", "", "hand")
 
     def open_model(self, model: Model) -> Session:
-        return ProgramSession(model, self.threads, Counting)
+        return ProgramSession(model, self.threads, lambda: Counting(model))
 
 
 def test_a_lawful_device_passes(mlp: Path) -> None:
@@ -233,7 +238,7 @@ class Session_(ProgramSession):
     changes: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, model: Model) -> None:
-        super().__init__(model, 1, Counting)
+        super().__init__(model, 1, lambda: Counting(model))
 
 
 def opening(**changes: Any) -> Device:
@@ -325,6 +330,12 @@ def test_laws_of_outputs_can_be_broken(
     assert sentence in str(error.value)
 
 
+def test_the_law_of_given_values_can_be_broken(mlp: Path) -> None:
+    deaf = opening(outputs=lambda self: tensors([1, 2]))
+    with pytest.raises(AssertionError, match="runs on the values that are given"):
+        check_given_values(deaf, load_model(mlp))
+
+
 def test_a_device_without_outputs_or_profile_says_so(mlp: Path) -> None:
     silent = raising(DeviceError("there is none; use --no-per-op"))
     check_outputs(opening(outputs=silent), load_model(mlp))
@@ -341,7 +352,7 @@ PROFILES: list[tuple[str, Callable[..., Any]]] = [
         "a device does not estimate its profiler's cost",
         lambda self, runs: profiled(node_cost_s=1e-6),
     ),
-    ("profile(n) keeps n runs, not 5 of 4", lambda self, runs: profiled(runs=runs + 1)),
+    ("profile(n) keeps up to n runs, not 5 of 4", lambda self, runs: profiled(runs=runs + 1)),
     (
         "a profile names kernels",
         lambda self, runs: ProfiledRun(Profile((), np.full(runs, 1e-5))),
@@ -378,7 +389,7 @@ def test_a_program_with_too_few_durations_is_named(mlp: Path) -> None:
 
     class Opens(Lawful):
         def open_model(self, model: Model) -> Session:
-            return ProgramSession(model, 1, Short)
+            return ProgramSession(model, 1, lambda: Short(model))
 
     with pytest.raises(AssertionError, match="kernel a has 3 durations for 4 runs"):
         check_profile(Opens(), load_model(mlp))
