@@ -60,6 +60,7 @@ USUAL: dict[str, Any] = {
     "threads": (),
     "batches": (),
     "shapes": {},
+    "inputs": None,
     "space": None,
     "archs": [],
     "sample": None,
@@ -100,6 +101,12 @@ USUAL: dict[str, Any] = {
             ["a.onnx"],
             ["onnxruntime-cpu"],
             {"shapes": {"x": (1, 3), "y": (2,)}},
+        ),
+        (
+            ("a.onnx", "--input", "ids=0..9", "--input", "t=a=b", "--inputs", "x.npz"),
+            ["a.onnx"],
+            ["onnxruntime-cpu"],
+            {"inputs": {"ids": "0..9", "t": "a=b", "": Path("x.npz")}},
         ),
         (
             (
@@ -256,6 +263,7 @@ def test_a_reader_that_went_away(
                 "meter": "psu",
             },
         ),
+        (("a", "b", "--input", "x=1"), ("a", "b"), {"inputs": {"x": "1"}}),
         (("a", "b", "--no-check-outputs"), ("a", "b"), {"check_outputs": False}),
     ],
 )
@@ -282,6 +290,7 @@ def test_compare(
         "threads": None,
         "batch": None,
         "shapes": {},
+        "inputs": None,
         "plan": Plan(restarts=5, per_op=False),
         "meter": None,
         "table": Path("hwprof.db"),

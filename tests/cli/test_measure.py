@@ -42,6 +42,21 @@ def test_a_real_model_gives_every_promised_field(hwprof: Cli, squeezenet: Path) 
     assert result["uncovered_nodes"] == []
 
 
+def test_inputs_are_part_of_what_was_measured(hwprof: Cli, mlp: Path) -> None:
+    command = ("measure", mlp, *QUICK, "--no-per-op", "--resume")
+    found = []
+    for options in ((), ("--input", "x=0.5"), ("--input", "x=0.5"), ("--input", "x=0.25")):
+        (result,) = hwprof(*command, *options, "--json").json
+        found.append(result)
+    assert [r["values"][0]["text"] for r in found] == ["0..1", "0.5", "0.5", "0.25"]
+    assert [r["values"][0]["origin"] for r in found] == ["made up", *["given"] * 3]
+    ids = [r["id"] for r in found]
+    assert ids[1] == ids[2]
+    assert len(set(ids)) == 3
+    shown = hwprof("measure", mlp, *QUICK, "--no-per-op", "--input", "x=0.5", "--resume").out
+    assert "inputs   given: x 0.5" in shown
+
+
 def test_what_was_measured_is_kept_and_resumed(hwprof: Cli, mlp: Path) -> None:
     command = ("measure", mlp, *QUICK, "--no-per-op", "--json")
     (first,) = hwprof(*command).json
