@@ -11,7 +11,7 @@ from typing import Literal
 
 from hwprof.errors import ModelError
 from hwprof.measurement import Subject
-from hwprof.models.shapes import DeclaredInput, decide_shapes
+from hwprof.models.shapes import BatchAxis, DeclaredInput, decide_shapes, shared_batch
 
 ModelFormat = Literal["onnx", "torch", "tflite"]
 """`onnx`, a program saved by `torch.export.save` (.pt2), or a LiteRT model (.tflite)."""
@@ -41,6 +41,8 @@ class ModelFile:
     weights_bytes: int
     external: Mapping[str, Path] = field(default_factory=dict)
     """Files that hold its weights, by the locations that it names."""
+    batch_axes: Mapping[str, BatchAxis] = field(default_factory=dict)
+    """Where the batch of an input lies, where the model tells; else it is the first dimension."""
 
 
 CHUNK = 1 << 20
@@ -60,7 +62,7 @@ def described(
     Raises OptionError when a dimension stays open, ModelError when the file cannot be read or
     needs more than there is room for.
     """
-    inputs = decide_shapes(file.inputs, shapes or {}, batch, path.name)
+    inputs = decide_shapes(file.inputs, shapes or {}, batch, path.name, file.batch_axes)
     needed = file.weights_bytes + sum(t.nbytes or 0 for t in inputs)
     # Before its contents are hashed: those of what fits nowhere take long to read.
     if room_bytes is not None and needed > room_bytes:
@@ -68,7 +70,6 @@ def described(
             f"'{path.name}' needs at least {needed / 2**30:.1f} GiB for weights and inputs, but "
             f"the machine that is to run it has {room_bytes / 2**30:.1f} GiB; use a larger machine"
         )
-    firsts = {t.shape[0] for t in inputs if t.shape}
     try:
         sha256 = content_hash([path, *dict.fromkeys(file.external.values())])
     except OSError as error:
@@ -77,7 +78,7 @@ def described(
         name=printable(path.stem) if name is None else name,
         sha256=sha256,
         inputs=inputs,
-        batch=firsts.pop() if len(firsts) == 1 else None,
+        batch=shared_batch(file.inputs, inputs, file.batch_axes),
     )
     return Model(path, subject, file.format, tuple(file.external), needed)
 

@@ -173,7 +173,7 @@ def _mark(operation: Operation, trace: Trace, found: dict[str, _Findings]) -> No
             # Any float is compared with something; these hold nothing but marks.
             plain = operation.kind == "Sub" and how == "surely"
             labels = how in ("compared", "equal") and operation.kind == "Equal"
-            findings.marks = findings.marks or named or plain or labels
+            findings.marks = findings.marks or plain or labels or (named and how != "surely")
 
 
 def _note_decisions(
@@ -222,12 +222,12 @@ def _text(findings: _Findings) -> str:
     spec = findings.spec
     if spec.dtype not in _KNOWN or not spec.elements:
         return USUAL_VALUES
+    if findings.offsets is not None:
+        return Recipe(0, findings.offsets, even=True).text
     if findings.wished:
         return _listed(findings)
     if findings.entries is not None:
         return _range_text(findings, findings.low, max(findings.low, findings.entries - 1))
-    if findings.offsets is not None:
-        return Recipe(0, findings.offsets, even=True).text
     if findings.untold:
         raise _ask(findings, findings.untold)
     if findings.numbers is not None:

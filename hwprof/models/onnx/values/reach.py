@@ -110,7 +110,7 @@ class Reach:
                 found = of.get(operation.read(0), 0) | of.get(operation.read(2), 0)
             for write in operation.writes:
                 before = of.get(write, 0)
-                if found | before != before:
+                if write and found | before != before:
                     of[write] = found | before
                     changed = True
         return changed

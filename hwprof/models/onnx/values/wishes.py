@@ -11,7 +11,7 @@ import numpy as np
 from hwprof.models.onnx.values import signals
 from hwprof.models.onnx.values.view import Shape, View, product
 
-Wish = Sequence[float] | float | None
+Wish = Sequence[float | None] | float | None
 """An input's elements, one number for all of them, or None where nothing good can be told."""
 Rule = Callable[[View], Mapping[int, Wish]]
 
@@ -35,23 +35,24 @@ def _reshape(view: View) -> Mapping[int, Wish]:
         return {1: [-1]}
     if shape is not None and count == len(shape):
         return {1: shape}
-    if shape is not None and count is not None and 0 < count:
-        return {1: [-1, *[1] * (count - 1)]}
     return {1: None}
 
 
 def _expand(view: View) -> Mapping[int, Wish]:
     shape, made, count = view.shape(0), view.made(), view.count(1)
-    for each in (made, shape):
-        if each is not None and count is not None:
-            return {1: [*[1] * (count - len(each)), *each[max(0, len(each) - count) :]]}
-    return {1: None}
+    if count is None or (made is None and shape is None):
+        return {1: None}
+    if made is not None:
+        return {1: [*[1] * (count - len(made)), *made[max(0, len(made) - count) :]]}
+    # A dimension of 1 is there to be expanded: to what, cannot be told.
+    known: list[float | None] = [size if size != 1 else None for size in shape or ()]
+    return {1: [*[None] * (count - len(known)), *known[max(0, len(known) - count) :]]}
 
 
 def _tile(view: View) -> Mapping[int, Wish]:
     shape, made = view.shape(0), view.made()
     if not shape or made is None or len(made) != len(shape) or 0 in shape:
-        return {1: 1, 2: 0}
+        return {1: None, 2: 0}
     return {1: [m // s for m, s in zip(made, shape, strict=True)]}
 
 
