@@ -203,9 +203,7 @@ class _Fill:
         return "*" if known else "1"
 
 
-def _batch_axis(
-    name: str, dims: Sequence[int | str], batch_axes: Mapping[str, BatchAxis]
-) -> int:
+def _batch_axis(name: str, dims: Sequence[int | str], batch_axes: Mapping[str, BatchAxis]) -> int:
     """The axis that an operation takes for the batch, or the file's own words do; else the first.
 
     Time or layers come first in the inputs of many recurrent models.

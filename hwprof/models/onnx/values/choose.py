@@ -95,9 +95,7 @@ def choose_values(
 _LOOKED_AT = WISHED | INDEXED | MARKING | {"If", "ImageDecoder"}
 
 
-def _wish(
-    operation: Operation, trace: Trace, reach: Reach, found: dict[str, _Findings]
-) -> None:
+def _wish(operation: Operation, trace: Trace, reach: Reach, found: dict[str, _Findings]) -> None:
     """Lead what an operation's inputs should hold back to elements of the model's inputs."""
     wanted = None
     for position, read in enumerate(operation.reads):
@@ -110,11 +108,12 @@ def _wish(
         wish = wanted[position]
         divides = operation.kind in _DIVISIONS
         parts = trace.parts(read)
-        if parts is None and isinstance(wish, int | float):
-            for origin in trace.origins(read):
-                if origin.exact and origin.input in found:
-                    value = (wish - origin.low) / origin.scale
-                    _want(found[origin.input], -1, value, divides)
+        for origin in trace.origins(read) if parts is None else ():
+            findings = found[origin.input]
+            if wish is None and findings.spec.elements <= MAX_LISTED:
+                findings.untold = findings.untold or operation.label
+            elif isinstance(wish, int | float) and origin.exact and origin.scale:
+                _want(findings, -1, (wish - origin.low) / origin.scale, divides)
         for number, part in enumerate(parts or ()):
             if not isinstance(part, Element):
                 continue
@@ -141,9 +140,7 @@ def _want(findings: _Findings, index: int, value: float, divides: bool) -> None:
         findings.wished.setdefault(index, value)
 
 
-def _index(
-    operation: Operation, trace: Trace, reach: Reach, found: dict[str, _Findings]
-) -> None:
+def _index(operation: Operation, trace: Trace, reach: Reach, found: dict[str, _Findings]) -> None:
     """Keep indices within what they pick from."""
     if not any(reach.of.get(read) for read in operation.reads[1:] or operation.reads):
         return

@@ -236,16 +236,12 @@ class FlatModel:
         self._nodes(body.node, inside, node.frame, depth + 1)
         self._results(node.writes, reads[:states], ends, states)
 
-    def _carry(
-        self, starts: list[str], given: list[str], ends: list[str], inside: Names
-    ) -> None:
+    def _carry(self, starts: list[str], given: list[str], ends: list[str], inside: Names) -> None:
         for start, read, end in zip(starts, given, ends, strict=False):
             self.cyclic = True
             self._link(MERGE, [read, end], inside(start))
 
-    def _results(
-        self, writes: list[str], given: list[str], ends: list[str], states: int
-    ) -> None:
+    def _results(self, writes: list[str], given: list[str], ends: list[str], states: int) -> None:
         for position, (write, end) in enumerate(zip(writes, ends, strict=False)):
             if position < states and position < len(given):
                 self._link(MERGE, [given[position], end], write)

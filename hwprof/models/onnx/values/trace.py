@@ -95,6 +95,8 @@ class Trace:
             return None if elements is None else (elements,)
         if maker.kind in ("Slice", "Gather"):
             return self._picked(maker, depth)
+        if maker.kind == "Split":
+            return self._share(maker, name, depth)
         if maker.kind in _ARITHMETIC and len(maker.reads) == 2:
             return self._computed(maker, depth)
         if maker.kind in _BOUNDS or maker.kind in (CHOOSE, "Where"):
@@ -134,6 +136,23 @@ class Trace:
         steps = self.sizes.constant(maker.read(4))
         step = 1 if steps is None else int(steps.flat[0])
         return data[int(bounds[0][0]) : int(bounds[1][0]) : step] if step > 0 else None
+
+    def _share(self, maker: Operation, name: str, depth: int) -> tuple[Part, ...] | None:
+        """What one output of a Split holds of a list."""
+        data = self.parts(maker.read(0), depth + 1)
+        shape = self.sizes.shape(maker.read(0))
+        if data is None or (shape is not None and len(shape) != 1):
+            return None
+        constant = self.sizes.constant(maker.read(1))
+        lengths = maker.wholes("split") if constant is None else constant.reshape(-1).tolist()
+        if lengths is None:
+            if maker.read(1):
+                return None
+            each = -(-len(data) // len(maker.writes))
+            lengths = [each] * len(maker.writes)
+        number = maker.writes.index(name)
+        start = sum(int(length) for length in lengths[:number])
+        return data[start : start + int(lengths[number])] if number < len(lengths) else None
 
     def _computed(self, maker: Operation, depth: int) -> tuple[Part, ...] | None:
         left, right = (self.parts(read, depth + 1) for read in maker.reads)
