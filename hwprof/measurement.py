@@ -82,7 +82,7 @@ class Subject:
     """Of the model file and, in order of name, its external-data files."""
     inputs: tuple[TensorSpec, ...]
     batch: int | None = None
-    """First dimension shared by the inputs, where there is one."""
+    """Size of the batch that the inputs share, where there is one."""
     values: tuple[Values, ...] = ()
     """What the inputs hold; an input that is not named here holds `USUAL_VALUES`."""
 

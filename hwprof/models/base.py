@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,7 @@ from hwprof.measurement import Subject, Values
 from hwprof.models.inputs.given import Asked, Given, is_tensor, resolve
 from hwprof.models.inputs.recipe import usual_recipe
 from hwprof.models.inputs.stored import Value
-from hwprof.models.shapes import DeclaredInput, decide_shapes
+from hwprof.models.shapes import BatchAxis, DeclaredInput, decide_shapes, shared_batch
 
 ModelFormat = Literal["onnx", "torch", "tflite"]
 """`onnx`, a program saved by `torch.export.save` (.pt2), or a LiteRT model (.tflite)."""
@@ -57,6 +57,8 @@ class ModelFile:
     weights_bytes: int
     external: Mapping[str, Path] = field(default_factory=dict)
     """Files that hold its weights, by the locations that it names."""
+    batch_axes: Mapping[str, BatchAxis] = field(default_factory=dict)
+    """Where the batch of an input lies, where the model tells; else it is the first dimension."""
     choose: Chooser = usual_values
     """What inputs hold for which nothing was given."""
 
@@ -88,9 +90,12 @@ def described(
             f"'{path.name}' needs at least {needed / 2**30:.1f} GiB for weights and inputs, but "
             f"the machine that is to run it has {room_bytes / 2**30:.1f} GiB; use a larger machine"
         )
-    firsts = {t.shape[0] for t in decided if t.shape}
-    chosen = {each.name: each for each in file.choose(decided, given.names())}
-    chosen |= {t.name: given.values(t) for t in decided if t.name in given.names()}
+    values = {each.name: each for each in file.choose(decided, given.names())}
+    for spec in decided:
+        if spec.name in given.names():
+            told = values.get(spec.name)
+            own = given.values(spec)
+            values[spec.name] = own if told is None else replace(own, decides=told.decides)
     try:
         sha256 = content_hash([path, *dict.fromkeys(file.external.values())])
     except OSError as error:
@@ -99,8 +104,8 @@ def described(
         name=printable(path.stem) if name is None else name,
         sha256=sha256,
         inputs=decided,
-        batch=firsts.pop() if len(firsts) == 1 else None,
-        values=tuple(chosen[t.name] for t in decided if t.name in chosen),
+        batch=shared_batch(file.inputs, decided, file.batch_axes),
+        values=tuple(values[t.name] for t in decided if t.name in values),
     )
     return Model(path, subject, file.format, tuple(file.external), needed, given.arrays)
 
@@ -131,7 +136,8 @@ def _decided(
             )
     tensors = [each for each in file.inputs if is_tensor(each[1])]
     asked = {**shapes, **{n: s for n, s in given.shapes.items() if n in {t[0] for t in tensors}}}
-    by_name = {spec.name: spec for spec in decide_shapes(tensors, asked, batch, model)}
+    decided = decide_shapes(tensors, asked, batch, model, file.batch_axes)
+    by_name = {spec.name: spec for spec in decided}
     for name, dtype, _ in file.inputs:
         if name in by_name:
             continue

@@ -32,10 +32,11 @@ def load_model(
 
     Files that end in .pt2 are programs of torch.export, in .tflite LiteRT models, and all others
     ONNX models. Nothing in a file is unpickled or run.
-    `shapes` gives dimensions by input name; `batch` sets the first dimension of every input that
-    leaves it open; `inputs` are values for inputs (hwprof.models.inputs.given), the others are made
-    up; `name` is what the model is called, its file's name by
-    default. A model that needs more than `room_bytes`, the memory of the machine that is to run it,
+    `shapes` gives dimensions by input name, -1 for one that is left to the file or the batch;
+    `batch` sets the batch of every input that leaves it open: the first dimension, the second where
+    a recurrent operation takes time first; `inputs` are values for inputs
+    (hwprof.models.inputs.given), the others are made up; `name` is what the model is called, its
+    file's name by default. A model that needs more than `room_bytes`, the memory of the machine that is to run it,
     is refused before its weights are read. Raises ModelError (the file) or OptionError (the shapes)
     in one sentence.
     """

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwprof.errors import ModelError, one_line
 from hwprof.graph import ITEM_BITS
 from hwprof.models.base import ModelFile, check_exists, unreadable
+from hwprof.models.onnx.batch import batch_axes
 from hwprof.models.onnx.elements import onnx_dtype
+from hwprof.models.onnx.values import choose_values
 from hwprof.models.shapes import DeclaredInput
 
 if TYPE_CHECKING:
     import onnx
+
+# What exporters write for "open" is no name: two such dimensions need not be equal.
+_NAMELESS = re.compile(r"|\?|-1|none|unknown|unk_*\d*", re.IGNORECASE)
 
 
 def read_structure(path: Path) -> onnx.ModelProto:
@@ -81,7 +88,15 @@ def model_file(path: Path) -> ModelFile:
     """What an ONNX file says of itself. Raises ModelError."""
     proto = read_structure(path)
     external = external_files(proto, path)
-    return ModelFile("onnx", tuple(declared_inputs(proto)), weights_bytes(proto), external)
+    inputs = tuple(declared_inputs(proto))
+    return ModelFile(
+        "onnx",
+        inputs,
+        weights_bytes(proto),
+        external,
+        batch_axes(proto),
+        partial(choose_values, proto),
+    )
 
 
 def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
@@ -156,7 +171,7 @@ def declared_inputs(proto: onnx.ModelProto) -> list[DeclaredInput]:
         kind = value.type.tensor_type
         dims: list[int | str] | None = None
         if kind.HasField("shape"):
-            dims = [_dimension(d) for d in kind.shape.dim]
+            dims = _dimensions(kind.shape)
         declared.append((value.name, onnx_dtype(kind.elem_type), dims))
     return declared
 
@@ -175,12 +190,22 @@ def _compound(kind: onnx.TypeProto) -> str:
     )
 
 
+def _dimensions(shape: onnx.TensorShapeProto) -> list[int | str]:
+    """Sizes, or the symbols that stand for them; "" where one has no name of its own.
+
+    Some exporters write 0 where they mean "open": in front, as the batch, or more than once. Any
+    other 0 is a tensor without elements, such as an empty cache.
+    """
+    dims = [_dimension(dim) for dim in shape.dim]
+    if dims[:1] == [0] or dims.count(0) > 1:
+        return ["" if dim == 0 else dim for dim in dims]
+    return dims
+
+
 def _dimension(dim: onnx.TensorShapeProto.Dimension) -> int | str:
-    """A size, or the symbol that stands for one; "" where it has no name of its own."""
-    # Some exporters write 0, -1 or "?" where they mean "open".
-    if dim.HasField("dim_value") and dim.dim_value > 0:
-        return dim.dim_value
-    return "" if dim.dim_param == "?" else dim.dim_param
+    if dim.HasField("dim_value"):
+        return dim.dim_value if dim.dim_value >= 0 else ""
+    return "" if _NAMELESS.fullmatch(dim.dim_param.strip()) else dim.dim_param
 
 
 def weights_bytes(proto: onnx.ModelProto) -> int:
