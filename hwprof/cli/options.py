@@ -124,7 +124,7 @@ CheckOutputs = Annotated[
     bool,
     typer.Option(
         "--check-outputs/--no-check-outputs",
-        help="Compare outputs with ONNX Runtime's before timing.",
+        help="Compare outputs with ONNX Runtime's.",
     ),
 ]
 

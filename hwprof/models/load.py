@@ -36,9 +36,9 @@ def load_model(
     `batch` sets the batch of every input that leaves it open: the first dimension, the second where
     a recurrent operation takes time first; `inputs` are values for inputs
     (hwprof.models.inputs.given), the others are made up; `name` is what the model is called, its
-    file's name by default. A model that needs more than `room_bytes`, the memory of the machine that is to run it,
-    is refused before its weights are read. Raises ModelError (the file) or OptionError (the shapes)
-    in one sentence.
+    file's name by default. A model that needs more than `room_bytes`, the memory of the machine
+    that is to run it, is refused before its weights are read. Raises ModelError (the file) or
+    OptionError (shapes and values) in one sentence.
     """
     path = Path(path)
     file = read_model_file(path)

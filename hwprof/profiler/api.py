@@ -57,7 +57,7 @@ def measure(
     file's or its graph's name. `meter` names the energy meter, else `$HWPROF_METER` does
     (docs/energy.md); a target of one's own has its own. With `table` the result is saved there.
     Unless `check_outputs` is off, a device whose outputs are not those of ONNX Runtime (of eager
-    PyTorch for programs and modules) raises MeasurementError before it is timed.
+    PyTorch for programs and modules) raises MeasurementError, and nothing is kept.
     Raises HwprofError with one sentence on what is wrong: OptionError, ModelError, DeviceError,
     MeasurementError or TableError.
     """

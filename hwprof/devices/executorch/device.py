@@ -38,7 +38,7 @@ class ExecuTorchCpu(DeclaredDevice):
     thread included. `backend` is `xnnpack`, which delegates every operator that XNNPACK takes and
     leaves the others to the runtime's own kernels, or `portable`, which delegates nothing.
     `precision` int8 quantises weights (per channel) and activations (per tensor) statically,
-    calibrated on random inputs: right for latency, not for accuracy.
+    calibrated on the inputs that are timed: right for latency, not for accuracy.
 
     Inputs are handed over without a copy: programs are lowered so that the caller owns them, as a
     caller in C++ would do. Outputs stay in the program's memory while it is timed.

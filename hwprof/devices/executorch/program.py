@@ -60,7 +60,7 @@ def lowered(
 
 
 class ExecuTorchProgram(Program):
-    """One lowered program in a file, fed the same random inputs at every run."""
+    """One lowered program in a file, fed the same values at every run."""
 
     def __init__(self, runtime: ModuleType, source: Lowered, threads: int) -> None:
         """Raises ModelError when the runtime does not load it."""

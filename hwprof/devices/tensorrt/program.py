@@ -62,7 +62,7 @@ class DriverClock(EventClock):
 
 
 class TensorRtProgram(Program):
-    """One engine on one stream, fed the same random inputs at every run."""
+    """One engine on one stream, fed the same values at every run."""
 
     def __init__(
         self,
