@@ -110,8 +110,8 @@ def run_campaign(
     Without a table nothing is saved, and the outcomes are all there is.
     A tuple of jobs is measured in turns, forwards and backwards, and saved when its plan is done.
     With `resume`, a job whose model, shapes, device and plan the table holds already is not
-    measured again. With `agreement`, outputs are compared once the first restart is timed. A job that
-    fails becomes a failure and the rest goes on.
+    measured again. With `agreement`, outputs are compared once the first restart is timed. A job
+    that fails becomes a failure and the rest goes on.
     """
     run_id = uuid.uuid4().hex
     costs = NodeCosts(table)
