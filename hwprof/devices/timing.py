@@ -1,16 +1,16 @@
-"""Timing by the host's clocks, which all CPU runtimes share: runs, and the steps of a run."""
+"""Timing by the host's clocks, which all CPU runtimes share."""
 
 from __future__ import annotations
 
 import gc
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from hwprof.samples import FloatArray, IntArray, Samples
+from hwprof.samples import Samples
 
 try:
     import resource
@@ -96,55 +96,3 @@ def time_runs(run: Callable[[], object], samples: int, loops: int, threads: int)
         if was_enabled:
             gc.enable()
     return Samples(wall, cpu, None if counter is None else switches, loops)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StepTimes:
-    """What the steps of each of `r` runs took."""
-
-    durations_s: FloatArray
-    """Shape `[n, r]`, seconds."""
-    run_wall_s: FloatArray
-    """Shape `[r]`, seconds."""
-    run_switches: IntArray | None
-    """Shape `[r]`, involuntary context switches; None where the system does not count them."""
-
-
-def time_steps(
-    run: Callable[[], FloatArray], steps: int, runs: int, threads: int, warmup: int = 0
-) -> StepTimes:
-    """Call `run`, which gives the seconds of each of its `steps` steps, `runs` times.
-
-    `warmup` calls go before and are not kept: the first touches memory that later ones find in
-    place. The garbage collector is held back meanwhile.
-    """
-    for _ in range(warmup):
-        run()
-    durations = np.empty((steps, runs))
-    column = 0
-
-    def kept() -> None:
-        nonlocal column
-        durations[:, column] = run()
-        column += 1
-
-    timed = time_runs(kept, runs, 1, threads)
-    return StepTimes(durations, timed.wall_s, timed.switches)
-
-
-def time_in_order(
-    steps: Sequence[Callable[[], object]], runs: int, threads: int = 1, warmup: int = 0
-) -> StepTimes:
-    """Call all `steps` one after another, as a run, and time each: `time_steps` for calls."""
-    clock = time.perf_counter_ns
-
-    def run() -> FloatArray:
-        ends = np.empty(len(steps) + 1, np.int64)
-        ends[0] = clock()
-        for number, step in enumerate(steps, 1):
-            step()
-            ends[number] = clock()
-        durations: FloatArray = np.diff(ends) * 1e-9
-        return durations
-
-    return time_steps(run, len(steps), runs, threads, warmup)

@@ -434,12 +434,6 @@ def test_profile_of_another_model_is_refused(
             replace(made, trace=stranger.trace).build()
 
 
-def test_wrong_number_of_wall_times_is_refused(tmp_path: Path) -> None:
-    nowhere = tmp_path / "none"
-    with pytest.raises(MeasurementError, match="wall times"):
-        build_profile(nowhere, nowhere, nowhere, runs=3, run_wall_s=np.ones(2))
-
-
 def test_unreadable_model_is_a_model_error(tmp_path: Path) -> None:
     nodes, weights = two_layers()
     model = save_model(tmp_path / "m.onnx", nodes, {"x": [1, 16, 8, 8]}, ["y"], weights)
