@@ -31,6 +31,8 @@ WORKS_ITSELF = 0.9
 UNHIT_SHARE = 0.1
 UNHIT = 1.25
 CLOCK_STEPS_S = 2e-6
+# A kernel that takes less than this share of the profiler's own cost lies below the clock.
+BELOW_CLOCK = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,6 +214,16 @@ class Profile:
         """Latency of one call, as a table keeps it per kernel. None for a kernel never called."""
         latency = self.latency_s(occurrence)
         return None if latency is None or occurrence.calls == 0 else latency / occurrence.calls
+
+    def below_clock(self, occurrence: KernelOccurrence) -> bool:
+        """Whether a latency is less than half of what the profiler itself cost: not to be told.
+
+        That cost is known to about half a clock step per call. False where there is no latency.
+        """
+        latency, cost = self.latency_s(occurrence), self.profiler_cost_s(occurrence)
+        if latency is None or cost is None or not (occurrence.calls or occurrence.passes):
+            return False
+        return latency <= max(0.0, cost * BELOW_CLOCK)
 
     def total_s(self) -> float | None:
         """Sum over all kernels: to be held against the end-to-end latency. None if uncorrected."""

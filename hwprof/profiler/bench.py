@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from hwprof.conditions import OutputAgreement
 from hwprof.devices.base import ProfiledRun
-from hwprof.errors import DeviceError
+from hwprof.devices.profiled_runs import LIMIT_S
+from hwprof.errors import DeviceError, HwprofError
 from hwprof.machine.host import HostState, MachineFacts, Pin
 from hwprof.measurement import Energy, Measurement, Memory, Restart
 from hwprof.models.base import Model
@@ -33,7 +34,8 @@ MIN_SAMPLE_S = 200e-6
 BATCH_S = 0.25
 MAX_BATCH = 256
 # Kernel durations are whole microseconds: many runs average the rounding out. Profiling about a
-# second is enough for 2 %; fewer than 12 runs leave too little of the faster half.
+# second is enough for 2 %; fewer than 12 runs leave too little of the faster half, and are taken
+# of models that run for long alone.
 PROFILE_S = 1.0
 PROFILE_RUNS = (12, 60)
 
@@ -51,6 +53,17 @@ class Progress:
 Listener = Callable[[Progress], object]
 NodeCost = Callable[[], tuple[float, str]]
 """Gives the profiler's cost per kernel, seconds, and how it was found. Raises DeviceError."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfilerCosts:
+    """A `NodeCost` that also knows the cost of a pass through a graph inside a node."""
+
+    per_kernel: NodeCost
+    per_pass: NodeCost
+
+    def __call__(self) -> tuple[float, str]:
+        return self.per_kernel()
 
 
 def _silent(progress: Progress) -> None:
@@ -168,13 +181,17 @@ class Bench:
 
     def _profile(self, run: Run, restart: Restart) -> None:
         """Profile the open model, or note why the runtime cannot."""
-        typical_s = float(restart.steady.wall_s.min())
-        low, high = PROFILE_RUNS
-        runs = max(low, min(high, int(PROFILE_S / max(typical_s, 1e-9))))
         try:
-            self._profiled = run.profile(runs)
-        except DeviceError as error:
+            self._profiled = run.profile(profile_runs(float(restart.steady.wall_s.min())))
+        except HwprofError as error:
             self._profile_reason = str(error)
+
+
+def profile_runs(typical_s: float) -> int:
+    """How many runs to profile of a model that takes so long."""
+    low, high = PROFILE_RUNS
+    one_s = max(typical_s, 1e-9)
+    return max(1, min(int(LIMIT_S / one_s), max(low, min(high, int(PROFILE_S / one_s)))))
 
 
 def measure_on(
@@ -250,9 +267,19 @@ def corrected(profile: Profile, node_cost: NodeCost | None) -> Profile:
         return replace(profile, node_cost_reason=reason)
     try:
         seconds, source = node_cost()
-    except DeviceError as error:
+    except HwprofError as error:
         return replace(profile, node_cost_reason=str(error))
-    return replace(profile, node_cost_s=seconds, node_cost_source=source)
+    profile = replace(profile, node_cost_s=seconds, node_cost_source=source)
+    if not any(occurrence.passes for occurrence in profile.occurrences):
+        return profile
+    if not isinstance(node_cost, ProfilerCosts):
+        reason = "no estimate of the profiler's cost per pass through an inner graph was asked for"
+        return replace(profile, node_cost_reason=reason)
+    try:
+        seconds, more = node_cost.per_pass()
+    except HwprofError as error:
+        return replace(profile, node_cost_reason=str(error))
+    return replace(profile, pass_cost_s=seconds, node_cost_source=f"{source}; {more}")
 
 
 def with_profile(memory: Memory, profiled: ProfiledRun) -> Memory:

@@ -24,8 +24,8 @@ from hwprof.samples import Samples
 # Runs before the profiled ones count: the first allocates the arena, the second settles it.
 PROFILE_WARMUP = 2
 OPTIMISED = "optimised.onnx"
-# The runtime records a million events at most. A third of that is 100 MB of JSON, a second to read.
-MOST_EVENTS = 300_000
+# The runtime records a million events at most. A fifth of that is 60 MB of JSON, seconds to read.
+MOST_EVENTS = 200_000
 # No event takes less: recording alone takes longer.
 EVENT_S = 1e-6
 
