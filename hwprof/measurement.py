@@ -255,14 +255,20 @@ class Measurement:
         return total_s / headline_s - 1 if headline_s > 0 else None
 
     @property
+    def kernels_do_not_add_up(self) -> bool:
+        """Whether `kernels_gap` is wider than `KERNELS_TOLERANCE` and than is explained."""
+        gap = self.kernels_gap
+        return gap is not None and abs(gap) > KERNELS_TOLERANCE + self._kernels_explained()
+
+    @property
     def kernels_reason(self) -> str:
         """Why its kernels may not be believed, summed or learned from; empty where they may."""
-        profile, gap = self.profile, self.kernels_gap
-        if profile is None:
+        gap = self.kernels_gap
+        if self.profile is None:
             return "the record holds no profile"
         if gap is None:
-            return profile.node_cost_reason or "the profiler's own cost is not known"
-        if abs(gap) > KERNELS_TOLERANCE + self._kernels_explained():
+            return self.profile.node_cost_reason or "the profiler's own cost is not known"
+        if self.kernels_do_not_add_up:
             return f"the kernels do not add up: their sum is {gap:+.0%} off the latency"
         if self.warned(WarningCode.IMPOSSIBLE_RATE):
             return "a kernel has a rate that its machine cannot reach"

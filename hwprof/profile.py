@@ -125,7 +125,9 @@ class Profile:
         for name in ("run_cpu_s", "run_waited_s"):
             column = getattr(self, name)
             if column is not None and column.shape != runs:
-                raise ValueError(f"{name} has {column.size} entries for {self.run_wall_s.size} runs")
+                raise ValueError(
+                    f"{name} has {column.size} entries for {self.run_wall_s.size} runs"
+                )
         for occurrence in self.occurrences:
             if occurrence.calls < 0 or occurrence.passes < 0:
                 count = min(occurrence.calls, occurrence.passes)
@@ -220,10 +222,12 @@ class Profile:
 
         That cost is known to about half a clock step per call. False where there is no latency.
         """
-        latency, cost = self.latency_s(occurrence), self.profiler_cost_s(occurrence)
-        if latency is None or cost is None or not (occurrence.calls or occurrence.passes):
-            return False
-        return latency <= max(0.0, cost * BELOW_CLOCK)
+        latency = self.latency_s(occurrence)
+        return latency is not None and occurrence.calls > 0 and latency <= self.floor_s(occurrence)
+
+    def floor_s(self, occurrence: KernelOccurrence) -> float:
+        """What `below_clock` takes for the least that can be told, all calls of a run together."""
+        return max(0.0, BELOW_CLOCK * (self.profiler_cost_s(occurrence) or 0.0))
 
     def total_s(self) -> float | None:
         """Sum over all kernels: to be held against the end-to-end latency. None if uncorrected."""
@@ -265,9 +269,7 @@ def enough_clean(clean: BoolArray) -> bool:
     """
     if not clean.size:
         return False
-    return bool(
-        clean.all() or (clean.sum() >= MIN_CLEAN and clean.mean() >= MIN_CLEAN_SHARE)
-    )
+    return bool(clean.all() or (clean.sum() >= MIN_CLEAN and clean.mean() >= MIN_CLEAN_SHARE))
 
 
 def _faster_half(ordered: FloatArray) -> float:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from hwprof.conditions import OutputAgreement
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.profiled_runs import LIMIT_S
-from hwprof.errors import DeviceError, HwprofError
+from hwprof.errors import HwprofError
 from hwprof.machine.host import HostState, MachineFacts, Pin
 from hwprof.measurement import Energy, Measurement, Memory, Restart
 from hwprof.models.base import Model

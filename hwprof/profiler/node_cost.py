@@ -138,7 +138,9 @@ class NodeCosts:
 
         return ProfilerCosts(per_kernel, per_pass)
 
-    def _find(self, target: Target, name: str, estimate: Callable[[], Estimate]) -> tuple[float, str]:
+    def _find(
+        self, target: Target, name: str, estimate: Callable[[], Estimate]
+    ) -> tuple[float, str]:
         key = (target.spec.fingerprint, name)
         if key not in self._known:
             self._known[key] = self._stored(target, name) or self._made(target, name, estimate())

@@ -99,7 +99,9 @@ def loop_model(kind: str, turns: int, folder: Path) -> Model:
     rng = np.random.default_rng(0)
     width = _SHAPE[1]
 
-    def info(name: str, shape: tuple[int, ...], dtype: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
+    def info(
+        name: str, shape: tuple[int, ...], dtype: int = TensorProto.FLOAT
+    ) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, dtype, shape)
 
     nodes, weights = [], []
@@ -112,7 +114,11 @@ def loop_model(kind: str, turns: int, folder: Path) -> Model:
         body = helper.make_graph(
             [*nodes, helper.make_node("Identity", ["go"], ["still"], name="keep")],
             "body",
-            [info("i", (), TensorProto.INT64), info("go", (), TensorProto.BOOL), info(state, _SHAPE)],
+            [
+                info("i", (), TensorProto.INT64),
+                info("go", (), TensorProto.BOOL),
+                info(state, _SHAPE),
+            ],
             [info("still", (), TensorProto.BOOL), info(end, _SHAPE)],
         )
         weights.append(numpy_helper.from_array(np.array(turns, np.int64), "turns"))

@@ -6,6 +6,7 @@ import numpy as np
 
 from hwprof.measurement import Measurement, MeasurementWarning, StopReason, WarningCode
 from hwprof.profiler.plan import Plan
+from hwprof.profiler.warn_kernels import kernel_warnings
 from hwprof.samples import Basis, Samples
 from hwprof.statistics import PERCENTILE_NEEDS
 
@@ -89,6 +90,7 @@ def warnings_for(measurement: Measurement, plan: Plan) -> tuple[MeasurementWarni
             )
         )
     found += _throttling(measurement)
+    found += kernel_warnings(measurement)
     return tuple(found)
 
 

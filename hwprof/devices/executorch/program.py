@@ -17,8 +17,8 @@ from hwprof.devices.base import ProfiledRun
 from hwprof.devices.executorch.etdump import parse_etdump
 from hwprof.devices.executorch.join import join, uncovered
 from hwprof.devices.executorch.runtime import set_threads
-from hwprof.devices.program import Program
 from hwprof.devices.profiled_runs import time_profiled
+from hwprof.devices.program import Program
 from hwprof.devices.timing import time_runs
 from hwprof.errors import DeviceError, MeasurementError, ModelError, one_line
 from hwprof.models.base import Model

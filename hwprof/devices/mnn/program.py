@@ -15,8 +15,8 @@ from hwprof.convert.mnn.file import Operator
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.mnn.runtime import silenced
 from hwprof.devices.mnn.trace import Command, Trace, tensor_specs
-from hwprof.devices.program import Program
 from hwprof.devices.profiled_runs import time_steps
+from hwprof.devices.program import Program
 from hwprof.errors import DeviceError, MeasurementError, ModelError
 from hwprof.models.base import Model
 from hwprof.models.inputs import random_input

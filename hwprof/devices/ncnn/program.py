@@ -11,8 +11,8 @@ import numpy as np
 
 from hwprof.convert.ncnn.conversion import Converted
 from hwprof.devices.base import ProfiledRun
-from hwprof.devices.program import Program
 from hwprof.devices.profiled_runs import time_steps
+from hwprof.devices.program import Program
 from hwprof.errors import DeviceError, MeasurementError, ModelError
 from hwprof.models.base import Model
 from hwprof.models.inputs import random_input

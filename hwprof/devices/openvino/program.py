@@ -17,8 +17,8 @@ from hwprof.devices.openvino.runtime import (
 )
 from hwprof.devices.openvino.runtime_model import read_runtime_model, weights_bytes
 from hwprof.devices.openvino.settings import TARGET, Settings, refuse_substitutes
-from hwprof.devices.program import Program
 from hwprof.devices.profiled_runs import in_rounds
+from hwprof.devices.program import Program
 from hwprof.devices.timing import time_runs
 from hwprof.errors import HwprofError, MeasurementError, ModelError
 from hwprof.models.base import Model

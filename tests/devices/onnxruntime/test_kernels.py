@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from hwprof.devices.onnxruntime.join import constants, join
-from hwprof.devices.onnxruntime.kernels import Extras, build_profile, weights_bytes
+from hwprof.devices.onnxruntime.kernels import Extras, weights_bytes
 from hwprof.devices.onnxruntime.trace import Trace, parse_profile
 from hwprof.errors import MeasurementError, ModelError
 from hwprof.graph import TensorSpec
