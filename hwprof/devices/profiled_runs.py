@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwprof.devices.timing import time_runs
 from hwprof.profile import clean_runs, enough_clean
-from hwprof.samples import FloatArray, IntArray, Samples
+from hwprof.samples import FloatArray, IntArray, Samples, Scalar
 
 # A profile takes at most so many times the runs that were asked for.
 ROUNDS = 3
@@ -54,9 +55,18 @@ def time_profiled(
 
 def part_of(samples: Samples, first: int, end: int) -> Samples:
     """The samples from `first` up to `end`, which is not one of them."""
-    columns = (samples.cpu_s, samples.switches, samples.busy_s, samples.waited_s)
-    cpu, switches, busy, waited = (None if c is None else c[first:end] for c in columns)
-    return Samples(samples.wall_s[first:end], cpu, switches, samples.loops, busy, waited)
+
+    def part(column: NDArray[Scalar] | None) -> NDArray[Scalar] | None:
+        return None if column is None else column[first:end]
+
+    return Samples(
+        samples.wall_s[first:end],
+        part(samples.cpu_s),
+        part(samples.switches),
+        samples.loops,
+        part(samples.busy_s),
+        part(samples.waited_s),
+    )
 
 
 def _lacks_clean(samples: Samples) -> bool:

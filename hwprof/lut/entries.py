@@ -48,7 +48,7 @@ class KernelRecord:
 
     @property
     def latency_s(self) -> float | None:
-        """Of one call, as `Profile.call_latency_s`; None where not known, or there is a `reason`."""
+        """Of one call, as `Profile.call_latency_s`; None where unknown, or there is a `reason`."""
         return None if self.reason else self.profile.call_latency_s(self.occurrence)
 
     @property

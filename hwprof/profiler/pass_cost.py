@@ -124,7 +124,7 @@ def loop_model(kind: str, turns: int, folder: Path) -> Model:
         weights.append(numpy_helper.from_array(np.array(turns, np.int64), "turns"))
         weights.append(numpy_helper.from_array(np.array(True), "yes"))
         loop = helper.make_node("Loop", ["turns", "yes", "x"], ["y"], body=body, name="loop")
-        inputs, outputs = [info("x", _SHAPE)], [info("y", _SHAPE)]
+        inputs, outputs = [info("x")], [info("y")]
     else:
         body = helper.make_graph(
             [*nodes, helper.make_node("Add", [end, "each"], ["sum"], name="add")],
@@ -135,8 +135,8 @@ def loop_model(kind: str, turns: int, folder: Path) -> Model:
         loop = helper.make_node(
             "Scan", ["x", "many"], ["y"], body=body, num_scan_inputs=1, name="scan"
         )
-        inputs = [info("x", _SHAPE), info("many", (turns, *_SHAPE))]
-        outputs = [info("y", _SHAPE)]
+        inputs = [info("x"), info("many", (turns, *_SHAPE))]
+        outputs = [info("y")]
     graph = helper.make_graph([loop], f"{kind}-{turns}", inputs, outputs, weights)
     opsets = [helper.make_opsetid("", 17)]
     path = folder / f"{kind}-{turns}.onnx"

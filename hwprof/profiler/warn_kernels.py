@@ -68,8 +68,8 @@ def _below_clock(measurement: Measurement, profile: Profile) -> str:
     below = sum(profile.below_clock(o) for o in kernels)
     share = f"{cost_s / raw_s:.0%}" if raw_s > 0 else "all"
     return (
-        f"{share} of the profiled time is the profiler's own, and {below} of {len(kernels)} kernels "
-        "take too little for its clock; a larger batch makes kernels longer"
+        f"{share} of the profiled time is the profiler's own, and {below} of {len(kernels)} "
+        "kernels take too little for its clock; a larger batch makes kernels longer"
     )
 
 
@@ -88,8 +88,8 @@ def _impossible(measurement: Measurement, profile: Profile) -> str:
     rate, _ = max(found)
     names = _some([name for _, name in sorted(found, reverse=True)])
     return (
-        f"{names} would do up to {rate / 1e9:.4g} GFLOP/s, more than the processor can; the runtime "
-        "left work out, or its profiler is wrong"
+        f"{names} would do up to {rate / 1e9:.4g} GFLOP/s, more than the processor can; the "
+        "runtime left work out, or its profiler is wrong"
     )
 
 

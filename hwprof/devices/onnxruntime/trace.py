@@ -235,7 +235,7 @@ def count_events(path: Path) -> int:
         raise MeasurementError(f"the profile {path} cannot be read: {error}.") from error
 
 
-def _read(path: Path) -> list[Mapping[str, Any]]:
+def _read(path: Path) -> list[dict[str, Any]]:
     try:
         return from_json(path.read_bytes(), list[dict[str, Any]])
     except OSError as error:
