@@ -100,7 +100,7 @@ def loop_model(kind: str, turns: int, folder: Path) -> Model:
     width = _SHAPE[1]
 
     def info(
-        name: str, shape: tuple[int, ...], dtype: int = TensorProto.FLOAT
+        name: str, shape: tuple[int, ...] = _SHAPE, dtype: int = TensorProto.FLOAT
     ) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, dtype, shape)
 
@@ -117,9 +117,9 @@ def loop_model(kind: str, turns: int, folder: Path) -> Model:
             [
                 info("i", (), TensorProto.INT64),
                 info("go", (), TensorProto.BOOL),
-                info(state, _SHAPE),
+                info(state),
             ],
-            [info("still", (), TensorProto.BOOL), info(end, _SHAPE)],
+            [info("still", (), TensorProto.BOOL), info(end)],
         )
         weights.append(numpy_helper.from_array(np.array(turns, np.int64), "turns"))
         weights.append(numpy_helper.from_array(np.array(True), "yes"))
@@ -129,8 +129,8 @@ def loop_model(kind: str, turns: int, folder: Path) -> Model:
         body = helper.make_graph(
             [*nodes, helper.make_node("Add", [end, "each"], ["sum"], name="add")],
             "body",
-            [info(state, _SHAPE), info("each", _SHAPE)],
-            [info("sum", _SHAPE)],
+            [info(state), info("each")],
+            [info("sum")],
         )
         loop = helper.make_node(
             "Scan", ["x", "many"], ["y"], body=body, num_scan_inputs=1, name="scan"
