@@ -167,7 +167,7 @@ def _samples(rng: random.Random, n: int, center_s: float) -> Samples:
         switches if counted else None,
         rng.choice((1, 1, 10)),
         # On one thread there is no other that could have run.
-        cpu * noise.uniform(1, 2) if counted and noise.random() < 0.7 else None,
+        cpu * float(noise.uniform(1, 2)) if counted and noise.random() < 0.7 else None,
         switches * 0.001 if counted and noise.random() < 0.7 else None,
     )
 
