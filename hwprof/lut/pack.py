@@ -27,6 +27,7 @@ from hwprof.measurement import (
     Restart,
     StopReason,
     Subject,
+    Values,
 )
 from hwprof.samples import Samples
 
@@ -61,6 +62,7 @@ class _Document:
     provenance: Provenance
     warnings: tuple[MeasurementWarning, ...]
     profile_reason: str
+    values: tuple[Values, ...] = ()
 
 
 def pack(measurement: Measurement) -> Packed:
@@ -85,7 +87,7 @@ def unpack(packed: Packed) -> Measurement:
     """The measurement that `pack` was given. Raises CodecError or ValueError for damaged rows."""
     row = packed.measurement
     document = from_json(row.document, _Document)
-    subject = Subject(row.subject_name, row.sha256, document.inputs, row.batch)
+    subject = Subject(row.subject_name, row.sha256, document.inputs, row.batch, document.values)
     if subject.key != row.subject_key:
         raise CodecError(f"the subject's key is {subject.key}, not {row.subject_key}")
     return Measurement(
@@ -181,6 +183,7 @@ def _pack(measurement: Measurement) -> Packed:
         measurement.provenance,
         measurement.warnings,
         measurement.profile_reason,
+        subject.values,
     )
     row = rows.MeasurementRow(
         id=measurement.id,
@@ -217,37 +220,56 @@ def _pack_restart(measurement_id: str, position: int, restart: Restart) -> rows.
         steady_n=len(steady),
         steady_loops=steady.loops,
         steady_wall=rows.pack_floats(steady.wall_s),
-        steady_cpu=None if steady.cpu_s is None else rows.pack_floats(steady.cpu_s),
+        steady_cpu=rows.pack_known(steady.cpu_s),
         steady_switches=None if steady.switches is None else rows.pack_ints(steady.switches),
+        steady_busy=rows.pack_known(steady.busy_s),
+        steady_waited=rows.pack_known(steady.waited_s),
         warmup_n=len(warmup),
         warmup_loops=warmup.loops,
         warmup_wall=rows.pack_floats(warmup.wall_s),
-        warmup_cpu=None if warmup.cpu_s is None else rows.pack_floats(warmup.cpu_s),
+        warmup_cpu=rows.pack_known(warmup.cpu_s),
         warmup_switches=None if warmup.switches is None else rows.pack_ints(warmup.switches),
+        warmup_busy=rows.pack_known(warmup.busy_s),
+        warmup_waited=rows.pack_known(warmup.waited_s),
     )
 
 
 def _unpack_restart(row: rows.RestartRow) -> Restart:
+    steady, warmup = (
+        Samples(
+            rows.unpack_floats(wall, n),
+            rows.unpack_known(cpu, n),
+            None if switches is None else rows.unpack_ints(switches, n),
+            loops,
+            rows.unpack_known(busy, n),
+            rows.unpack_known(waited, n),
+        )
+        for n, loops, wall, cpu, switches, busy, waited in (
+            (
+                row.steady_n,
+                row.steady_loops,
+                row.steady_wall,
+                row.steady_cpu,
+                row.steady_switches,
+                row.steady_busy,
+                row.steady_waited,
+            ),
+            (
+                row.warmup_n,
+                row.warmup_loops,
+                row.warmup_wall,
+                row.warmup_cpu,
+                row.warmup_switches,
+                row.warmup_busy,
+                row.warmup_waited,
+            ),
+        )
+    )
     return Restart(
         setup_s=row.setup_s,
         first_run_s=row.first_run_s,
-        warmup=_unpack_samples(
-            row.warmup_n, row.warmup_wall, row.warmup_cpu, row.warmup_switches, row.warmup_loops
-        ),
-        steady=_unpack_samples(
-            row.steady_n, row.steady_wall, row.steady_cpu, row.steady_switches, row.steady_loops
-        ),
+        warmup=warmup,
+        steady=steady,
         stop=StopReason(row.stop),
         started_at=row.started_at,
-    )
-
-
-def _unpack_samples(
-    n: int, wall: bytes, cpu: bytes | None, switches: bytes | None, loops: int
-) -> Samples:
-    return Samples(
-        rows.unpack_floats(wall, n),
-        None if cpu is None else rows.unpack_floats(cpu, n),
-        None if switches is None else rows.unpack_ints(switches, n),
-        loops,
     )

@@ -48,6 +48,10 @@ def unpack_profile(packed: PackedProfile) -> Profile:
         from_json(runs.uncovered, tuple[str, ...]),
         runs.node_cost_reason,
         runs.mapping,
+        rows.unpack_known(runs.run_cpu, runs.runs),
+        rows.unpack_known(runs.run_waited, runs.runs),
+        from_json(runs.never_ran, tuple[str, ...]),
+        runs.pass_cost_s,
     )
 
 
@@ -58,11 +62,15 @@ def _pack_runs(measurement_id: str, profile: Profile) -> rows.ProfileRow:
         runs=int(profile.run_wall_s.size),
         run_wall=rows.pack_floats(profile.run_wall_s),
         run_switches=None if switches is None else rows.pack_ints(switches),
+        run_cpu=rows.pack_known(profile.run_cpu_s),
+        run_waited=rows.pack_known(profile.run_waited_s),
         node_cost_s=profile.node_cost_s,
         node_cost_source=profile.node_cost_source,
         uncovered=canonical_json(profile.uncovered),
         node_cost_reason=profile.node_cost_reason,
         mapping=profile.mapping,
+        never_ran=canonical_json(profile.never_ran),
+        pass_cost_s=profile.pass_cost_s,
     )
 
 
@@ -103,6 +111,7 @@ def _pack_occurrence(
         source_nodes=canonical_json(occurrence.source_nodes),
         calls=occurrence.calls,
         durations=rows.pack_floats(occurrence.durations_s),
+        passes=occurrence.passes,
     )
 
 
@@ -123,6 +132,7 @@ def _unpack_occurrence(
         rows.unpack_floats(row.durations, runs),
         from_json(row.source_nodes, tuple[str, ...]),
         row.calls,
+        row.passes,
     )
 
 

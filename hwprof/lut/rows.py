@@ -58,11 +58,15 @@ class RestartRow:
     steady_wall: bytes
     steady_cpu: bytes | None
     steady_switches: bytes | None
+    steady_busy: bytes | None
+    steady_waited: bytes | None
     warmup_n: int
     warmup_loops: int
     warmup_wall: bytes
     warmup_cpu: bytes | None
     warmup_switches: bytes | None
+    warmup_busy: bytes | None
+    warmup_waited: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,15 @@ class ProfileRow:
     runs: int
     run_wall: bytes
     run_switches: bytes | None
+    run_cpu: bytes | None
+    run_waited: bytes | None
     node_cost_s: float | None
     node_cost_source: str
     uncovered: str
     node_cost_reason: str
     mapping: str
+    never_ran: str
+    pass_cost_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,7 @@ class OccurrenceRow:
     source_nodes: str
     calls: int
     durations: bytes
+    passes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +174,16 @@ def pack_floats(array: FloatArray) -> bytes:
 def pack_ints(array: IntArray) -> bytes:
     """int64, little-endian, zlib."""
     return zlib.compress(array.astype("<i8").tobytes())
+
+
+def pack_known(array: FloatArray | None) -> bytes | None:
+    """`pack_floats` of a column that not every system has."""
+    return None if array is None else pack_floats(array)
+
+
+def unpack_known(blob: bytes | None, n: int) -> FloatArray | None:
+    """What `pack_known` was given. Raises CodecError as `unpack_floats` does."""
+    return None if blob is None else unpack_floats(blob, n)
 
 
 def unpack_floats(blob: bytes, n: int) -> FloatArray:

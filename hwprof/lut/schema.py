@@ -6,6 +6,9 @@ History of `SCHEMA_VERSION`:
 2  What `document` and `calibration.details` held as strings by name are fields of their own:
    `profile.node_cost_reason` and `mapping`, `calibration.source`, the rest within `document`.
    `restart.basis` is gone: it follows from the samples.
+3  For how long threads ran and waited: `_busy` and `_waited` of a restart, `run_cpu` and
+   `run_waited` of a profile, which tells of branches in `never_ran`, and of
+   passes through loops in `passes` and `pass_cost_s`; `document` holds `values`.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from hwprof.lut import version_1
 APPLICATION_ID = 0x68777066
 """`hwpf` in ASCII, kept in the file's header: tells a table from any other SQLite file."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Kept in the file's header as `user_version`."""
 
 SCHEMA = """
@@ -43,14 +46,14 @@ CREATE TABLE measurement (
     source             TEXT NOT NULL,   -- measured, imported, interpolated or predicted
     plan               TEXT NOT NULL,   -- JSON object
     document           TEXT NOT NULL    -- JSON: inputs, memory, energy, provenance, warnings,
-                                        -- profile_reason
+                                        -- profile_reason, values
 );
 CREATE INDEX measurement_by_time ON measurement (created_at, id);
 CREATE INDEX measurement_by_subject ON measurement (subject_key, device_fingerprint);
 
--- One row per fresh process of a measurement. `_wall`, `_cpu` (float64, seconds per run) and
--- `_switches` (int64) are little-endian arrays of `_n` elements, zlib-compressed; NULL where the
--- system has no such counter.
+-- One row per fresh process of a measurement. `_wall`, `_cpu`, `_busy`, `_waited` (float64, seconds
+-- per run) and `_switches` (int64) are little-endian arrays of `_n` elements, zlib-compressed; NULL
+-- where the system has no such counter.
 CREATE TABLE restart (
     measurement_id  TEXT NOT NULL REFERENCES measurement ON DELETE CASCADE,
     position        INTEGER NOT NULL,   -- 0, 1, ... in the order they ran
@@ -68,6 +71,10 @@ CREATE TABLE restart (
     warmup_wall     BLOB NOT NULL,
     warmup_cpu      BLOB,
     warmup_switches BLOB,
+    steady_busy     BLOB,               -- CPU time of all threads of the process
+    steady_waited   BLOB,               -- waiting for a processor, summed over threads
+    warmup_busy     BLOB,
+    warmup_waited   BLOB,
     PRIMARY KEY (measurement_id, position)
 );
 
@@ -81,7 +88,11 @@ CREATE TABLE profile (
     node_cost_source TEXT NOT NULL,
     uncovered        TEXT NOT NULL,     -- JSON list of source nodes
     node_cost_reason TEXT NOT NULL DEFAULT '',  -- why node_cost_s is NULL
-    mapping          TEXT NOT NULL DEFAULT ''   -- how kernels were led back to source nodes
+    mapping          TEXT NOT NULL DEFAULT '',  -- how kernels were led back to source nodes
+    run_cpu          BLOB,              -- float64[runs], seconds of the calling thread
+    run_waited       BLOB,              -- float64[runs], seconds, as steady_waited
+    never_ran        TEXT NOT NULL DEFAULT '[]',  -- JSON list: branches that no profiled run took
+    pass_cost_s      REAL               -- the profiler's own cost per pass, as node_cost_s
 );
 
 -- One row per distinct kernel, tensor names left out, shared by all measurements. `id` hashes the
@@ -110,6 +121,7 @@ CREATE TABLE kernel_occurrence (
     source_nodes   TEXT NOT NULL,       -- JSON list
     calls          INTEGER NOT NULL,    -- times it ran within one run of the model
     durations      BLOB NOT NULL,       -- float64[profile.runs], seconds, profiler's cost included
+    passes         INTEGER NOT NULL DEFAULT 0,  -- times graphs inside it ran within one run
     PRIMARY KEY (measurement_id, position)
 );
 CREATE INDEX occurrence_by_kernel ON kernel_occurrence (kernel_id);
@@ -197,7 +209,19 @@ DROP TABLE calibration;
 ALTER TABLE calibration_2 RENAME TO calibration;
 """
 
-MIGRATIONS: Mapping[int, str] = {2: _TO_2}
+_TO_3 = """
+ALTER TABLE restart ADD COLUMN steady_busy BLOB;
+ALTER TABLE restart ADD COLUMN steady_waited BLOB;
+ALTER TABLE restart ADD COLUMN warmup_busy BLOB;
+ALTER TABLE restart ADD COLUMN warmup_waited BLOB;
+ALTER TABLE profile ADD COLUMN run_cpu BLOB;
+ALTER TABLE profile ADD COLUMN run_waited BLOB;
+ALTER TABLE profile ADD COLUMN never_ran TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE profile ADD COLUMN pass_cost_s REAL;
+ALTER TABLE kernel_occurrence ADD COLUMN passes INTEGER NOT NULL DEFAULT 0;
+"""
+
+MIGRATIONS: Mapping[int, str] = {2: _TO_2, 3: _TO_3}
 """SQL that lifts a file from version n - 1 to n, by n: one entry per version after the first."""
 
 FUNCTIONS: Mapping[str, tuple[int, Callable[..., str | None]]] = {

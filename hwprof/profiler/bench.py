@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from hwprof.profiler.agreement import Check
 from hwprof.profiler.conditions import provenance
 from hwprof.profiler.criteria import HotCriterion
 from hwprof.profiler.plan import Plan
+from hwprof.profiler.restarts import Restarts
 from hwprof.profiler.warn import warnings_for
 from hwprof.samples import Samples
 from hwprof.targets.base import Run, Target
@@ -101,6 +103,8 @@ class Bench:
         self._node_cost = node_cost
         self._check = check
         self._listen = listen
+        self._rule = Restarts(plan)
+        self._aside_s = 0.0
         self._restarts: list[Restart] = []
         self._states: list[HostState] = []
         self._cpus: tuple[int, ...] = ()
@@ -115,7 +119,7 @@ class Bench:
     @property
     def done(self) -> bool:
         """Whether every restart of the plan is measured."""
-        return len(self._restarts) >= self._plan.restarts
+        return self._rule.done
 
     def step(self) -> None:
         """Measure one restart in a newly opened model; the last one adds energy and profile.
@@ -124,15 +128,18 @@ class Bench:
         """
         spec = self._target.spec
         self._tell("opening", 0.0)
+        began_s = time.perf_counter() + self._aside_s
         with self._target.start(self._model, pin_of(self._plan, spec.threads)) as run:
             self._cpus = run.cpus
             before = run.host_state()
             restart = steady_state(run, self._plan, spec.threads, self._tell, self._verify)
             after = run.host_state()
+            elapsed_s = time.perf_counter() + self._aside_s - began_s
+            self._rule.add(restart, spec.threads, elapsed_s)
             # Later restarts would only repeat them.
             self._memory = self._memory or run.memory()
             self._facts = self._facts or run.facts()
-            if len(self._restarts) == self._plan.restarts - 1:
+            if self._rule.done:
                 self._overhead_s = run.overhead_s()
                 self._tell("energy", 1.0)
                 self._energy = run.energy()
@@ -171,13 +178,16 @@ class Bench:
         return replace(measurement, warnings=warnings_for(measurement, self._plan))
 
     def _tell(self, phase: str, share: float) -> None:
-        self._listen(Progress(phase, len(self._restarts) + 1, self._plan.restarts, share))
+        self._listen(Progress(phase, len(self._restarts) + 1, self._rule.expected, share))
 
     def _verify(self, run: Run) -> None:
         """Compare the outputs, once per measurement."""
         if self._check is not None and not self._restarts:
             self._tell("comparing outputs", 0.0)
+            began_s = time.perf_counter()
             self._outputs = self._check(run)
+            # The reference's runs are not what the budget is for.
+            self._aside_s -= time.perf_counter() - began_s
 
     def _profile(self, run: Run, restart: Restart) -> None:
         """Profile the open model, or note why the runtime cannot."""

@@ -82,7 +82,7 @@ def estimate_node_cost(target: Target) -> NodeCostEstimate:
 
     Raises DeviceError when the device has no profile or does not run the chains.
     """
-    plan = Plan(budget_s=BUDGET_S)
+    plan = Plan(budget_s=BUDGET_S, restarts=1)
     threads = target.spec.threads
     by_kind = []
     refusal: HwprofError | None = None

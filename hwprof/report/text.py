@@ -129,10 +129,10 @@ def _add_ops(out: Page, measurement: Measurement) -> None:
     distinct = len({o.kernel.key for o in profile.occurrences})
     gap = total_s / measurement.latency.headline_s - 1
     calls = sum(o.calls for o in profile.occurrences)
-    called = f", {calls} calls" if calls != len(profile.occurrences) else ""
+    called = f", called {calls} times" if calls != len(profile.occurrences) else ""
     note = clean_note(profile)
     out.print(
-        f"  kernels  {len(profile.occurrences)} ({distinct} distinct{called}), "
+        f"  kernels  {len(profile.occurrences)} ({distinct} distinct){called}, "
         f"sum {ms(total_s)} ms, {gap:+.1%} against the latency{f' ({note})' if note else ''}"
     )
     table = RichTable(box=None, padding=(0, 2, 0, 0), show_edge=False)

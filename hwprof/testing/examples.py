@@ -25,6 +25,7 @@ from hwprof.measurement import (
     Restart,
     StopReason,
     Subject,
+    Values,
     WarningCode,
 )
 from hwprof.profile import KernelOccurrence, Profile
@@ -62,6 +63,8 @@ def example_measurement(seed: int) -> Measurement:
     from their first digits on.
     """
     rng = random.Random(seed)  # noqa: S311 - made-up data, nothing to guess
+    # Of their own, so that a new warning does not change everything else.
+    told = random.Random(f"warnings {seed}")  # noqa: S311
     device = example_device(rng.randrange(8))
     subject = _subject(rng)
     measurement = Measurement(
@@ -78,7 +81,7 @@ def example_measurement(seed: int) -> Measurement:
         warnings=tuple(
             MeasurementWarning(code, f"the machine was {code.value}, say «{seed}»: quieten it")
             for code in WarningCode
-            if rng.random() < 0.3
+            if told.random() < 0.3
         ),
         profile=_profile(rng) if rng.random() < 0.7 else None,
         source=rng.choice(("measured", "measured", "measured", "imported")),
@@ -138,8 +141,18 @@ def _subject(rng: random.Random) -> Subject:
     inputs = [TensorSpec("data", "float32", (1, 3, size, size))]
     if rng.random() < 0.3:
         inputs.append(TensorSpec('länge, in "Zeichen"', "int64", (1,)))
+    values = tuple(_values(rng, tensor.name) for tensor in inputs[1:])
     name = rng.choice(("resnet", "mobilenet", "密度网络"))
-    return Subject(f"{name}_{number}", _digest("model", number), tuple(inputs), batch=1)
+    return Subject(f"{name}_{number}", _digest("model", number), tuple(inputs), 1, values)
+
+
+def _values(rng: random.Random, name: str) -> Values:
+    number = len(name)
+    return (
+        Values(name, "0..50256", decides="how often Loop 'generate' repeats"),
+        Values(name, "ids.npz", "given", _digest("values", number)),
+        Values(name, "0..1"),
+    )[rng.getrandbits(16) % 3]
 
 
 def _samples(rng: random.Random, n: int, center_s: float) -> Samples:
@@ -152,7 +165,10 @@ def _samples(rng: random.Random, n: int, center_s: float) -> Samples:
         wall,
         cpu if counted or rng.random() < 0.5 else None,
         switches if counted else None,
-        loops=rng.choice((1, 1, 10)),
+        rng.choice((1, 1, 10)),
+        # On one thread there is no other that could have run.
+        cpu * float(noise.uniform(1, 2)) if counted and noise.random() < 0.7 else None,
+        switches * 0.001 if counted and noise.random() < 0.7 else None,
     )
 
 
@@ -253,17 +269,23 @@ def _profile(rng: random.Random) -> Profile:
             durations_s=noise.uniform(1e-6, 1e-3, size=runs),
             source_nodes=(f"conv_{i}", f"relu_{i}"),
             calls=rng.choice((1, 1, 1, 0, 12)),
+            passes=3 if (runs + i) % 4 == 0 else 0,
         )
         for i in range(rng.randint(1, 8))
     )
     known = rng.random() < 0.7
+    run_wall_s = noise.uniform(1e-3, 1e-2, size=runs)
     return Profile(
         occurrences,
-        run_wall_s=noise.uniform(1e-3, 1e-2, size=runs),
+        run_wall_s=run_wall_s,
         run_switches=noise.poisson(0.2, size=runs).astype(np.int64) if known else None,
         node_cost_s=rng.uniform(1e-7, 1e-5) if known else None,
         node_cost_source="calibration" if known else "",
         uncovered=("shape_3",) if rng.random() < 0.2 else (),
         node_cost_reason="" if known else "the chains do not run; update the runtime",
         mapping="by tensor names, from the outputs backwards" if known else "",
+        run_cpu_s=run_wall_s * 0.99 if known else None,
+        run_waited_s=run_wall_s * 0.01 if known else None,
+        pass_cost_s=1e-6 if known and runs % 2 else None,
+        never_ran=("If 'cache', else_branch",) if known and runs % 2 else (),
     )

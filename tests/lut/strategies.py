@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hwprof.conditions import GpuConditions, GpuMoment, OutputAgreement
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.lut.entries import Calibration
-from hwprof.measurement import Energy, Measurement, Memory, Restart, StopReason, Subject
+from hwprof.measurement import Energy, Measurement, Memory, Restart, StopReason, Subject, Values
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.samples import FloatArray, IntArray, Samples
 from hwprof.testing.examples import example_device
@@ -62,6 +62,8 @@ def samples(draw: st.DrawFn) -> Samples:
         draw(st.none() | float_arrays(n, seconds)),
         draw(st.none() | int_arrays(n)),
         draw(st.integers(1, 100)),
+        draw(st.none() | float_arrays(n, seconds)),
+        draw(st.none() | float_arrays(n, seconds)),
     )
 
 
@@ -91,6 +93,9 @@ def profiles(draw: st.DrawFn) -> Profile:
         tuple(draw(st.lists(texts, max_size=2))),
         draw(texts),
         draw(texts),
+        draw(st.none() | float_arrays(runs, floats)),
+        draw(st.none() | float_arrays(runs, floats)),
+        tuple(draw(st.lists(texts, max_size=2))),
     )
 
 
@@ -126,6 +131,16 @@ gpus = st.builds(
 )
 
 
+values = st.builds(
+    Values,
+    name=texts,
+    text=texts,
+    origin=st.sampled_from(["made up", "given"]),
+    sha256=texts,
+    decides=texts,
+)
+
+
 @st.composite
 def measurements(draw: st.DrawFn) -> Measurement:
     base = example_measurement(draw(st.integers(0, 1000)))
@@ -139,6 +154,7 @@ def measurements(draw: st.DrawFn) -> Measurement:
             draw(texts),
             tuple(draw(st.lists(tensors, max_size=2))),
             draw(st.none() | int64s),
+            tuple(draw(st.lists(values, max_size=2))),
         ),
         plan=draw(plans),
         restarts=tuple(draw(st.lists(restarts, min_size=1, max_size=3))),

@@ -133,7 +133,7 @@ def test_files_of_other_programs(path: Path, statements: list[str], readonly: bo
 @pytest.mark.parametrize("readonly", [False, True])
 def test_a_table_from_a_newer_hwprof(filled: Path, readonly: bool) -> None:
     run_sql(filled, "PRAGMA user_version = 9")
-    refused(filled, "schema version 9 .* version 2: upgrade hwprof", readonly=readonly)
+    refused(filled, "schema version 9 .* version 3: upgrade hwprof", readonly=readonly)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])

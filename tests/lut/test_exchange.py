@@ -241,7 +241,7 @@ def test_parquet_has_types_and_says_what_it_is(table: Table, tmp_path: Path) -> 
     found = pq.read_table(tmp_path / "x.parquet")
     assert found.schema.field("steady_wall_s").type == pa.list_(pa.float64())
     assert found.schema.field("steady_switches").type == pa.list_(pa.int64())
-    assert b'"schema_version":2' in found.schema.metadata[b"hwprof"]
+    assert b'"schema_version":3' in found.schema.metadata[b"hwprof"]
     assert b'"hwprof_version"' in found.schema.metadata[b"hwprof"]
 
 
@@ -352,7 +352,7 @@ def test_a_file_from_a_newer_hwprof(
         for module in ("base", "to_rows"):
             patch.setattr(f"hwprof.lut.exchange.{module}.EXCHANGE_VERSION", 7)
         export(table, fmt, tmp_path / "x")
-    with pytest.raises(TableError, match=r"schema version 7 .* version 2: upgrade hwprof"):
+    with pytest.raises(TableError, match=r"schema version 7 .* version 3: upgrade hwprof"):
         import_file(tmp_path / "x", table, fmt)
 
 
@@ -584,3 +584,13 @@ def test_json_lines_cut_between_two_lines_are_noticed(table: Table, tmp_path: Pa
         with pytest.raises(TableError, match="a new header at line"):
             import_file(file, copy)
         assert copy.counts()["measurements"] == 0
+
+
+@pytest.mark.parametrize("column", ["steady_waited_s", "profiled_cpu_s"])
+def test_a_row_lacks_what_its_version_needs(table: Table, tmp_path: Path, column: str) -> None:
+    fill(table)
+    file = tmp_path / "x.csv"
+    export(table, "csv", file)
+    file.write_text(file.read_text(encoding="utf-8").replace(column, "other", 1), encoding="utf-8")
+    with pytest.raises(TableError, match=f"row 2, .* lacks the column {column}"):
+        import_file(file, table)

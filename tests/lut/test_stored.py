@@ -11,17 +11,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hwprof.codec import to_builtins
 from hwprof.errors import TableError
 from hwprof.lut import Calibration, Table, export, import_file, schema
 from hwprof.measurement import Failure, Measurement
+from hwprof.profile import Profile
 from tests.lut.test_processes import finish, start
 
 STORED = Path(__file__).parents[1] / "stored"
 OLD = ("first", "second")
-FOLDERS = (*OLD, "third")
+FOLDERS = (*OLD, "third", "fourth")
 EXPORTS = sorted(STORED.glob("*/table.[!d]*"))
 
 DETAILS = {
@@ -57,7 +59,10 @@ def says_the_same(measurement: Measurement, facts: dict[str, Any]) -> None:
     assert latency.n == facts["n"]
     assert (None if reading is None else reading.gross_j_per_run) == facts["gross_j"]
     assert (None if reading is None else reading.net_j_per_run) == facts["net_j"]
-    assert (None if profile is None else profile.total_s()) == facts["total_s"]
+    total_s = None if profile is None else profile.total_s()
+    if profile is not None and "waited_s" not in facts:
+        total_s = total_of_all_runs(profile)
+    assert total_s == facts["total_s"]
     threads = measurement.device.threads
     # Of what was made up, version 1 says the same basis whatever the samples are.
     if measurement.subject.name == "mlp" or "details" not in facts:
@@ -71,6 +76,31 @@ def says_the_same(measurement: Measurement, facts: dict[str, Any]) -> None:
     assert (None if profile is None else profile.node_cost_reason) == facts["node_cost_reason"]
     provenance = json.loads(json.dumps(to_builtins(measurement.provenance)))
     assert {name: provenance[name] for name in facts["provenance"]} == facts["provenance"]
+    if "waited_s" in facts:
+        assert waited(measurement) == facts["waited_s"]
+        never_ran = () if profile is None else profile.never_ran
+        assert list(never_ran) == facts["never_ran"]
+        values = json.loads(json.dumps(to_builtins(measurement.subject.values)))
+        assert values == facts["values"]
+
+
+def total_of_all_runs(profile: Profile) -> float | None:
+    """The sum over kernels as versions before 3 had it: from the faster half of all runs."""
+    if profile.node_cost_s is None:
+        return None
+    halves = [
+        np.sort(o.durations_s)[: max(1, o.durations_s.size // 2)] for o in profile.occurrences
+    ]
+    costs = [profile.node_cost_s * o.calls for o in profile.occurrences]
+    return float(sum(h.mean() - cost for h, cost in zip(halves, costs, strict=True)))
+
+
+def waited(measurement: Measurement) -> list[float | None]:
+    """Sums of the columns that came with version 3: of each restart, then of the profile."""
+    profile = measurement.profile
+    columns = [c for r in measurement.restarts for c in (r.steady.busy_s, r.steady.waited_s)]
+    columns += [] if profile is None else [profile.run_cpu_s, profile.run_waited_s]
+    return [None if column is None else float(column.sum()) for column in columns]
 
 
 def retold(measurement: Measurement) -> dict[str, str]:
@@ -166,12 +196,13 @@ def test_every_format_is_among_the_stored_exports() -> None:
     found = {(file.parent.name, file.suffix) for file in EXPORTS}
     assert {("second", f".{fmt}") for fmt in ("jsonl", "csv", "parquet")} <= found
     assert {("third", f".{fmt}") for fmt in ("jsonl", "csv", "parquet")} <= found
+    assert {("fourth", f".{fmt}") for fmt in ("jsonl", "csv", "parquet")} <= found
 
 
 def test_a_new_folder_can_be_written(tmp_path: Path) -> None:
     script = STORED / "write.py"
     subprocess.run([sys.executable, str(script), str(tmp_path)], check=True)
-    assert {p.name for p in tmp_path.iterdir()} == {p.name for p in (STORED / "third").iterdir()}
+    assert {p.name for p in tmp_path.iterdir()} == {p.name for p in (STORED / "fourth").iterdir()}
     facts = json.loads((tmp_path / "measurements.json").read_text(encoding="utf-8"))
     with Table.open(tmp_path / "table.db", readonly=True) as table:
         for found, told in zip(table.measurements(), facts, strict=True):
@@ -298,7 +329,7 @@ def test_a_newer_table_is_refused(stored: Path, readonly: bool) -> None:
 
 
 def test_lifting_that_is_killed_anywhere_leaves_a_whole_table(tmp_path: Path) -> None:
-    children = 20
+    children = 30
     script = Path(__file__).with_name("dying_lifter.py")
     old = STORED / "second" / "table.db"
     arguments = [str(script), str(old), str(tmp_path), str(children)]

@@ -14,12 +14,13 @@ from hwprof.version import __version__
 
 FORMAT_NAME = "hwprof-lut"
 
-EXCHANGE_VERSION = 2
+EXCHANGE_VERSION = 3
 """Schema version of every exchange file. History:
 
 1  First layout.
 2  Fields where `details` had strings, no `basis`, as in the table's version 2. The column
    `energy_j`, which was net, is `energy_gross_j` and `energy_net_j`.
+3  Columns for how long threads ran and waited, as in the table's version 3; values of inputs.
 """
 
 Record = Measurement | Failure | Calibration

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from hwprof.codec import from_json
 from hwprof.lut.exchange.base import Format, Located, Record, bad_record, not_ours
 from hwprof.lut.exchange.from_rows import records_of
-from hwprof.lut.exchange.to_rows import COLUMNS, NEEDED, Kind, Row, rows_of
+from hwprof.lut.exchange.to_rows import COLUMNS, NEEDED, Kind, Row, needed, rows_of
 from hwprof.lut.rows import canonical_json
 
 
@@ -50,7 +50,8 @@ def _rows(path: Path) -> Iterator[tuple[str, Row]]:
         reader = csv.reader(stream, strict=True)
         try:
             names = next(reader, [])
-            missing = [name for name in NEEDED if name not in names]
+            # What later versions need besides, each row tells by its own version.
+            missing = [name for name in needed(1) if name not in names]
             if missing:
                 raise not_ours(path, f"it lacks the column {missing[0]}")
             # Counted as spreadsheets do, where the names are row 1.
@@ -67,7 +68,7 @@ def _row(names: list[str], cells: list[str], path: Path, where: str) -> Row:
         raise bad_record(path, where, f"it has {len(cells)} cells and not {len(names)}")
     row = dict(zip(names, cells, strict=True))
     try:
-        return {name: _value(row[name], COLUMNS[name]) for name in NEEDED}
+        return {name: _value(row[name], COLUMNS[name]) for name in NEEDED if name in row}
     except ValueError as error:
         raise bad_record(path, f"{where}, {row['record']}", error) from error
 

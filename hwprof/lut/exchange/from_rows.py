@@ -11,7 +11,7 @@ from typing import Any
 from hwprof.codec import CodecError, from_builtins, from_json
 from hwprof.lut.entries import Calibration
 from hwprof.lut.exchange.base import Located, Record, bad_record, check_version
-from hwprof.lut.exchange.to_rows import Row
+from hwprof.lut.exchange.to_rows import COUNTERS, PROFILED, Row, needed
 from hwprof.lut.version_1 import lift_calibration, lift_measurement
 from hwprof.measurement import Failure, Measurement
 
@@ -24,6 +24,12 @@ class _Counted:
     cpu: bool
     switches: bool
     loops: int
+    busy: bool = False
+    waited: bool = False
+
+    def has(self, mark: str) -> bool:
+        """Whether the samples have the column that `mark` stands for in `COUNTERS`."""
+        return bool(getattr(self, mark))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,9 @@ def records_of(rows: Iterable[tuple[str, Row]], path: Path) -> Iterator[Located]
                 if not row[column]:
                     raise CodecError(f"its {column} is missing")
             check_version(row["schema_version"], path)
+            for column in needed(row["schema_version"]):
+                if column not in row:
+                    raise CodecError(f"the file lacks the column {column}")
             if kind == "kernel":
                 _keep_kernel(row, kernels)
                 places.setdefault(row["measurement_id"], where)
@@ -104,8 +113,7 @@ def _record(row: Row, kernels: _Kernels) -> Record:
         _put_samples_back(row, phase, skeleton.restarts)
     profile = skeleton.profile
     if profile is not None:
-        profile["run_wall_s"] = row["profiled_wall_s"]
-        profile["run_switches"] = row["profiled_switches"]
+        profile |= {field: row.get(column) for field, column in PROFILED.items()}
         found = kernels.pop(skeleton.id, {})
         promised = profile.get("kernels")
         if promised != len(found) or sorted(found) != list(range(len(found))):
@@ -121,7 +129,8 @@ def _record(row: Row, kernels: _Kernels) -> Record:
 
 def _put_samples_back(row: Row, phase: str, restarts: list[dict[str, Any]]) -> None:
     """Deal the columns of a phase out to the restarts, by the counts in their documents."""
-    columns = {name: row[f"{phase}_{name}"] or [] for name in ("wall_s", "cpu_s", "switches")}
+    names = ("wall_s", *COUNTERS.values())
+    columns = {name: row.get(f"{phase}_{name}") or [] for name in names}
     taken = dict.fromkeys(columns, 0)
 
     def take(name: str, n: int) -> list[Any]:
@@ -136,10 +145,10 @@ def _put_samples_back(row: Row, phase: str, restarts: list[dict[str, Any]]) -> N
         counted = from_builtins(restart.get(phase), _Counted)
         restart[phase] = {
             "wall_s": take("wall_s", counted.n),
-            "cpu_s": take("cpu_s", counted.n) if counted.cpu else None,
-            "switches": take("switches", counted.n) if counted.switches else None,
             "loops": counted.loops,
         }
+        for mark, name in COUNTERS.items():
+            restart[phase][name] = take(name, counted.n) if counted.has(mark) else None
     for name, column in columns.items():
         if taken[name] != len(column):
             raise CodecError(f"{phase}_{name} holds more values than its document says")

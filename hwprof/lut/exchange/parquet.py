@@ -21,7 +21,7 @@ from hwprof.lut.exchange.base import (
     not_ours,
 )
 from hwprof.lut.exchange.from_rows import records_of
-from hwprof.lut.exchange.to_rows import COLUMNS, NEEDED, Row, rows_of
+from hwprof.lut.exchange.to_rows import COLUMNS, NEEDED, Row, needed, rows_of
 from hwprof.lut.rows import canonical_json
 
 METADATA_KEY = b"hwprof"
@@ -107,14 +107,16 @@ def _check_schema(pa: ModuleType, schema: Any, path: Path) -> None:
     if about.get("format") != FORMAT_NAME or not isinstance(version, int):
         raise not_ours(path, "its metadata is not of a table")
     check_version(version, path)
-    for name, kind in _fields(pa).items():
-        if name in NEEDED and (name not in schema.names or schema.field(name).type != kind):
+    kinds = _fields(pa)
+    for name in needed(version):
+        if name not in schema.names or schema.field(name).type != kinds[name]:
             raise not_ours(path, f"its column {name} is missing or of another type")
 
 
 def _rows(file: Any) -> Iterator[tuple[str, Row]]:
     number = 0
-    for batch in file.iter_batches(batch_size=256, columns=list(NEEDED)):
+    columns = [name for name in NEEDED if name in file.schema_arrow.names]
+    for batch in file.iter_batches(batch_size=256, columns=columns):
         for row in batch.to_pylist():
             number += 1
             yield f"row {number}", row

@@ -23,11 +23,17 @@ ARRAYS: Mapping[str, Kind] = {
     "steady_wall_s": "floats",
     "steady_cpu_s": "floats",
     "steady_switches": "ints",
+    "steady_busy_s": "floats",
+    "steady_waited_s": "floats",
     "warmup_wall_s": "floats",
     "warmup_cpu_s": "floats",
     "warmup_switches": "ints",
+    "warmup_busy_s": "floats",
+    "warmup_waited_s": "floats",
     "profiled_wall_s": "floats",
     "profiled_switches": "ints",
+    "profiled_cpu_s": "floats",
+    "profiled_waited_s": "floats",
     "durations_s": "floats",
 }
 """Samples, those of all restarts one after the other; then what the profiler gave."""
@@ -72,7 +78,30 @@ without the profiler's own cost, all its `calls` in a run together, with the `re
 it; percentiles are empty where too few samples support them. Of the energies of one run, gross is
 all that the sensor's domain drew, net what running added."""
 
+COUNTERS = {"cpu": "cpu_s", "switches": "switches", "busy": "busy_s", "waited": "waited_s"}
+"""Columns of samples that not every system has, by the mark in the document that tells of each."""
+
+PROFILED = {
+    "run_wall_s": "profiled_wall_s",
+    "run_switches": "profiled_switches",
+    "run_cpu_s": "profiled_cpu_s",
+    "run_waited_s": "profiled_waited_s",
+}
+"""Columns of a profile's runs, by the field of the profile."""
+
+_SINCE_3 = (
+    *("steady_busy_s", "steady_waited_s", "warmup_busy_s", "warmup_waited_s"),
+    *("profiled_cpu_s", "profiled_waited_s"),
+)
+
 NEEDED = ("schema_version", "record", "measurement_id", "position", *ARRAYS, "document")
+"""What an import takes."""
+
+
+def needed(version: int) -> tuple[str, ...]:
+    """The columns of `NEEDED` that files of a schema version have."""
+    return tuple(name for name in NEEDED if version >= 3 or name not in _SINCE_3)
+
 
 Row = dict[str, Any]
 """Values by column; absent or None where empty."""
@@ -168,16 +197,17 @@ def _take_arrays(document: dict[str, Any]) -> Row:
     for phase in ("steady", "warmup"):
         for restart in document["restarts"]:
             samples = restart[phase]
-            wall, cpu = samples.pop("wall_s"), samples.pop("cpu_s")
-            switches = samples.pop("switches")
-            for column, part in (("wall_s", wall), ("cpu_s", cpu), ("switches", switches)):
+            wall = samples.pop("wall_s")
+            arrays.setdefault(f"{phase}_wall_s", []).extend(wall)
+            samples["n"] = len(wall)
+            for mark, column in COUNTERS.items():
+                part = samples.pop(column)
+                samples[mark] = part is not None
                 if part is not None:
                     arrays.setdefault(f"{phase}_{column}", []).extend(part)
-            samples |= {"n": len(wall), "cpu": cpu is not None, "switches": switches is not None}
     profile = document["profile"]
     if profile is not None:
-        arrays["profiled_wall_s"] = profile.pop("run_wall_s")
-        arrays["profiled_switches"] = profile.pop("run_switches")
+        arrays |= {column: profile.pop(field) for field, column in PROFILED.items()}
     return arrays
 
 
