@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from hwprof.samples import Basis, Samples
-from hwprof.statistics import quantile_interval, student_t95, supported_percentiles
+from hwprof.samples import Basis, FloatArray, Samples
+from hwprof.spread import between_processes, quiet_floor
+from hwprof.statistics import quantile_interval, supported_percentiles
 
 HEADLINE = 0.25
 """The quoted quantile: the lower quartile of the trusted samples (docs/decisions/0003)."""
+
+
+# Above these the machine was not quiet, and the figure is too high by an unknown part (0013).
+WAITING_SHARE = 0.03
+CLEAN_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +31,22 @@ class Latency:
     min_s: float
     mean_s: float
     ci95_s: tuple[float, float] | None
-    """95 % interval of the headline; None when there are too few samples for one."""
+    """95 % interval of the headline: where measuring again, in as many fresh processes, would put
+    it. Of a `disturbed` one it reaches down to where a quiet machine may. None when there are too
+    few samples for one."""
     n: int
     """Samples in steady state, over all restarts."""
     n_used: int
     """Samples that the statistics are made of."""
     clean_share: float | None
     percentiles_s: Mapping[float, float]
+    waiting_share: float | None = None
+    """Share of the time of all threads that they waited for a processor; None if unknown."""
+    disturbed: bool = False
+    """Whether others took so much of the processors that the headline may be too high."""
+    sampling_width: float | None = None
+    """Half of the interval that the samples of one process give, over its headline: what sampling
+    goes on for. What differs between processes is not in it."""
 
     @property
     def relative_half_width(self) -> float | None:
@@ -51,30 +65,41 @@ def common_basis(parts: Sequence[Samples], threads: int) -> Basis:
     kinds = {part.basis(threads) for part in parts}
     if len(kinds) == 1:
         return kinds.pop()
-    if threads == 1 and all(part.cpu_s is not None for part in parts):
+    if threads == 1 and all(part.cpu_is_work for part in parts):
         return Basis.CPU_TIME
     return Basis.WALL_ALL
+
+
+def restart_headlines(parts: Sequence[Samples], threads: int) -> FloatArray:
+    """Headline of each restart on the basis that they share, seconds, shape `[restarts]`."""
+    basis = common_basis(parts, threads)
+    return np.array([np.quantile(part.values(basis), HEADLINE) for part in parts])
 
 
 def summarise(parts: Sequence[Samples], threads: int) -> Latency:
     """Statistics over restarts: each figure is the median over restarts of that restart's figure.
 
-    With one restart the interval is that of the order statistics. With more, the spread between
-    restarts (1-2 % even on a quiet machine) outweighs it: the interval is Student's t on the
-    restarts' log headlines around the quoted one, and never narrower than within a restart.
-    Raises ValueError when a part is empty.
+    The interval is that of what differs between processes (`hwprof.spread`), never narrower than
+    the order statistics within them. Raises ValueError when a part is empty.
     """
     if not parts or any(len(part) == 0 for part in parts):
         raise ValueError("a latency needs at least one sample in every restart")
     basis = common_basis(parts, threads)
     values = [part.values(basis) for part in parts]
-    heads = np.array([np.quantile(v, HEADLINE) for v in values])
+    heads = restart_headlines(parts, threads)
     headline = float(np.median(heads))
-    shares = [part.clean_share for part in parts]
-    known = [
-        share * len(part) for share, part in zip(shares, parts, strict=True) if share is not None
-    ]
-    total = sum(len(part) for part in parts)
+    clean = _mean_share([part.clean_share for part in parts], [len(part) for part in parts])
+    waiting = waiting_share(parts, threads)
+    disturbed = (
+        basis is Basis.CPU_TIME
+        or (clean is not None and (clean < CLEAN_SHARE or basis is Basis.WALL_ALL))
+        or (waiting is not None and waiting > WAITING_SHARE)
+    )
+    within = [quantile_interval(v, HEADLINE) for v in values]
+    interval = between_processes(heads, within, headline, threads)
+    if interval is not None and disturbed:
+        interval = (min(interval[0], quiet_floor(parts, values, threads)), interval[1])
+    halves = [(high - low) / 2 / low for low, high in filter(None, within) if low > 0]
     return Latency(
         basis=basis,
         headline_s=headline,
@@ -82,28 +107,31 @@ def summarise(parts: Sequence[Samples], threads: int) -> Latency:
         median_s=float(np.median([np.median(v) for v in values])),
         min_s=float(min(v.min() for v in values)),
         mean_s=float(np.mean([v.mean() for v in values])),
-        ci95_s=_interval(heads, [quantile_interval(v, HEADLINE) for v in values], headline),
-        n=total,
+        ci95_s=interval,
+        n=sum(len(part) for part in parts),
         n_used=sum(int(v.size) for v in values),
-        clean_share=sum(known) / total if len(known) == len(parts) else None,
+        clean_share=clean,
         percentiles_s=supported_percentiles(np.concatenate(values)),
+        waiting_share=waiting,
+        disturbed=disturbed,
+        sampling_width=float(np.median(halves)) if halves else None,
     )
 
 
-def _interval(
-    heads: np.ndarray, within: list[tuple[float, float] | None], headline: float
-) -> tuple[float, float] | None:
-    if len(heads) == 1:
-        return within[0]
-    if headline <= 0 or np.any(heads <= 0):
+def waiting_share(parts: Sequence[Samples], threads: int) -> float | None:
+    """Share of the time of `threads` threads that they waited for a processor; None if unknown."""
+    waited = [part.waited_s for part in parts]
+    wall_s = sum(float(part.wall_s.sum()) * part.loops for part in parts)
+    if any(column is None for column in waited) or wall_s <= 0:
         return None
-    logs = np.log(heads)
-    half = student_t95(len(heads) - 1) * float(logs.std(ddof=1)) / math.sqrt(len(heads))
-    # Independent restarts narrow the sampling error of each by the root of their number.
-    sampling = [math.log(high / low) / 2 for low, high in filter(None, within) if low > 0]
-    if sampling:
-        half = max(half, float(np.median(sampling)) / math.sqrt(len(heads)))
-    # exp() overflows near 709; restarts that far apart leave nothing to quote.
-    if half > 700:
-        return None
-    return headline * math.exp(-half), headline * math.exp(half)
+    waited_s = sum(
+        float(column.sum()) * part.loops
+        for column, part in zip(waited, parts, strict=True)
+        if column is not None
+    )
+    return min(1.0, waited_s / wall_s / threads)
+
+
+def _mean_share(shares: Sequence[float | None], weights: Sequence[int]) -> float | None:
+    known = [share * n for share, n in zip(shares, weights, strict=True) if share is not None]
+    return sum(known) / sum(weights) if len(known) == len(weights) else None

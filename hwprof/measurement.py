@@ -44,6 +44,11 @@ class MeasurementWarning:
     message: str
 
 
+KERNELS_TOLERANCE = 0.10
+"""How far the kernels' latencies may add up to something else than the headline, as a share of it;
+uncertainty of the headline comes on top."""
+
+
 class StopReason(StrEnum):
     """Why sampling ended."""
 
@@ -239,6 +244,42 @@ class Measurement:
     def latency(self) -> Latency:
         """Statistics of the steady state, derived from the samples now."""
         return summarise([r.steady for r in self.restarts], self.device.threads)
+
+    @property
+    def kernels_gap(self) -> float | None:
+        """Sum of the kernels' latencies over the headline, less 1; None where either is unknown."""
+        total_s = None if self.profile is None else self.profile.total_s()
+        if total_s is None or not all(len(r.steady) for r in self.restarts):
+            return None
+        headline_s = self.latency.headline_s
+        return total_s / headline_s - 1 if headline_s > 0 else None
+
+    @property
+    def kernels_do_not_add_up(self) -> bool:
+        """Whether `kernels_gap` is wider than `KERNELS_TOLERANCE` and than is explained."""
+        gap = self.kernels_gap
+        return gap is not None and abs(gap) > KERNELS_TOLERANCE + self._kernels_explained()
+
+    @property
+    def kernels_reason(self) -> str:
+        """Why its kernels may not be believed, summed or learned from; empty where they may."""
+        gap = self.kernels_gap
+        if self.profile is None:
+            return "the record holds no profile"
+        if gap is None:
+            return self.profile.node_cost_reason or "the profiler's own cost is not known"
+        if self.kernels_do_not_add_up:
+            return f"the kernels do not add up: their sum is {gap:+.0%} off the latency"
+        if self.warned(WarningCode.IMPOSSIBLE_RATE):
+            return "a kernel has a rate that its machine cannot reach"
+        return ""
+
+    def _kernels_explained(self) -> float:
+        """How far the latency itself may be off: half its interval, and what timing added to it."""
+        latency = self.latency
+        overhead_s = self.provenance.timing_overhead_s or 0.0
+        loops = max(r.steady.loops for r in self.restarts)
+        return (latency.relative_half_width or 0.0) + overhead_s / loops / latency.headline_s
 
     def warned(self, code: WarningCode) -> bool:
         return any(w.code is code for w in self.warnings)

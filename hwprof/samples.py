@@ -30,6 +30,17 @@ class Basis(StrEnum):
 # that escaped interruption are then the short ones, not typical ones.
 MIN_CLEAN = 8
 MIN_CLEAN_SHARE = 0.10
+# Threads of a quiet run wait for up to about 1 % of it, for the kernel's own work.
+MAX_WAITED = 0.01
+# A run on one thread that was never stopped takes its CPU time, reading the clocks, and some page
+# faults. What is stopped by a signal (SIGSTOP, cpulimit) counts neither as a switch nor as waiting.
+MAX_PAUSE = 0.05
+MAX_PAUSE_S = 50e-6
+# More CPU time than this over wall time is that of several threads. There the caller may sleep
+# while others work, more in one run than in another.
+ALONE = 1.1
+MAX_PAUSE_OF_SEVERAL = 0.2
+BEST_RUNS = 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,8 +95,30 @@ class Samples:
 
     @property
     def clean(self) -> BoolArray | None:
-        """Mask of the samples during which nobody took the processor away; None if unknown."""
-        return None if self.switches is None else self.switches == 0
+        """Mask of the samples during which nobody took the processor away; None if unknown.
+
+        Where it is known for how long threads ran and waited, that must tell the same: nothing
+        waited for, and no pause.
+        """
+        if self.switches is None:
+            return None
+        clean: BoolArray = self.switches == 0
+        if self.waited_s is not None:
+            clean &= self.waited_s <= MAX_WAITED * self.wall_s
+        if self.busy_s is not None and self.cpu_s is not None and len(self):
+            clean &= ~self._paused(self.cpu_s, self.busy_s)
+        return clean
+
+    def _paused(self, cpu_s: FloatArray, busy_s: FloatArray) -> BoolArray:
+        """Samples in which nothing ran for longer than in others."""
+        slack_s = MAX_PAUSE_S / self.loops
+        if busy_s.sum() <= ALONE * self.wall_s.sum():
+            # Another thread may do the caller's work, who sleeps meanwhile.
+            return self.wall_s > (1 + MAX_PAUSE) * np.maximum(cpu_s, busy_s) + slack_s
+        # Where several run, like runs have like shares of the caller's time. That of the others is
+        # known only up to their last tick (1 to 10 ms).
+        usual = float(np.quantile(cpu_s / np.maximum(self.wall_s, 1e-12), BEST_RUNS))
+        return cpu_s + slack_s < (1 - MAX_PAUSE_OF_SEVERAL) * usual * self.wall_s
 
     @property
     def clean_share(self) -> float | None:
@@ -100,9 +133,14 @@ class Samples:
         if clean.sum() >= MIN_CLEAN and clean.mean() >= MIN_CLEAN_SHARE:
             return Basis.WALL_CLEAN
         # With several threads the caller's CPU time is not the run's duration (20 % off).
-        if threads == 1 and self.cpu_s is not None:
-            return Basis.CPU_TIME
-        return Basis.WALL_ALL
+        return Basis.CPU_TIME if threads == 1 and self.cpu_is_work else Basis.WALL_ALL
+
+    @property
+    def cpu_is_work(self) -> bool:
+        """Whether the caller's CPU time is known and most of the process's: it does the work."""
+        if self.cpu_s is None or self.busy_s is None:
+            return self.cpu_s is not None
+        return bool(self.cpu_s.sum() >= self.busy_s.sum() / 2)
 
     def values(self, basis: Basis) -> FloatArray:
         """The timings that `basis` selects, seconds, shape `[m]` with m <= n."""

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hwprof.latency import common_basis, summarise
+from hwprof.latency import HEADLINE, common_basis, summarise
 from hwprof.samples import Basis, Samples
+from hwprof.statistics import quantile_interval
 
 
 def clean(values: np.ndarray, share: float = 1.0) -> Samples:
@@ -13,9 +16,14 @@ def clean(values: np.ndarray, share: float = 1.0) -> Samples:
     return Samples(values, values, switches)
 
 
-def test_one_restart_has_the_interval_of_its_order_statistics() -> None:
+def test_one_restart_knows_its_own_sampling_and_what_restarts_usually_differ_by() -> None:
     rng = np.random.default_rng(0)
-    latency = summarise([clean(1 + 0.01 * rng.random(100))], 1)
+    values = 1 + 0.01 * rng.random(100)
+    latency = summarise([clean(values)], 1)
+    within = quantile_interval(values, HEADLINE)
+    assert within is not None
+    assert latency.sampling_width == pytest.approx((within[1] - within[0]) / 2, rel=0.01)
+    assert latency.relative_half_width == pytest.approx(4.303 * 0.0125 * np.sqrt(2), rel=0.01)
     assert latency.headline_s == latency.p25_s == pytest.approx(1.0025, abs=1e-3)
     assert latency.ci95_s is not None
     assert latency.ci95_s[0] <= latency.headline_s <= latency.ci95_s[1]
@@ -37,15 +45,85 @@ def test_spread_between_restarts_widens_the_interval() -> None:
     latency = summarise(parts, 1)
     assert latency.headline_s == 1.0
     assert latency.ci95_s is not None
-    assert latency.relative_half_width == pytest.approx(2.776 * 0.0158 / np.sqrt(5), rel=0.02)
+    variance = (4 * 0.0158**2 + 2 * 0.0125**2) / 6
+    half = 2.447 * np.sqrt(2 * variance / 5)
+    assert latency.relative_half_width == pytest.approx(half, rel=0.02)
 
 
 def test_equal_restarts_keep_the_interval_within_them() -> None:
-    values = np.linspace(1, 1.1, 60)
-    one = summarise([clean(values)], 1).relative_half_width
-    four = summarise([clean(values)] * 4, 1).relative_half_width
-    assert one is not None
-    assert four == pytest.approx(one / 2, rel=0.05)
+    values = np.linspace(1, 3, 60)
+    widths = [summarise([clean(values)] * n, 1).relative_half_width for n in (1, 4)]
+    assert widths[0] is not None
+    assert widths[1] == pytest.approx(widths[0] / 2, rel=0.1)
+
+
+def test_too_few_samples_in_too_few_processes_leave_no_interval() -> None:
+    short = clean(np.linspace(1, 1.1, 8))
+    assert summarise([short], 1).ci95_s is None
+    assert summarise([short] * 2, 1).ci95_s is None
+    assert summarise([short] * 3, 1).ci95_s is not None
+
+
+def busy(level: float, waited: float, n: int = 40, threads: int = 1) -> Samples:
+    """Runs whose threads waited for a share of the time, each for as long as the others."""
+    wall = np.full(n, level)
+    dirty = np.full(n, int(waited > 0), dtype=np.int64)
+    cpu = wall * (1 - waited)
+    return Samples(wall, cpu, dirty, 1, cpu * threads, wall * waited * threads)
+
+
+def test_a_disturbed_figure_reaches_down_to_where_a_quiet_one_may_lie() -> None:
+    quiet, loaded = summarise([busy(1.0, 0.0)] * 3, 1), summarise([busy(2.0, 0.5)] * 3, 1)
+    assert not quiet.disturbed
+    assert loaded.disturbed
+    assert (quiet.waiting_share, loaded.waiting_share) == (0.0, 0.5)
+    assert loaded.basis is Basis.CPU_TIME
+    assert quiet.ci95_s is not None
+    assert loaded.ci95_s is not None
+    assert loaded.headline_s == quiet.headline_s
+    assert loaded.ci95_s[0] == pytest.approx(0.93)
+    assert loaded.ci95_s[1] == pytest.approx(quiet.ci95_s[1])
+
+
+def test_on_several_threads_the_caller_may_have_done_it_all() -> None:
+    # The other one never ran: alone, the caller took the time of both.
+    wall = np.full(40, 2.0)
+    ones = np.ones(40, dtype=np.int64)
+    latency = summarise([Samples(wall, wall, ones, 1, wall, wall)], 2)
+    assert latency.waiting_share == 0.5
+    assert latency.ci95_s is not None
+    assert latency.ci95_s[0] == pytest.approx(0.93)
+    # It ran half the time: of its part the caller did no more than half.
+    latency = summarise([Samples(wall, wall, ones, 1, 1.5 * wall, 0.5 * wall)], 2)
+    assert latency.ci95_s is not None
+    assert latency.ci95_s[0] == pytest.approx(0.93)
+    latency = summarise([Samples(wall, wall, ones, 1, 1.9 * wall, 0.1 * wall)], 2)
+    assert latency.ci95_s is not None
+    assert latency.ci95_s[0] == pytest.approx(0.93 * 2 * 0.9)
+    # A caller that sleeps says nothing: the threads' common time does.
+    sleeping = Samples(wall, 0.01 * wall, ones, 1, 1.2 * wall, wall)
+    latency = summarise([sleeping], 2)
+    assert latency.ci95_s is not None
+    assert latency.ci95_s[0] >= 0.93 * 1.2 / 2
+
+
+@given(
+    st.lists(st.floats(0.5, 2.0), min_size=1, max_size=6),
+    st.floats(0, 0.9),
+    st.integers(1, 4),
+)
+def test_the_interval_holds_the_headline_and_what_is_known_of_waiting(
+    levels: list[float], waited: float, threads: int
+) -> None:
+    parts = [busy(level, waited, threads=threads) for level in levels]
+    latency = summarise(parts, threads)
+    assert latency.ci95_s is not None
+    assert 0 < latency.ci95_s[0] <= latency.headline_s <= latency.ci95_s[1]
+    assert latency.waiting_share == pytest.approx(waited)
+    assert latency.disturbed or waited < 0.031
+    # Nothing known of waiting is no waiting known.
+    old = [Samples(p.wall_s, p.cpu_s, p.switches) for p in parts]
+    assert summarise(old, threads).waiting_share is None
 
 
 def test_mixed_restarts_use_what_all_of_them_have() -> None:

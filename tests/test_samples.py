@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hwprof.codec import CodecError, from_json, to_json
 from hwprof.samples import Basis, Samples
@@ -28,6 +32,65 @@ def test_too_few_clean_samples_fall_back(n: int, clean: int) -> None:
     assert part.basis(threads=2) is Basis.WALL_ALL
 
 
+def marked(wall: list[float], cpu: list[float], busy: list[float], waited: list[float]) -> Samples:
+    none = np.zeros(len(wall), dtype=np.int64)
+    return Samples(np.array(wall), np.array(cpu), none, 1, np.array(busy), np.array(waited))
+
+
+def clean(part: Samples) -> list[bool]:
+    assert part.clean is not None
+    return part.clean.tolist()
+
+
+def test_who_waits_or_pauses_is_not_clean_though_nothing_was_switched() -> None:
+    # Waiting for 0.5 %, and for 2 %; then stopped by a signal for half the time, and for 40 us.
+    wall = [0.01, 0.01, 0.02, 0.01004]
+    ran = [0.00995, 0.0098, 0.01, 0.01]
+    part = marked(wall, ran, ran, [5e-5, 2e-4, 0.0, 0.0])
+    assert clean(part) == [True, False, False, True]
+    # Nothing of this is known of older samples.
+    assert clean(Samples(part.wall_s, part.cpu_s, part.switches)) == [True] * 4
+
+
+def test_a_thread_that_works_for_the_caller_is_no_pause() -> None:
+    part = marked([0.01] * 9, [1e-5] * 9, [0.0099] * 9, [0.0] * 9)
+    assert clean(part) == [True] * 9
+    assert part.basis(1) is Basis.WALL_CLEAN
+    # The caller's time would be nothing of the kind.
+    switched = Samples(part.wall_s, part.cpu_s, np.ones(9, dtype=np.int64), 1, part.busy_s)
+    assert not switched.cpu_is_work
+    assert switched.basis(1) is Basis.WALL_ALL
+
+
+def test_on_several_threads_a_pause_is_less_of_the_caller_than_in_other_runs() -> None:
+    wall = [0.01] * 9 + [0.02]
+    cpu = [0.0096] * 9 + [0.0099]
+    # The process's time comes in ticks.
+    busy = [0.02, 0.01, 0.03, 0.02, 0.02, 0.02, 0.02, 0.02, 0.02, 0.02]
+    assert clean(marked(wall, cpu, busy, [0.0] * 10)) == [True] * 9 + [False]
+    # Callers that sleep while others work do so in every run.
+    asleep = marked([0.01] * 10, [0.001] * 10, busy, [0.0] * 10)
+    assert clean(asleep) == [True] * 10
+
+
+@given(
+    st.integers(1, 20).flatmap(
+        lambda n: st.tuples(*[st.lists(st.floats(0, 10), min_size=n, max_size=n)] * 4)
+    ),
+    st.integers(1, 5),
+)
+def test_more_waiting_never_makes_a_sample_clean(
+    columns: tuple[list[float], ...], loops: int
+) -> None:
+    wall, cpu, busy, waited = columns
+    part = replace(marked(wall, cpu, busy, waited), loops=loops)
+    more = replace(part, waited_s=np.array(waited) + 0.1)
+    switched = replace(part, switches=np.ones(len(wall), dtype=np.int64))
+    assert all(a >= b for a, b in zip(clean(part), clean(more), strict=True))
+    assert not any(clean(switched))
+    assert clean(Samples.concatenate([part])) == clean(part)
+
+
 def test_without_a_counter_all_samples_count() -> None:
     part = Samples(np.ones(5), np.ones(5))
     assert part.clean is None
@@ -43,6 +106,8 @@ def test_without_a_counter_all_samples_count() -> None:
         lambda: Samples(np.array([-1.0])),
         lambda: Samples(np.ones(2), np.ones(3)),
         lambda: Samples(np.ones(2), loops=0),
+        lambda: Samples(np.ones(2), busy_s=np.ones(3)),
+        lambda: Samples(np.ones(2), waited_s=np.array([0.0, -1.0])),
     ],
 )
 def test_impossible_samples_are_refused(make: object) -> None:

@@ -89,7 +89,7 @@ def measure(
         typer.Option(
             metavar="N",
             help="Fresh processes to measure in.",
-            show_default="1, or 3 where devices take turns",
+            show_default="3, more if needed and affordable; 3 in turns",
         ),
     ] = None,
     budget: Budget = 10.0,

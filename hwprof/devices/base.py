@@ -76,7 +76,11 @@ class Session(ABC):
 
     @abstractmethod
     def profile(self, runs: int) -> ProfiledRun:
-        """Profile `runs` runs, with the profile's `node_cost_s` left None.
+        """Profile about `runs` runs, with the profile's `node_cost_s` left None.
+
+        They may be fewer, down to one, where the runtime's profiler records no more or a run takes
+        long, and more, up to `hwprof.devices.profiled_runs.ROUNDS` times as many, where too few
+        were left alone by other programs.
 
         No timing may be asked for afterwards: the runtime may reopen the model to profile it.
         Raises DeviceError when the runtime has no per-kernel profile.

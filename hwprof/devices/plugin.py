@@ -18,16 +18,10 @@ from hwprof.devices.base import Availability, Device, ProfiledRun, Session
 from hwprof.devices.declared import NATIVE, DeclaredDevice, Runtime, installed
 from hwprof.devices.memory import ProcessMemory
 from hwprof.devices.options import Option, choice, option, switch, thread_count
+from hwprof.devices.profiled_runs import StepTimes, time_in_order, time_steps
 from hwprof.devices.program import Program, ProgramSession
 from hwprof.devices.scratch import scratch_folder
-from hwprof.devices.timing import (
-    HostTimer,
-    StepTimes,
-    Timer,
-    time_in_order,
-    time_runs,
-    time_steps,
-)
+from hwprof.devices.timing import HostTimer, Timer, time_runs
 from hwprof.errors import DeviceError, MeasurementError, ModelError, OptionError, one_line
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.models.base import Model, ModelFormat

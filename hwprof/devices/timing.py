@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from hwprof.machine.host.roots import SYSTEM, Roots
+from hwprof.machine.host.waits import ThreadWaits, waits_of_threads, waits_within
 from hwprof.samples import FloatArray, IntArray, Samples
 
 try:
@@ -64,87 +66,82 @@ def switch_counter(threads: int) -> Callable[[], int] | None:
     return lambda: int(usage(scope).ru_nivcsw)
 
 
-def time_runs(run: Callable[[], object], samples: int, loops: int, threads: int) -> Samples:
+def time_runs(
+    run: Callable[[], object], samples: int, loops: int, threads: int, roots: Roots = SYSTEM
+) -> Samples:
     """Call `run` samples x loops times and return seconds per call, with marks.
 
     The wall clock is read innermost, so that reading counters is not part of a sample. An
     involuntary context switch (getrusage(2), ru_nivcsw) means that somebody else took the
-    processor away during the sample. The garbage collector is held back meanwhile.
+    processor away during the sample; how long threads waited for one is read between samples. The
+    garbage collector is held back meanwhile.
     """
     counter = switch_counter(threads)
     count = counter or (lambda: 0)
-    wall = np.empty(samples)
-    cpu = np.empty(samples)
+    waits = waits_of_threads(roots)
+    read = _no_waits if waits is None else waits.read
+    start, end, seen = (np.empty(samples, dtype=np.int64) for _ in range(3))
+    cpu, busy = np.empty(samples), np.empty(samples)
     switches = np.zeros(samples, dtype=np.int64)
-    wall_ns, cpu_ns = time.perf_counter_ns, time.thread_time_ns
+    wall_ns, cpu_ns, busy_ns = time.perf_counter_ns, time.thread_time_ns, time.process_time_ns
     was_enabled = gc.isenabled()
     gc.disable()
     try:
+        readings = [read()]
         for i in range(samples):
             before = count()
+            busy_start = busy_ns()
             cpu_start = cpu_ns()
-            start = wall_ns()
+            start_ns = wall_ns()
             for _ in range(loops):
                 run()
-            end = wall_ns()
+            end_ns = wall_ns()
             cpu_end = cpu_ns()
+            busy_end = busy_ns()
             after = count()
-            wall[i] = (end - start) * 1e-9 / loops
+            start[i], end[i] = start_ns, end_ns
             cpu[i] = (cpu_end - cpu_start) * 1e-9 / loops
+            busy[i] = (busy_end - busy_start) * 1e-9 / loops
             switches[i] = after - before
+            readings.append(read())
+            seen[i] = wall_ns()
     finally:
         if was_enabled:
             gc.enable()
-    return Samples(wall, cpu, None if counter is None else switches, loops)
+        if waits is not None:
+            waits.close()
+    wall = (end - start) * 1e-9 / loops
+    waited = None
+    if waits is not None:
+        waited = _waited(waits, readings, start, end, seen, cpu * loops) / loops
+    return Samples(wall, cpu, None if counter is None else switches, loops, busy, waited)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StepTimes:
-    """What the steps of each of `r` runs took."""
-
-    durations_s: FloatArray
-    """Shape `[n, r]`, seconds."""
-    run_wall_s: FloatArray
-    """Shape `[r]`, seconds."""
-    run_switches: IntArray | None
-    """Shape `[r]`, involuntary context switches; None where the system does not count them."""
+def _no_waits() -> dict[int, int]:
+    return {}
 
 
-def time_steps(
-    run: Callable[[], FloatArray], steps: int, runs: int, threads: int, warmup: int = 0
-) -> StepTimes:
-    """Call `run`, which gives the seconds of each of its `steps` steps, `runs` times.
-
-    `warmup` calls go before and are not kept: the first touches memory that later ones find in
-    place. The garbage collector is held back meanwhile.
-    """
-    for _ in range(warmup):
-        run()
-    durations = np.empty((steps, runs))
-    column = 0
-
-    def kept() -> None:
-        nonlocal column
-        durations[:, column] = run()
-        column += 1
-
-    timed = time_runs(kept, runs, 1, threads)
-    return StepTimes(durations, timed.wall_s, timed.switches)
-
-
-def time_in_order(
-    steps: Sequence[Callable[[], object]], runs: int, threads: int = 1, warmup: int = 0
-) -> StepTimes:
-    """Call all `steps` one after another, as a run, and time each: `time_steps` for calls."""
-    clock = time.perf_counter_ns
-
-    def run() -> FloatArray:
-        ends = np.empty(len(steps) + 1, np.int64)
-        ends[0] = clock()
-        for number, step in enumerate(steps, 1):
-            step()
-            ends[number] = clock()
-        durations: FloatArray = np.diff(ends) * 1e-9
-        return durations
-
-    return time_steps(run, len(steps), runs, threads, warmup)
+def _waited(
+    waits: ThreadWaits,
+    readings: Sequence[Mapping[int, int]],
+    start_ns: IntArray,
+    end_ns: IntArray,
+    seen_ns: IntArray,
+    cpu_s: FloatArray,
+) -> FloatArray:
+    """Seconds that all threads together waited within each sample, shape `[n]`."""
+    total = np.zeros(len(start_ns))
+    for thread in readings[-1]:
+        # A thread that began in between has waited nothing before it was seen.
+        first = next(reading[thread] for reading in readings if thread in reading)
+        grown = np.diff([reading.get(thread, first) for reading in readings])
+        if not grown.any():
+            continue
+        if thread == waits.caller:
+            # It is running whenever this is read: what it waited, it waited since the last time,
+            # and within the sample no longer than it did not run.
+            idle = np.maximum((end_ns - start_ns) * 1e-9 - cpu_s, 0.0)
+            total += np.minimum(np.maximum(grown, 0) * 1e-9, idle)
+        else:
+            total += waits_within(start_ns, end_ns, seen_ns, grown)
+    return total

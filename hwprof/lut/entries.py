@@ -9,6 +9,8 @@ from hwprof.device_spec import DeviceSpec
 from hwprof.graph import Kernel
 from hwprof.profile import KernelOccurrence, Profile
 
+BELOW_CLOCK = "the kernel takes less than the profiler's clock can tell"
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
@@ -33,6 +35,8 @@ class KernelRecord:
     device_fingerprint: str
     profile: Profile
     """The measurement's profile, narrowed to this one occurrence."""
+    measurement_reason: str = ""
+    """`Measurement.kernels_reason`: why none of the measurement's kernels may be believed."""
 
     @property
     def occurrence(self) -> KernelOccurrence:
@@ -44,5 +48,12 @@ class KernelRecord:
 
     @property
     def latency_s(self) -> float | None:
-        """Of one call, as `Profile.call_latency_s`: None where it is not known."""
-        return self.profile.call_latency_s(self.occurrence)
+        """Of one call, as `Profile.call_latency_s`; None where unknown, or there is a `reason`."""
+        return None if self.reason else self.profile.call_latency_s(self.occurrence)
+
+    @property
+    def reason(self) -> str:
+        """Why the latency is not to be learned from; empty where it is."""
+        if not self.measurement_reason and self.profile.below_clock(self.occurrence):
+            return BELOW_CLOCK
+        return self.measurement_reason

@@ -51,6 +51,7 @@ def unpack_profile(packed: PackedProfile) -> Profile:
         rows.unpack_known(runs.run_cpu, runs.runs),
         rows.unpack_known(runs.run_waited, runs.runs),
         from_json(runs.never_ran, tuple[str, ...]),
+        runs.pass_cost_s,
     )
 
 
@@ -69,6 +70,7 @@ def _pack_runs(measurement_id: str, profile: Profile) -> rows.ProfileRow:
         node_cost_reason=profile.node_cost_reason,
         mapping=profile.mapping,
         never_ran=canonical_json(profile.never_ran),
+        pass_cost_s=profile.pass_cost_s,
     )
 
 
@@ -109,6 +111,7 @@ def _pack_occurrence(
         source_nodes=canonical_json(occurrence.source_nodes),
         calls=occurrence.calls,
         durations=rows.pack_floats(occurrence.durations_s),
+        passes=occurrence.passes,
     )
 
 
@@ -129,6 +132,7 @@ def _unpack_occurrence(
         rows.unpack_floats(row.durations, runs),
         from_json(row.source_nodes, tuple[str, ...]),
         row.calls,
+        row.passes,
     )
 
 

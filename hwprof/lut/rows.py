@@ -83,6 +83,7 @@ class ProfileRow:
     node_cost_reason: str
     mapping: str
     never_ran: str
+    pass_cost_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class OccurrenceRow:
     source_nodes: str
     calls: int
     durations: bytes
+    passes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ History of `SCHEMA_VERSION`:
    `profile.node_cost_reason` and `mapping`, `calibration.source`, the rest within `document`.
    `restart.basis` is gone: it follows from the samples.
 3  For how long threads ran and waited: `_busy` and `_waited` of a restart, `run_cpu` and
-   `run_waited` of a profile, which tells of branches in `never_ran`; `document` holds `values`.
+   `run_waited` of a profile, which tells of branches in `never_ran`, and of
+   passes through loops in `passes` and `pass_cost_s`; `document` holds `values`.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ CREATE TABLE profile (
     mapping          TEXT NOT NULL DEFAULT '',  -- how kernels were led back to source nodes
     run_cpu          BLOB,              -- float64[runs], seconds of the calling thread
     run_waited       BLOB,              -- float64[runs], seconds, as steady_waited
-    never_ran        TEXT NOT NULL DEFAULT '[]' -- JSON list: branches that no profiled run took
+    never_ran        TEXT NOT NULL DEFAULT '[]',  -- JSON list: branches that no profiled run took
+    pass_cost_s      REAL               -- the profiler's own cost per pass, as node_cost_s
 );
 
 -- One row per distinct kernel, tensor names left out, shared by all measurements. `id` hashes the
@@ -119,6 +121,7 @@ CREATE TABLE kernel_occurrence (
     source_nodes   TEXT NOT NULL,       -- JSON list
     calls          INTEGER NOT NULL,    -- times it ran within one run of the model
     durations      BLOB NOT NULL,       -- float64[profile.runs], seconds, profiler's cost included
+    passes         INTEGER NOT NULL DEFAULT 0,  -- times graphs inside it ran within one run
     PRIMARY KEY (measurement_id, position)
 );
 CREATE INDEX occurrence_by_kernel ON kernel_occurrence (kernel_id);
@@ -214,6 +217,8 @@ ALTER TABLE restart ADD COLUMN warmup_waited BLOB;
 ALTER TABLE profile ADD COLUMN run_cpu BLOB;
 ALTER TABLE profile ADD COLUMN run_waited BLOB;
 ALTER TABLE profile ADD COLUMN never_ran TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE profile ADD COLUMN pass_cost_s REAL;
+ALTER TABLE kernel_occurrence ADD COLUMN passes INTEGER NOT NULL DEFAULT 0;
 """
 
 MIGRATIONS: Mapping[int, str] = {2: _TO_2, 3: _TO_3}

@@ -219,7 +219,8 @@ class Table:
     def kernels(self, device: str | None = None) -> Iterator[KernelRecord]:
         """Every kernel of every measurement on matching devices, newest measurement first.
 
-        All sources are included: `source` of the measurement tells them apart.
+        All sources are included: `source` of the measurement tells them apart. Kernels that are not
+        to be believed have no latency but a reason.
         """
         wanted = {row.fingerprint for row in self._store.device_rows(device)}
         for measurement_id, fingerprint in self._store.query(
@@ -227,12 +228,14 @@ class Table:
         ):
             if fingerprint not in wanted:
                 continue
-            profile = self._store.profile(measurement_id)
+            measurement = self._store.measurement(measurement_id)
+            profile = measurement.profile
             if profile is None:
                 continue
+            reason = measurement.kernels_reason
             for occurrence in profile.occurrences:
                 narrowed = replace(profile, occurrences=(occurrence,))
-                yield KernelRecord(measurement_id, fingerprint, narrowed)
+                yield KernelRecord(measurement_id, fingerprint, narrowed, reason)
 
     def set_calibration(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 
 from hwprof.conditions import OutputAgreement
 from hwprof.devices.base import ProfiledRun
+from hwprof.devices.profiled_runs import LIMIT_S
 from hwprof.errors import HwprofError
 from hwprof.machine.host import HostState, MachineFacts, Pin
 from hwprof.measurement import Energy, Measurement, Memory, Restart
@@ -19,6 +21,7 @@ from hwprof.profiler.agreement import Check
 from hwprof.profiler.conditions import provenance
 from hwprof.profiler.criteria import HotCriterion
 from hwprof.profiler.plan import Plan
+from hwprof.profiler.restarts import Restarts
 from hwprof.profiler.warn import warnings_for
 from hwprof.samples import Samples
 from hwprof.targets.base import Run, Target
@@ -33,7 +36,8 @@ MIN_SAMPLE_S = 200e-6
 BATCH_S = 0.25
 MAX_BATCH = 256
 # Kernel durations are whole microseconds: many runs average the rounding out. Profiling about a
-# second is enough for 2 %; fewer than 12 runs leave too little of the faster half.
+# second is enough for 2 %; fewer than 12 runs leave too little of the faster half, and are taken
+# of models that run for long alone.
 PROFILE_S = 1.0
 PROFILE_RUNS = (12, 60)
 
@@ -51,6 +55,17 @@ class Progress:
 Listener = Callable[[Progress], object]
 NodeCost = Callable[[], tuple[float, str]]
 """Gives the profiler's cost per kernel, seconds, and how it was found. Raises DeviceError."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfilerCosts:
+    """A `NodeCost` that also knows the cost of a pass through a graph inside a node."""
+
+    per_kernel: NodeCost
+    per_pass: NodeCost
+
+    def __call__(self) -> tuple[float, str]:
+        return self.per_kernel()
 
 
 def _silent(progress: Progress) -> None:
@@ -92,6 +107,7 @@ class Bench:
         self._check = check
         self._keep = keep
         self._listen = listen
+        self._rule = Restarts(plan)
         self._restarts: list[Restart] = []
         self._states: list[HostState] = []
         self._cpus: tuple[int, ...] = ()
@@ -106,7 +122,7 @@ class Bench:
     @property
     def done(self) -> bool:
         """Whether every restart of the plan is measured."""
-        return len(self._restarts) >= self._plan.restarts
+        return self._rule.done
 
     def step(self) -> None:
         """Measure one restart in a newly opened model; the last one adds energy and profile.
@@ -115,18 +131,21 @@ class Bench:
         """
         spec = self._target.spec
         self._tell("opening", 0.0)
+        began_s = time.perf_counter()
         with self._target.start(self._model, pin_of(self._plan, spec.threads)) as run:
             self._cpus = run.cpus
             before = run.host_state()
             restart = steady_state(run, self._plan, spec.threads, self._tell)
             after = run.host_state()
+            # What follows is not what the budget is for.
+            self._rule.add(restart, spec.threads, time.perf_counter() - began_s)
             # Later restarts would only repeat them.
             self._memory = self._memory or run.memory()
             self._facts = self._facts or run.facts()
             self._verify(run)
             self._states += [before, after]
             self._restarts.append(restart)
-            if self.done:
+            if self._rule.done:
                 if self._keep is not None:
                     self._keep(self._record(None))
                 self._add(run, restart)
@@ -163,7 +182,7 @@ class Bench:
         return replace(measurement, warnings=warnings_for(measurement, self._plan))
 
     def _tell(self, phase: str, share: float) -> None:
-        self._listen(Progress(phase, len(self._restarts) + 1, self._plan.restarts, share))
+        self._listen(Progress(phase, len(self._restarts) + 1, self._rule.expected, share))
 
     def _verify(self, run: Run) -> None:
         """Compare the outputs, once per measurement."""
@@ -188,13 +207,17 @@ class Bench:
 
     def _profile(self, run: Run, restart: Restart) -> None:
         """Profile the open model, or note why the runtime cannot."""
-        typical_s = float(restart.steady.wall_s.min())
-        low, high = PROFILE_RUNS
-        runs = max(low, min(high, int(PROFILE_S / max(typical_s, 1e-9))))
         try:
-            self._profiled = run.profile(runs)
+            self._profiled = run.profile(profile_runs(float(restart.steady.wall_s.min())))
         except HwprofError as error:
             self._profile_reason = str(error)
+
+
+def profile_runs(typical_s: float) -> int:
+    """How many runs to profile of a model that takes so long."""
+    low, high = PROFILE_RUNS
+    one_s = max(typical_s, 1e-9)
+    return max(1, min(int(LIMIT_S / one_s), max(low, min(high, int(PROFILE_S / one_s)))))
 
 
 def measure_on(
@@ -275,7 +298,17 @@ def corrected(profile: Profile, node_cost: NodeCost | None) -> Profile:
         seconds, source = node_cost()
     except HwprofError as error:
         return replace(profile, node_cost_reason=str(error))
-    return replace(profile, node_cost_s=seconds, node_cost_source=source)
+    profile = replace(profile, node_cost_s=seconds, node_cost_source=source)
+    if not any(occurrence.passes for occurrence in profile.occurrences):
+        return profile
+    if not isinstance(node_cost, ProfilerCosts):
+        reason = "no estimate of the profiler's cost per pass through an inner graph was asked for"
+        return replace(profile, node_cost_reason=reason)
+    try:
+        seconds, more = node_cost.per_pass()
+    except HwprofError as error:
+        return replace(profile, node_cost_reason=str(error))
+    return replace(profile, pass_cost_s=seconds, node_cost_source=f"{source}; {more}")
 
 
 def with_profile(memory: Memory, profiled: ProfiledRun) -> Memory:

@@ -108,7 +108,8 @@ def run_campaign(
     """Measure every job, saving each result at once; yields outcomes in order.
 
     Without a table nothing is saved, and the outcomes are all there is.
-    A tuple of jobs is measured in turns, forwards and backwards, and saved when its plan is done.
+    A tuple of jobs is measured in turns, forwards and backwards, each in as many restarts, and
+    saved when its plan is done.
     With `resume`, a job whose model, shapes, device and plan the table holds already is not
     measured again. With `agreement`, outputs are compared once the first restart is timed. A job
     that fails becomes a failure and the rest goes on.
@@ -117,8 +118,9 @@ def run_campaign(
     costs = NodeCosts(table)
     for entry in jobs:
         turns = (entry,) if isinstance(entry, Job) else entry
+        agreed = plan.in_turns(len(turns))
         started = [
-            _start(job, plan, table, costs, run_id, resume, agreement, listen) for job in turns
+            _start(job, agreed, table, costs, run_id, resume, agreement, listen) for job in turns
         ]
         _alternate([s for s in started if isinstance(s, _Started)])
         for each in started:

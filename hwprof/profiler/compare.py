@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hwprof.errors import OptionError, TableError
+from hwprof.latency import restart_headlines as headlines
 from hwprof.lut import Table
 from hwprof.measurement import Measurement
 from hwprof.models.base import Model
@@ -17,6 +18,7 @@ from hwprof.models.inputs.given import Asked
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.bench import Bench, Listener
 from hwprof.profiler.plan import Plan
+from hwprof.samples import FloatArray
 from hwprof.statistics import student_t95
 from hwprof.targets.base import Target
 
@@ -172,8 +174,8 @@ def compare_stored(a: Measurement, b: Measurement) -> Comparison:
     if min(len(a.restarts), len(b.restarts)) == 1:
         notes = (
             *notes,
-            "at least one side has a single restart, and restarts differ by 1-2 %: "
-            "measure with --restarts 5 before believing a small difference",
+            "at least one side has a single restart, and its interval is what restarts usually "
+            "differ by: measure with --restarts 5 before believing a small difference",
         )
     return Comparison(a, b, ratio, ci95, "two stored measurements", notes)
 
@@ -190,10 +192,11 @@ def compare_now(
     """Measure both sides in turn, a b b a ..., one fresh process each, and pair them.
 
     Drift of the machine hits both halves of a pair alike, so the interval is Student's t over the
-    pairs' log ratios. `plan.restarts` is the number of pairs, at least 3. With `agreement`, the
-    outputs of both are compared with ONNX Runtime's first.
+    pairs' log ratios. `plan.restarts` is the number of pairs, at least 3, or 5 where it is None.
+    With `agreement`, the outputs of both are compared with ONNX Runtime's first.
     """
-    plan = replace(plan, restarts=max(MIN_PAIRS, plan.restarts), per_op=False)
+    pairs = max(MIN_PAIRS, PAIRS if plan.restarts is None else plan.restarts)
+    plan = replace(plan, restarts=pairs, per_op=False)
     benches = [
         Bench(
             model,
@@ -205,7 +208,7 @@ def compare_now(
         )
         for model, target in (a, b)
     ]
-    for pair in range(plan.restarts):
+    for pair in range(pairs):
         order = benches if pair % 2 == 0 else benches[::-1]
         for bench in order:
             bench.step()
@@ -234,11 +237,9 @@ def compare_turns(a: Measurement, b: Measurement) -> Comparison:
     )
 
 
-def restart_headlines(measurement: Measurement) -> np.ndarray:
+def restart_headlines(measurement: Measurement) -> FloatArray:
     """Headline of each restart alone, seconds, shape `[restarts]`."""
-    return np.array(
-        [replace(measurement, restarts=(r,)).latency.headline_s for r in measurement.restarts]
-    )
+    return headlines([r.steady for r in measurement.restarts], measurement.device.threads)
 
 
 def notes_on(a: Measurement, b: Measurement) -> tuple[str, ...]:

@@ -24,6 +24,8 @@ NOISE_MARGIN = 1.5
 class HotCriterion:
     """Stops at the asked precision, at the budget, or when the budget could not buy it.
 
+    The precision is that of sampling one process; what differs between processes, more samples do
+    not tell (`hwprof.profiler.restarts`).
     Noise of an order statistic falls with the root of the number of samples. Where even the whole
     budget, at the present noise, would leave the interval clearly too wide, going on is a waste:
     some subjects are inherently noisy and would never converge (nvbench stops those too).
@@ -32,11 +34,13 @@ class HotCriterion:
 
     def __init__(self, plan: Plan, threads: int) -> None:
         self._target = plan.precision
-        self._budget_s = plan.budget_s / plan.restarts
+        self._budget_s = plan.budget_s * plan.restart_share
         self._threads = threads
         self._needs = MIN_SAMPLES
         if plan.percentile is not None:
-            self._needs = max(MIN_SAMPLES, PERCENTILE_NEEDS[plan.percentile])
+            # The samples of all restarts support it together.
+            needs = math.ceil(PERCENTILE_NEEDS[plan.percentile] * plan.restart_share)
+            self._needs = max(MIN_SAMPLES, needs)
         self._wants_percentile = plan.percentile is not None
         self._parts: list[Samples] = []
         self._spent_s = 0.0
@@ -77,13 +81,13 @@ class HotCriterion:
         return max(0, self._needs - sum(len(part) for part in self._parts))
 
     def _precise(self, latency: Latency) -> bool:
-        width = latency.relative_half_width
+        width = latency.sampling_width
         # A percentile needs trusted samples; for the rest the interval says what they are worth.
         enough = latency.n_used if self._wants_percentile else latency.n
         return enough >= self._needs and width is not None and width <= self._target
 
     def _hopeless(self, latency: Latency) -> bool:
-        width = latency.relative_half_width
+        width = latency.sampling_width
         if (
             self._wants_percentile
             or width is None

@@ -9,6 +9,7 @@ estimate never sees the models it corrects, and is not clamped at zero.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -22,7 +23,9 @@ from hwprof.lut import Table
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
 from hwprof.models.onnx.write import Node, write_model
-from hwprof.profiler.bench import NodeCost, pin_of, steady_state
+from hwprof.profiler.bench import ProfilerCosts, pin_of, steady_state
+from hwprof.profiler.pass_cost import NAME as PASS_NAME
+from hwprof.profiler.pass_cost import PassCostEstimate, estimate_pass_cost
 from hwprof.profiler.plan import Plan
 from hwprof.targets.base import Target
 
@@ -46,6 +49,9 @@ class NodeCostEstimate:
         """One line for the record."""
         parts = ", ".join(f"{kind} {value * 1e6:.2f} us" for kind, value in self.by_kind)
         return f"chains of {LENGTHS[0]} and {LENGTHS[1]} kernels: {parts}"
+
+
+Estimate = NodeCostEstimate | PassCostEstimate
 
 
 def chain_model(kind: str, length: int, folder: Path) -> Model:
@@ -76,7 +82,7 @@ def estimate_node_cost(target: Target) -> NodeCostEstimate:
 
     Raises DeviceError when the device has no profile or does not run the chains.
     """
-    plan = Plan(budget_s=BUDGET_S)
+    plan = Plan(budget_s=BUDGET_S, restarts=1)
     threads = target.spec.threads
     by_kind = []
     refusal: HwprofError | None = None
@@ -115,30 +121,38 @@ def estimate_node_cost(target: Target) -> NodeCostEstimate:
 class NodeCosts:
     """Estimates by device: made once, kept in the process and, where there is one, in a table."""
 
-    _known: ClassVar[dict[str, tuple[float, str]]] = {}
+    _known: ClassVar[dict[tuple[str, str], tuple[float, str]]] = {}
 
     def __init__(self, table: Table | None = None) -> None:
         self._table = table
 
-    def of(self, target: Target) -> NodeCost:
-        """A function that gives the estimate for `target`, making it when first called."""
+    def of(self, target: Target) -> ProfilerCosts:
+        """Functions that give the estimates for `target`, making them when first called."""
 
-        def find() -> tuple[float, str]:
-            fingerprint = target.spec.fingerprint
-            if fingerprint not in self._known:
-                self._known[fingerprint] = self._stored(target) or self._made(target)
-            return self._known[fingerprint]
+        def per_kernel() -> tuple[float, str]:
+            return self._find(target, NAME, lambda: estimate_node_cost(target))
 
-        return find
+        def per_pass() -> tuple[float, str]:
+            seconds, _ = per_kernel()
+            return self._find(target, PASS_NAME, lambda: estimate_pass_cost(target, seconds))
 
-    def _stored(self, target: Target) -> tuple[float, str] | None:
+        return ProfilerCosts(per_kernel, per_pass)
+
+    def _find(
+        self, target: Target, name: str, estimate: Callable[[], Estimate]
+    ) -> tuple[float, str]:
+        key = (target.spec.fingerprint, name)
+        if key not in self._known:
+            self._known[key] = self._stored(target, name) or self._made(target, name, estimate())
+        return self._known[key]
+
+    def _stored(self, target: Target, name: str) -> tuple[float, str] | None:
         if self._table is None:
             return None
-        found = self._table.get_calibration(target.spec.fingerprint, NAME)
+        found = self._table.get_calibration(target.spec.fingerprint, name)
         return None if found is None else (found.value, found.source)
 
-    def _made(self, target: Target) -> tuple[float, str]:
-        estimate = estimate_node_cost(target)
+    def _made(self, target: Target, name: str, estimate: Estimate) -> tuple[float, str]:
         if self._table is not None:
-            self._table.set_calibration(target.spec, NAME, estimate.seconds, source=estimate.source)
+            self._table.set_calibration(target.spec, name, estimate.seconds, source=estimate.source)
         return estimate.seconds, estimate.source

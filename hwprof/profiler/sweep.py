@@ -16,15 +16,12 @@ from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.architectures import architecture_jobs
 from hwprof.profiler.bench import Progress
 from hwprof.profiler.campaign import Job, Outcome, Turns, in_turns, jobs_for, run_campaign
-from hwprof.profiler.plan import Plan
+from hwprof.profiler.plan import RESTARTS_IN_TURNS, Plan
 from hwprof.spaces import Space
 from hwprof.targets.base import Target
 from hwprof.targets.worker import WorkerTarget
 
 DEVICE = "onnxruntime-cpu"
-# Pairs of turns that a ratio's interval needs.
-RESTARTS_IN_TURNS = 3
-
 Listen = Callable[[Job, Progress], object]
 
 
@@ -78,10 +75,10 @@ def sweep(
     `resolution` is then the side of the image, or the tokens. Devices are as in `hwprof.measure`,
     and several (or several `threads`) take turns, so that drift of the machine hits all alike.
     `shapes` and `batches` decide open input dimensions, and `inputs` are values for inputs, by name
-    or a file of them (docs/inputs.md). Without a `plan`, there is one restart, or
-    three in turns, which a ratio's interval needs. With `table` (open, or a file's name) each
-    result is saved at once; `resume` takes from it what it holds already. `listen` is told how a
-    measurement gets on.
+    or a file of them (docs/inputs.md). A `plan` without a number of restarts has as many as it
+    needs, or three in turns, which a ratio's interval needs. With `table` (open, or a file's name)
+    each result is saved at once; `resume` takes from it what it holds already. `listen` is told how
+    a measurement gets on.
 
     Everything that was asked for is checked first: raises OptionError for what does not fit
     together, DeviceError for a device that cannot be used here. Among several devices, one that is
@@ -91,7 +88,7 @@ def sweep(
     asked = [devices] if isinstance(devices, (str, Target)) else list(devices)
     targets = targets_of(asked, threads, meter)
     files = _files(models)
-    plan = plan or Plan(restarts=usual_restarts(len(targets)))
+    plan = (plan or Plan()).in_turns(len(targets))
     if resume and table is None:
         raise OptionError("resume takes results from a table; name the table")
     if any(batch < 1 for batch in batches):
@@ -115,9 +112,12 @@ def sweep(
     return Sweep(outcomes, number * len(targets) * len(batches or (1,)), labels)
 
 
-def usual_restarts(targets: int) -> int:
-    """Fresh processes per result where nobody says how many, by how many targets take turns."""
-    return 1 if targets == 1 else RESTARTS_IN_TURNS
+def usual_restarts(targets: int) -> int | None:
+    """Fresh processes per result where nobody says how many, by how many targets take turns.
+
+    None for one target: as many as the precision needs.
+    """
+    return None if targets == 1 else RESTARTS_IN_TURNS
 
 
 def target_of(device: str | Target, threads: int | None = None, meter: str | None = None) -> Target:

@@ -7,7 +7,8 @@ from typing import Any
 
 from hwprof.codec import to_builtins, to_json
 from hwprof.measurement import Measurement
-from hwprof.opcosts import bytes_moved, flops
+from hwprof.opcosts import bytes_moved
+from hwprof.opcosts.known import flops_or_none
 from hwprof.profile import Profile
 from hwprof.profiler.compare import Comparison
 from hwprof.report.facts import kernel_groups, per_op_reason, unknown_ops
@@ -48,7 +49,8 @@ def kernel_documents(profile: Profile | None) -> list[dict[str, Any]]:
                 "domain": kernel.domain,
                 "count": group.calls,
                 "latency_s": group.latency_s,
-                "flops": flops(kernel),
+                "below_clock": group.below_clock,
+                "flops": flops_or_none(kernel),
                 "bytes": None if moved is None else to_builtins(moved),
                 "input_shapes": [None if t is None else list(t.shape) for t in kernel.inputs],
                 "output_shapes": [None if t is None else list(t.shape) for t in kernel.outputs],
@@ -92,10 +94,16 @@ def measurement_document(measurement: Measurement) -> dict[str, Any]:
         "energy": None if reading is None else to_builtins(reading),
         "kernels": kernel_documents(profile),
         "kernels_total_s": None if profile is None else profile.total_s(),
+        "kernels_gap": measurement.kernels_gap,
+        "kernels_believed": not measurement.kernels_reason,
+        "kernels_not_believed_reason": measurement.kernels_reason,
+        "kernels_clean_runs": None if profile is None else profile.clean_suffice,
+        "kernels_never_ran": [] if profile is None else list(profile.never_ran),
         "kernels_reason": per_op_reason(measurement),
         "unknown_ops": unknown_ops(profile),
         "uncovered_nodes": [] if profile is None else list(profile.uncovered),
         "profiler_node_cost_s": None if profile is None else profile.node_cost_s,
+        "profiler_pass_cost_s": None if profile is None else profile.pass_cost_s,
         "warnings": to_builtins(measurement.warnings),
         "plan": dict(measurement.plan),
         "provenance": to_builtins(measurement.provenance),

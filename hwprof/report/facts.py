@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hwprof.graph import Kernel
 from hwprof.latency import Latency
 from hwprof.measurement import USUAL_VALUES, Measurement, Subject, Values
-from hwprof.opcosts import flops
+from hwprof.opcosts.known import flops_or_none
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.samples import Basis
 
@@ -22,6 +22,8 @@ class KernelGroup:
     """How often one run of the model calls the kernel."""
     latency_s: float | None
     """Seconds of one call, on average; None when any occurrence has no latency."""
+    below_clock: bool = False
+    """Whether that is too little for the profiler to tell (`Profile.below_clock`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,15 @@ class OpTotal:
     seconds: float
     """What one run of the model spends in them; those without a latency count as 0."""
     flops: int | None
-    """Of one run; None when those of any occurrence are not known."""
+    """Of one run, all calls; None when those of any occurrence are not known."""
+    calls: int = 0
+    """How often one run of the model calls them."""
+    floor_s: float = 0.0
+    """Below this the profiler cannot tell what they take in a run (`Profile.floor_s`)."""
+
+    @property
+    def below_clock(self) -> bool:
+        return self.calls > 0 and self.seconds <= self.floor_s
 
 
 def kernel_groups(profile: Profile | None) -> list[KernelGroup]:
@@ -49,7 +59,9 @@ def kernel_groups(profile: Profile | None) -> list[KernelGroup]:
         latencies = [profile.latency_s(o) for o in occurrences]
         total = sum(value for value in latencies if value is not None)
         latency_s = None if None in latencies or not calls else total / calls
-        groups.append(KernelGroup(occurrences[0].kernel, tuple(occurrences), calls, latency_s))
+        below = latency_s is not None and all(map(profile.below_clock, occurrences))
+        kernel = occurrences[0].kernel
+        groups.append(KernelGroup(kernel, tuple(occurrences), calls, latency_s, below))
     return groups
 
 
@@ -59,12 +71,14 @@ def by_op(profile: Profile) -> list[OpTotal]:
     for occurrence in profile.occurrences:
         op = occurrence.kernel.op
         known = found.get(op, OpTotal(op, 0, 0.0, 0))
-        more = flops(occurrence.kernel)
+        more = flops_or_none(occurrence.kernel)
         found[op] = OpTotal(
             op,
             known.count + 1,
             known.seconds + (profile.latency_s(occurrence) or 0.0),
-            None if known.flops is None or more is None else known.flops + more,
+            None if known.flops is None or more is None else known.flops + more * occurrence.calls,
+            known.calls + occurrence.calls,
+            known.floor_s + profile.floor_s(occurrence),
         )
     return sorted(found.values(), key=lambda total: -total.seconds)
 
@@ -73,7 +87,7 @@ def unknown_ops(profile: Profile | None) -> list[str]:
     """Operators whose FLOPs are not known, by name."""
     if profile is None:
         return []
-    return sorted({o.kernel.op for o in profile.occurrences if flops(o.kernel) is None})
+    return sorted({o.kernel.op for o in profile.occurrences if flops_or_none(o.kernel) is None})
 
 
 def inputs_text(measurement: Measurement) -> str:
@@ -104,9 +118,17 @@ def per_op_reason(measurement: Measurement) -> str:
         if not measurement.plan.get("per_op", False):
             return "per-op was not asked for"
         return measurement.profile_reason or "the record holds no profile"
-    if profile.node_cost_s is None:
+    if profile.node_cost_s is None or profile.total_s() is None:
         return profile.node_cost_reason or "the profiler's own cost is not known"
     return ""
+
+
+def clean_note(profile: Profile) -> str:
+    """What to say of a profile that has too few uninterrupted runs; empty where it has enough."""
+    if profile.clean_suffice is not False or profile.clean is None:
+        return ""
+    clean = int(profile.clean.sum())
+    return f"{clean} of {profile.clean.size} profiled runs were uninterrupted"
 
 
 def basis_text(latency: Latency) -> str:

@@ -13,12 +13,14 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from hwprof.latency import Latency
-from hwprof.measurement import Failure, Measurement
-from hwprof.opcosts import flops
+from hwprof.measurement import Failure, Measurement, WarningCode
+from hwprof.opcosts.known import flops_or_none
+from hwprof.profile import KernelOccurrence, Profile
 from hwprof.profiler.compare import Comparison, compare_turns
 from hwprof.report.facts import (
     basis_text,
     by_op,
+    clean_note,
     inputs_text,
     memory_text,
     mib,
@@ -30,6 +32,13 @@ from hwprof.report.facts import (
 # A pipe has no width; a table cut at 80 columns would lose what the reader greps for.
 PIPE_WIDTH = 220
 TOP_OPS = 6
+# What a table of kernels must not be read without.
+KERNEL_WARNINGS = (
+    WarningCode.BRANCH_NEVER_RAN,
+    WarningCode.KERNELS_DO_NOT_ADD_UP,
+    WarningCode.KERNELS_BELOW_CLOCK,
+    WarningCode.IMPOSSIBLE_RATE,
+)
 
 
 @dataclass(slots=True)
@@ -59,6 +68,14 @@ def ms(seconds: float) -> str:
     value = seconds * 1e3
     digits = 4 - len(str(int(abs(value)))) if abs(value) >= 1 else 4
     return f"{value:.{max(digits, 0)}f}"
+
+
+def below(floor_s: float) -> str:
+    """A time that the profiler cannot tell: no more than this, and never less than a microsecond.
+
+    Milliseconds; a clock of whole microseconds decides nothing finer.
+    """
+    return f"< {max(floor_s * 1e3, 0.001):.3f}"
 
 
 def spread(latency: Latency) -> str:
@@ -115,19 +132,24 @@ def _add_ops(out: Page, measurement: Measurement) -> None:
     total_s = profile.total_s() or 0.0
     distinct = len({o.kernel.key for o in profile.occurrences})
     gap = total_s / measurement.latency.headline_s - 1
+    calls = sum(o.calls for o in profile.occurrences)
+    called = f", called {calls} times" if calls != len(profile.occurrences) else ""
+    note = clean_note(profile)
     out.print(
-        f"  kernels  {len(profile.occurrences)} ({distinct} distinct), "
-        f"sum {ms(total_s)} ms, {gap:+.1%} against the latency"
+        f"  kernels  {len(profile.occurrences)} ({distinct} distinct){called}, "
+        f"sum {ms(total_s)} ms, {gap:+.1%} against the latency{f' ({note})' if note else ''}"
     )
     table = RichTable(box=None, padding=(0, 2, 0, 0), show_edge=False)
     table.add_column("           op")
-    for head in ("count", "ms", "share", "GFLOP/s"):
+    for head in ("count", "calls", "ms", "share", "GFLOP/s"):
         table.add_column(head, justify="right")
     for op in by_op(profile)[:TOP_OPS]:
-        rate = f"{op.flops / op.seconds / 1e9:.1f}" if op.flops and op.seconds > 0 else "-"
-        share = f"{op.seconds / total_s:.0%}" if total_s > 0 else "-"
+        told = op.seconds > 0 and not op.below_clock
+        rate = f"{op.flops / op.seconds / 1e9:.1f}" if op.flops and told else "-"
+        share = f"{op.seconds / total_s:.0%}" if told and total_s > 0 else "-"
         name = f"           {escape(op.op)}"
-        table.add_row(name, str(op.count), ms(op.seconds), share, rate)
+        spent = below(op.floor_s) if op.below_clock else ms(op.seconds)
+        table.add_row(name, str(op.count), str(op.calls), spent, share, rate)
     out.print(table)
     unknown = unknown_ops(profile)
     if unknown:
@@ -144,23 +166,41 @@ def kernels_page(measurement: Measurement) -> Page:
         return out
     table = RichTable(box=None, padding=(0, 2, 0, 0))
     table.add_column("op")
-    table.add_column("ms", justify="right")
-    table.add_column("MFLOP", justify="right")
+    for head in ("calls", "ms", "MFLOP", "GFLOP/s"):
+        table.add_column(head, justify="right")
     table.add_column("kernel", overflow="fold")
     table.add_column("covers", overflow="fold")
     for occurrence in profile.occurrences:
-        seconds, work = profile.latency_s(occurrence), flops(occurrence.kernel)
+        seconds, work = profile.latency_s(occurrence), flops_or_none(occurrence.kernel)
+        told = seconds is not None and seconds > 0 and not profile.below_clock(occurrence)
+        rate = None
+        if told and seconds and work:
+            rate = work * occurrence.calls / seconds
         table.add_row(
             occurrence.kernel.op,
-            "-" if seconds is None else ms(seconds),
+            str(occurrence.calls),
+            "-" if seconds is None else _spent(profile, occurrence, seconds),
             "-" if work is None else f"{work / 1e6:.3f}",
+            "-" if rate is None else f"{rate / 1e9:.1f}",
             escape(occurrence.kernel.key),
             escape(", ".join(occurrence.source_nodes)),
         )
     out.print(table)
+    out.print("calls are those of one run; ms is of all of them together, MFLOP of one call")
+    if note := clean_note(profile):
+        out.print(note)
+    for warning in measurement.warnings:
+        if warning.code in KERNEL_WARNINGS:
+            out.print(f"[yellow]warning[/yellow]  {warning.code.value}: {escape(warning.message)}")
     if reason:
         out.print(f"latencies absent: {escape(reason)}")
     return out
+
+
+def _spent(profile: Profile, occurrence: KernelOccurrence, seconds: float) -> str:
+    if profile.below_clock(occurrence):
+        return below(profile.floor_s(occurrence))
+    return ms(seconds)
 
 
 def table_page(

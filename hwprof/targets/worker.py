@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import ProfiledRun
+from hwprof.devices.profiled_runs import ROUNDS
 from hwprof.devices.registry import Listed, check, names, parse
 from hwprof.errors import DeviceError, HwprofError, MeasurementError, OptionError
 from hwprof.machine.host import HostState, MachineFacts, Pin
@@ -99,9 +100,10 @@ class WorkerRun(Run):
 
     def profile(self, runs: int) -> ProfiledRun:
         profiled = self.channel.ask("profile", ProfiledRun, Runs(runs))
-        if len(profiled.profile.run_wall_s) != runs:
+        found = len(profiled.profile.run_wall_s)
+        if not 1 <= found <= ROUNDS * runs:
             raise self.channel.unreadable(
-                f"a profile of {len(profiled.profile.run_wall_s)} runs instead of {runs}"
+                f"a profile of {found} runs instead of 1 to {ROUNDS * runs}"
             )
         return profiled
 

@@ -20,6 +20,7 @@ from hwprof.codec import CodecError, from_json, to_json
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import Availability, Device, Session
 from hwprof.devices.options import Option
+from hwprof.devices.profiled_runs import ROUNDS
 from hwprof.errors import DeviceError, HwprofError, MeasurementError, OptionError
 from hwprof.measurement import Values
 from hwprof.models.base import Model
@@ -258,7 +259,8 @@ def check_profile(device: Device, model: Model) -> None:
     (profile,) = found
     law(profile.node_cost_s is None, "a device does not estimate its profiler's cost")
     runs = len(profile.run_wall_s)
-    law(0 < runs <= PROFILED, f"profile(n) keeps up to n runs, not {runs} of {PROFILED}")
+    most = ROUNDS * PROFILED
+    law(1 <= runs <= most, f"profile(n) keeps 1 to {most} runs, not {runs}, for n = {PROFILED}")
     law(bool(profile.occurrences), "a profile names kernels")
     for each in profile.occurrences:
         durations = each.durations_s

@@ -167,7 +167,7 @@ def _samples(rng: random.Random, n: int, center_s: float) -> Samples:
         switches if counted else None,
         rng.choice((1, 1, 10)),
         # On one thread there is no other that could have run.
-        cpu * noise.uniform(1, 2) if counted and noise.random() < 0.7 else None,
+        cpu * float(noise.uniform(1, 2)) if counted and noise.random() < 0.7 else None,
         switches * 0.001 if counted and noise.random() < 0.7 else None,
     )
 
@@ -269,6 +269,7 @@ def _profile(rng: random.Random) -> Profile:
             durations_s=noise.uniform(1e-6, 1e-3, size=runs),
             source_nodes=(f"conv_{i}", f"relu_{i}"),
             calls=rng.choice((1, 1, 1, 0, 12)),
+            passes=3 if (runs + i) % 4 == 0 else 0,
         )
         for i in range(rng.randint(1, 8))
     )
@@ -285,5 +286,6 @@ def _profile(rng: random.Random) -> Profile:
         mapping="by tensor names, from the outputs backwards" if known else "",
         run_cpu_s=run_wall_s * 0.99 if known else None,
         run_waited_s=run_wall_s * 0.01 if known else None,
+        pass_cost_s=1e-6 if known and runs % 2 else None,
         never_ran=("If 'cache', else_branch",) if known and runs % 2 else (),
     )

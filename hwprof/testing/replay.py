@@ -63,6 +63,8 @@ class ReplaySession(Session):
             None if source.cpu_s is None else source.cpu_s[index],
             None if source.switches is None else source.switches[index],
             loops,
+            None if source.busy_s is None else source.busy_s[index],
+            None if source.waited_s is None else source.waited_s[index],
         )
 
     def outputs(self) -> tuple[OutputTensor, ...]:

@@ -94,7 +94,7 @@ USUAL: dict[str, Any] = {
             ("a.onnx", "--threads", "1,4", "--restarts", "1"),
             ["a.onnx"],
             ["onnxruntime-cpu"],
-            {"threads": (1, 4)},
+            {"threads": (1, 4), "plan": Plan(restarts=1)},
         ),
         (
             ("a.onnx", "--shape", "x=1,3", "--shape", "y=2"),

@@ -11,8 +11,9 @@ import pytest
 
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.memory import ProcessMemory
+from hwprof.devices.profiled_runs import time_in_order, time_steps
 from hwprof.devices.program import Program, ProgramSession
-from hwprof.devices.timing import Timer, time_in_order, time_steps
+from hwprof.devices.timing import Timer
 from hwprof.errors import DeviceError, MeasurementError, ModelError, one_line
 from hwprof.machine.host import MemoryReading
 from hwprof.measurement import Memory

@@ -226,9 +226,17 @@ def test_kernels_come_with_what_their_latency_needs(table: Table) -> None:
         for o in m.profile.occurrences
     ]
     found = [
-        (r.measurement_id, r.device_fingerprint, r.occurrence, r.latency_s) for r in table.kernels()
+        (
+            r.measurement_id,
+            r.device_fingerprint,
+            r.occurrence,
+            r.profile.call_latency_s(r.occurrence),
+        )
+        for r in table.kernels()
     ]
     assert found == expected
+    # What was made up adds up to nothing that was measured: it is not to be learned from.
+    assert all(r.latency_s is None and r.reason for r in table.kernels())
     device = added[0].device.fingerprint
     assert {r.device_fingerprint for r in table.kernels(device)} <= {device}
     assert all(r.kernel is r.occurrence.kernel for r in table.kernels(device))

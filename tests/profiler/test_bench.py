@@ -27,13 +27,14 @@ from hwprof.profile import KernelOccurrence, Profile
 from hwprof.profiler.bench import Progress, measure_on
 from hwprof.profiler.compare import compare_now, compare_stored
 from hwprof.profiler.plan import Plan
+from hwprof.profiler.restarts import MOST_RESTARTS
 from hwprof.samples import Basis, Samples
 from hwprof.targets.base import ANYWHERE
 from hwprof.targets.local import LocalRun
 from hwprof.testing.replay import REPLAY_FACTS, ReplayDevice, ReplayTarget, replay_spec
 
 MODEL = Model(Path("m.onnx"), Subject("m", "0" * 64, (TensorSpec("x", "float32", (1, 3)),), 1))
-PINNED = Plan(pin="0", per_op=False)
+PINNED = Plan(pin="0", per_op=False, restarts=1)
 
 
 @pytest.fixture
@@ -101,6 +102,47 @@ def test_every_restart_is_opened_anew(state: HostState) -> None:
     assert measurement.latency.n == sum(len(r.steady) for r in measurement.restarts)
 
 
+def test_without_a_number_there_are_as_many_processes_as_the_precision_needs(
+    state: HostState,
+) -> None:
+    heard: list[Progress] = []
+    asked = replace(PINNED, restarts=None)
+    target = on(state, *(recording(seed=seed) for seed in range(10)), setup_s=0.5)
+    measurement = measure_on(MODEL, target, asked, listen=heard.append)
+    assert 3 < len(measurement.restarts) < 10
+    width = measurement.latency.relative_half_width
+    assert width is not None
+    assert width <= asked.precision
+    assert [p.restarts for p in heard if p.phase == "opening"][:3] == [3, 3, 3]
+    assert [p.phase for p in heard].count("energy") == 1
+    assert measurement.plan["restarts"] is None
+    assert codes(measurement) == set()
+
+
+def test_processes_that_disagree_are_said_and_gone_on_with(state: HostState) -> None:
+    levels = (3e-3, 3e-3, 5.7e-3)
+    target = on(state, *(recording(level, seed=i) for i, level in enumerate(levels)))
+    plan = replace(PINNED, restarts=None)
+    measurement = measure_on(MODEL, target, plan)
+    assert len(measurement.restarts) == MOST_RESTARTS
+    (warning,) = [w for w in measurement.warnings if w.code is WarningCode.RESTARTS_DISAGREE]
+    assert "1.90x" in warning.message
+    interval = measurement.latency.ci95_s
+    assert interval is not None
+    assert interval[1] - interval[0] > 0.5e-3
+
+
+def test_waiting_threads_are_contention_whatever_the_switches_say(state: HostState) -> None:
+    quiet = recording()
+    for share, expected in ((0.005, False), (0.2, True)):
+        waited = 2 * share * quiet.wall_s
+        target = on(state, replace(quiet, waited_s=waited), spec=replay_spec(threads=2))
+        measurement = measure_on(MODEL, target, PINNED)
+        assert measurement.latency.waiting_share == pytest.approx(share)
+        assert (WarningCode.CONTENDED in codes(measurement)) is expected
+        assert measurement.latency.disturbed is expected
+
+
 def test_short_runs_are_timed_together(state: HostState) -> None:
     measurement = measure_on(MODEL, on(state, recording(5e-6)), PINNED)
     loops = measurement.restarts[0].steady.loops
@@ -112,7 +154,7 @@ def test_noise_and_a_missing_percentile_are_warned_of(state: HostState) -> None:
     rng = np.random.default_rng(0)
     wild = 0.05 * np.exp(0.5 * rng.standard_normal(400))
     samples = Samples(wild, wild, np.zeros(400, dtype=np.int64))
-    plan = Plan(pin="none", per_op=False, percentile=0.99, budget_s=3)
+    plan = Plan(pin="none", per_op=False, percentile=0.99, budget_s=3, restarts=1)
     measurement = measure_on(MODEL, on(state, samples), plan)
     expected = {WarningCode.NOISY, WarningCode.PERCENTILE_UNSUPPORTED, WarningCode.UNPINNED}
     assert codes(measurement) == expected

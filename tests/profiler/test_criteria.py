@@ -35,13 +35,18 @@ def test_noise_takes_more_samples() -> None:
 
 def test_the_budget_ends_a_slow_subject() -> None:
     values = np.full(100, 1.0)
-    assert feed(HotCriterion(Plan(budget_s=5), 1), values, batch=1) == (StopReason.BUDGET, 5)
+    assert feed(HotCriterion(Plan(budget_s=5, restarts=1), 1), values, batch=1) == (
+        StopReason.BUDGET,
+        5,
+    )
 
 
 def test_the_budget_is_shared_by_restarts() -> None:
     criterion = HotCriterion(Plan(budget_s=10, restarts=5), 1)
     assert criterion.budget_s == 2.0
     assert feed(criterion, np.full(100, 1.0), batch=1) == (StopReason.BUDGET, 2)
+    # As many as there are at least where nobody says how many.
+    assert HotCriterion(Plan(budget_s=9), 1).budget_s == 3.0
 
 
 def test_hopeless_noise_stops_before_the_budget() -> None:
@@ -55,8 +60,10 @@ def test_hopeless_noise_stops_before_the_budget() -> None:
 
 def test_a_percentile_is_waited_for() -> None:
     values = 1e-3 * (1 + 1e-4 * np.random.default_rng(0).random(2000))
-    plan = Plan(percentile=0.99)
+    plan = Plan(percentile=0.99, restarts=1)
     assert feed(HotCriterion(plan, 1), values) == (StopReason.PRECISION, 670)
+    # All restarts together support it: 3 x 221 >= 662.
+    assert feed(HotCriterion(Plan(percentile=0.99), 1), values) == (StopReason.PRECISION, 230)
 
 
 def test_loops_count_towards_the_budget() -> None:

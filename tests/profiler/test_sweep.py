@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,15 @@ from hwprof.errors import DeviceError, MeasurementError, OptionError, TableError
 from hwprof.lut import Table
 from hwprof.machine.host import snapshot
 from hwprof.models.base import Model
-from hwprof.profiler.plan import Plan
-from hwprof.profiler.sweep import RESTARTS_IN_TURNS, sweep, targets_of, usual_restarts
+from hwprof.profiler.plan import RESTARTS_IN_TURNS, Plan
+from hwprof.profiler.sweep import sweep, targets_of, usual_restarts
 from hwprof.samples import Samples
 from hwprof.targets.base import Run
 from hwprof.testing.replay import ReplayDevice, ReplayTarget, replay_spec
 from tests.profiler.away import Away
 
 CELL = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
-QUICK = Plan(pin="none", per_op=False)
+QUICK = Plan(pin="none", per_op=False, restarts=1)
 
 
 class Recorded(ReplayTarget):
@@ -71,14 +72,19 @@ def test_every_batch_model_and_device_in_turns(
     assert {len(o.measurement.restarts) for o in outcomes if o.measurement} == {RESTARTS_IN_TURNS}
 
 
-def test_a_plan_is_kept_to_and_one_target_needs_one_restart(
+def test_a_plan_is_kept_to_and_turns_have_as_many_restarts_for_all(
     mlp: Path, two: list[Recorded], log: list[str]
 ) -> None:
-    run(mlp, devices=two[0])
-    assert len(log) == usual_restarts(1) == 1
+    assert usual_restarts(1) is None
+    run(mlp, devices=two[0], plan=replace(QUICK, restarts=None))
+    assert len(log) > usual_restarts(2)
     log.clear()
     run(mlp, devices=two, plan=QUICK)
     assert len(log) == 2
+    # The steadier one would have gone on alone, and nothing would pair with that.
+    log.clear()
+    run(mlp, devices=two, plan=replace(QUICK, restarts=None))
+    assert len(log) == 2 * RESTARTS_IN_TURNS
 
 
 def test_results_are_kept_in_a_table_by_name_or_open_or_nowhere(

@@ -31,6 +31,7 @@ from hwprof.devices.plugin import (
     choice,
     thread_count,
 )
+from hwprof.devices.profiled_runs import ROUNDS
 from hwprof.measurement import Memory
 from hwprof.models.base import Model
 from hwprof.models.inputs import tensors_of
@@ -352,7 +353,10 @@ PROFILES: list[tuple[str, Callable[..., Any]]] = [
         "a device does not estimate its profiler's cost",
         lambda self, runs: profiled(node_cost_s=1e-6),
     ),
-    ("profile(n) keeps up to n runs, not 5 of 4", lambda self, runs: profiled(runs=runs + 1)),
+    (
+        "profile(n) keeps 1 to 12 runs, not 13, for n = 4",
+        lambda self, runs: profiled(runs=ROUNDS * runs + 1),
+    ),
     (
         "a profile names kernels",
         lambda self, runs: ProfiledRun(Profile((), np.full(runs, 1e-5))),

@@ -17,6 +17,7 @@ from hwprof.devices.base import ProfiledRun
 from hwprof.devices.executorch.etdump import parse_etdump
 from hwprof.devices.executorch.join import join, uncovered
 from hwprof.devices.executorch.runtime import set_threads
+from hwprof.devices.profiled_runs import time_profiled
 from hwprof.devices.program import Program
 from hwprof.devices.timing import time_runs
 from hwprof.errors import DeviceError, MeasurementError, ModelError, one_line
@@ -99,8 +100,8 @@ class ExecuTorchProgram(Program):
         self.close()
         self._load(traced=True)
         time_runs(self.run, PROFILE_WARMUP, 1, self._threads)
-        timed = time_runs(self.run, runs, 1, self._threads)
-        traced = parse_etdump(self._dump(), runs)
+        timed = time_profiled(self.run, runs, self._threads)
+        traced = parse_etdump(self._dump(), len(timed))
         self.close()
         if any(run.total_s > wall for run, wall in zip(traced, timed.wall_s, strict=True)):
             raise DeviceError(
@@ -109,7 +110,7 @@ class ExecuTorchProgram(Program):
             )
         kernels = join(self._plan, traced)
         left = uncovered(self._plan, kernels)
-        profile = Profile(kernels, timed.wall_s, timed.switches, uncovered=left)
+        profile = Profile.timed(kernels, timed, left)
         return ProfiledRun(profile, weights_bytes=self._plan.weights_bytes, mapping=MAPPING)
 
     def _dump(self) -> bytes:

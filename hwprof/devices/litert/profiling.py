@@ -10,11 +10,13 @@ from hwprof.devices.base import ProfiledRun
 from hwprof.devices.litert.align import FOLDED_BACK, FOLDED_FORWARD, IDLE, align
 from hwprof.devices.litert.native import DELEGATED, OPERATOR, Event, NativeModel
 from hwprof.devices.litert.source import Source
+from hwprof.devices.profiled_runs import in_rounds
 from hwprof.devices.timing import time_runs
 from hwprof.errors import DeviceError
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.models.tflite.file import LiteRtFile, Operator, read
 from hwprof.profile import KernelOccurrence, Profile
+from hwprof.samples import Samples
 
 DOMAIN = "ai.google.litert"
 XNNPACK, BUILTIN = "XNNPACK", "LiteRT builtin kernels"
@@ -42,15 +44,19 @@ def profile(
     if shapes is not None:
         file = file.with_shapes(shapes)
     named = {file.tensors[t].name: array for t, array in zip(file.inputs, inputs, strict=True)}
-    walls, switches, events = [], [], []
+    events: list[list[Event]] = []
     with NativeModel(source.path, named, threads, xnnpack, resized) as model:
         time_runs(model.run, WARMUP, 1, threads)
-        for _ in range(runs):
-            model.start()
-            timed = time_runs(model.run, 1, 1, threads)
-            events.append(model.stop())
-            walls.append(timed.wall_s)
-            switches.append(timed.switches)
+
+        def time_some(more: int) -> Samples:
+            timed = []
+            for _ in range(more):
+                model.start()
+                timed.append(time_runs(model.run, 1, 1, threads))
+                events.append(model.stop())
+            return Samples.concatenate(timed)
+
+        samples = in_rounds(time_some, runs)
     first = [(event.kind, event.name, event.index) for event in events[0]]
     if not first or any([(e.kind, e.name, e.index) for e in run] != first for run in events):
         raise DeviceError(
@@ -58,14 +64,8 @@ def profile(
         )
     durations = np.array([[event.elapsed_s for event in run] for run in events])
     occurrences, uncovered = _occurrences(file, source, partitions, events[0], durations)
-    counted = [each for each in switches if each is not None]
     return ProfiledRun(
-        Profile(
-            tuple(occurrences),
-            np.concatenate(walls),
-            np.concatenate(counted) if len(counted) == runs else None,
-            uncovered=uncovered,
-        ),
+        Profile.timed(tuple(occurrences), samples, uncovered),
         weights_bytes=file.weights_bytes,
         mapping=_mapping(occurrences),
     )

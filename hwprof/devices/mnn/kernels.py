@@ -46,7 +46,8 @@ def build_profile(model: Model, operators: Sequence[Operator], trace: Trace) -> 
     words = _NodeWords(source)
     functions = {operator.name: operator.function for operator in operators}
     occurrences = []
-    for command, nodes, durations_s in zip(trace.commands, claimed, trace.durations_s, strict=True):
+    timed = zip(trace.commands, claimed, trace.times.durations_s, strict=True)
+    for command, nodes, durations_s in timed:
         # A part that stands for no node itself still belongs to what its operator computes.
         purpose = words.describe(nodes or by_operator.get(command.operator, ()))
         kernel = _kernel(command, purpose, functions.get(command.operator, 0))
@@ -54,7 +55,7 @@ def build_profile(model: Model, operators: Sequence[Operator], trace: Trace) -> 
     uncovered = coverage.uncovered
     if left:
         uncovered += tuple(name for name in nodes_with_work(source) if name in left)
-    profile = Profile(tuple(occurrences), trace.run_wall_s, trace.run_switches, uncovered=uncovered)
+    profile = Profile.timed(tuple(occurrences), trace.times.samples, uncovered)
     return ProfiledRun(profile, mapping=MAPPING)
 
 

@@ -15,8 +15,8 @@ from hwprof.convert.mnn.file import Operator
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.mnn.runtime import silenced
 from hwprof.devices.mnn.trace import Command, Trace, tensor_specs
+from hwprof.devices.profiled_runs import time_steps
 from hwprof.devices.program import Program
-from hwprof.devices.timing import time_steps
 from hwprof.errors import DeviceError, MeasurementError, ModelError
 from hwprof.models.base import Model
 from hwprof.models.inputs import tensors_of
@@ -161,7 +161,7 @@ class MnnProgram(Program):
         times = time_steps(
             lambda: self._timed(commands), len(commands), runs, self._threads, PROFILE_WARMUP
         )
-        return Trace(commands, times.durations_s, times.run_wall_s, times.run_switches)
+        return Trace(commands, times)
 
     def _describe(self) -> tuple[Command, ...]:
         """One run that notes what each command is, and times nothing."""

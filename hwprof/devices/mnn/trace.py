@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from hwprof.devices.profiled_runs import StepTimes
 from hwprof.graph import TensorSpec
-from hwprof.samples import FloatArray, IntArray
 
 # An operator that MNN lowers to several commands gives them its name, all but the last with an
 # ending: `y_raster_0`, `y_raster_1`, `y`. Whatever they compute, the ending says "raster".
@@ -41,11 +41,7 @@ class Trace:
     """Commands `[n]` of one run, and `r` timed runs of them."""
 
     commands: tuple[Command, ...]
-    durations_s: FloatArray
-    """Shape `[n, r]`, seconds."""
-    run_wall_s: FloatArray
-    """Shape `[r]`, seconds."""
-    run_switches: IntArray | None
+    times: StepTimes
 
 
 def tensor_specs(runtime: ModuleType, tensors: Sequence[Any]) -> tuple[TensorSpec, ...]:

@@ -9,12 +9,12 @@ from typing import Any
 
 from hwprof.convert.ncnn.conversion import Layer
 from hwprof.devices.base import ProfiledRun
+from hwprof.devices.profiled_runs import StepTimes
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.models.base import Model
 from hwprof.models.onnx.cover import nodes_with_work
 from hwprof.models.onnx.file import read_structure
 from hwprof.profile import KernelOccurrence, Profile
-from hwprof.samples import FloatArray, IntArray
 
 DOMAIN = "com.tencent.ncnn"
 PROVIDER = "CPU"
@@ -35,11 +35,7 @@ class Trace:
     layers: Sequence[Layer]
     mats: Mapping[str, Any]
     """ncnn's tensors, as they lie in memory, by name: inputs, and what each layer writes first."""
-    durations_s: FloatArray
-    """Shape `[n, r]`, seconds."""
-    run_wall_s: FloatArray
-    """Shape `[r]`, seconds."""
-    run_switches: IntArray | None
+    times: StepTimes
 
 
 def build_profile(model: Model, trace: Trace) -> ProfiledRun:
@@ -53,10 +49,10 @@ def build_profile(model: Model, trace: Trace) -> ProfiledRun:
             packs.setdefault(name, packs[layer.writes[0]])
     occurrences = tuple(
         KernelOccurrence(layer.name, _kernel(layer, tensors, packs), PROVIDER, durations_s)
-        for layer, durations_s in zip(trace.layers, trace.durations_s, strict=True)
+        for layer, durations_s in zip(trace.layers, trace.times.durations_s, strict=True)
     )
     uncovered = nodes_with_work(read_structure(model.path))
-    profile = Profile(occurrences, trace.run_wall_s, trace.run_switches, uncovered=uncovered)
+    profile = Profile.timed(occurrences, trace.times.samples, uncovered)
     return ProfiledRun(profile, mapping=MAPPING)
 
 

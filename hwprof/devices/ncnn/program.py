@@ -11,8 +11,8 @@ import numpy as np
 
 from hwprof.convert.ncnn.conversion import Converted
 from hwprof.devices.base import ProfiledRun
+from hwprof.devices.profiled_runs import time_steps
 from hwprof.devices.program import Program
-from hwprof.devices.timing import time_steps
 from hwprof.errors import DeviceError, MeasurementError, ModelError
 from hwprof.models.base import Model
 from hwprof.models.inputs import tensors_of
@@ -134,8 +134,7 @@ class NcnnProgram(Program):
         times = time_steps(
             lambda: self._layer_durations(tops), len(tops), runs, self._threads, PROFILE_WARMUP
         )
-        trace = Trace(layers, mats, times.durations_s, times.run_wall_s, times.run_switches)
-        return build_profile(self._model, trace)
+        return build_profile(self._model, Trace(layers, mats, times))
 
     def _layer_durations(self, tops: Sequence[str]) -> FloatArray:
         """Seconds of each layer of one run.

@@ -132,8 +132,11 @@ class _Joiner:
                 traced = self.trace.nodes[position]
                 inputs = _inputs(node, traced, scope)
                 outputs = _outputs(node, traced)
-                scope.update((t.name, t) for t in (*inputs, *outputs) if t is not None)
+                if position == group[0]:
+                    # The leaders of all slots ran in one pass: their shapes fit each other.
+                    met = [t for t in (*inputs, *outputs) if t is not None]
                 yield Placed(f"{prefix}{index}", node, traced, position, inputs, outputs)
+            scope.update((t.name, t) for t in met)
             yield from self.inside(node, group, scope, f"{prefix}{index}")
 
     def inside(
@@ -198,6 +201,9 @@ class _Matcher:
             ]
             fitting = spare or fitting
         best = next((i for i in fitting if _agrees(node, self.traced[i], scope)), None)
+        if best is None and len(fitting) == 1:
+            # Its name and operator leave no choice, whatever is known of its tensors.
+            best = fitting[0]
         if best is None:
             raise MeasurementError(
                 f"the profile has no node that matches '{node.name or node.op_type}' (number "
@@ -255,10 +261,18 @@ def _inputs(node: NodeProto, traced: NodeTrace, scope: Scope) -> tuple[TensorSpe
         # Also when the scope disagrees: a tensor in a loop changes shape from turn to turn.
         met = dict(zip(names, traced.inputs, strict=True))
     else:
-        met = _fit(names, traced.inputs, scope) or {}
+        met = _fit(names, traced.inputs, scope) or _by_variable(names, traced.inputs, scope)
     return tuple(
         _spec(name, met.get(name), scope.get(name)) if name else None for name in node.input
     )
+
+
+def _by_variable(
+    names: Sequence[str], traced: Sequence[TracedTensor], scope: Scope
+) -> dict[str, TracedTensor]:
+    """The inputs that are no constants, where these are as many as were traced."""
+    variable = [n for n in names if (known := scope.get(n)) is None or not known.constant]
+    return dict(zip(variable, traced, strict=True)) if len(variable) == len(traced) else {}
 
 
 def _spec(name: str, met: TracedTensor | None, known: TensorSpec | None) -> TensorSpec:

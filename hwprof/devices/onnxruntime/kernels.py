@@ -12,16 +12,18 @@ from onnx import GraphProto, ModelProto, NodeProto
 from hwprof.devices.onnxruntime.hints import named_tensor, steps_of
 from hwprof.devices.onnxruntime.join import Placed, Scope, join
 from hwprof.devices.onnxruntime.memory_plan import planned_activation_bytes
+from hwprof.devices.onnxruntime.never_entered import never_entered
 from hwprof.devices.onnxruntime.trace import Trace, parse_profile
-from hwprof.errors import MeasurementError
+from hwprof.devices.profiled_runs import part_of
 from hwprof.graph import ITEM_BITS, Graph, Kernel, Node, TensorSpec
 from hwprof.models.onnx.attributes import canonical_attributes
 from hwprof.models.onnx.cover import cover
 from hwprof.models.onnx.elements import OPAQUE, onnx_dtype
 from hwprof.models.onnx.file import parse, read_structure
+from hwprof.models.onnx.functions import expand
 from hwprof.models.onnx.graph import reads, subgraphs
 from hwprof.profile import KernelOccurrence, Profile
-from hwprof.samples import FloatArray, IntArray
+from hwprof.samples import Samples
 
 # Operators whose output shape hangs on the *values* of some inputs (by position).
 _SHAPED_BY: Mapping[str, tuple[int, ...]] = {
@@ -42,6 +44,8 @@ _SHAPED_BY: Mapping[str, tuple[int, ...]] = {
     "Unique": (0,),
     "Upsample": (1,),
 }
+
+_LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})
 
 # Small integer constants are zero points and biases there, and decide no cost.
 _QUANTISED = ("QLinear", "Quantize", "Integer", "QGemm", "QAttention", "MatMulNBits", "QOrdered")
@@ -68,28 +72,25 @@ def build_profile(
     optimised_model_path: Path,
     trace_path: Path,
     *,
-    runs: int,
-    run_wall_s: FloatArray,
-    run_switches: IntArray | None = None,
+    samples: Samples,
+    warmup: int = 0,
 ) -> tuple[Profile, Extras]:
-    """Kernels of a model in execution order, timed over the last `runs` runs of a session.
+    """Kernels of a model in execution order, timed over the runs of a session after `warmup`.
 
-    `run_wall_s` and `run_switches` have shape `[runs]`. The optimised graph must be the one that
-    the profiled session itself wrote. A kernel inside a loop holds the sum of its calls in a run.
-    `node_cost_s` is left None. Weights are not loaded when they lie outside the model files.
+    `samples` are all runs of the session, those of the warm-up first. Where the runtime recorded
+    fewer, the profile has fewer. The optimised graph must be the one that the profiled session
+    itself wrote. A kernel inside a loop holds the sum of its calls in a run. `node_cost_s` is left
+    None. Weights are not loaded when they lie outside the model files.
 
     Raises ModelError when a model file cannot be read, MeasurementError when the profile cannot,
-    holds fewer runs, or does not belong to the optimised graph.
+    holds no complete run, or does not belong to the optimised graph.
     """
-    if run_wall_s.shape != (runs,):
-        raise MeasurementError(
-            f"the wall times of {run_wall_s.size} runs were given with a profile of {runs} runs."
-        )
-    trace = parse_profile(trace_path, runs)
+    trace = parse_profile(trace_path, len(samples) - warmup, warmup)
+    kept = part_of(samples, trace.first_run, trace.first_run + len(trace.run_s))
     optimised = parse(optimised_model_path)
-    source = read_structure(source_model_path)
+    source, calls = expand(read_structure(source_model_path))
     placed, scope = join(optimised, trace, optimised_model_path.parent)
-    coverage = cover(source, steps_of(optimised.graph), named_tensor)
+    coverage = cover(source, steps_of(optimised.graph, calls), named_tensor)
     kernels = [_kernel(each, optimised) for each in placed]
     names = _unique_names(placed, trace)
     occurrences = tuple(
@@ -100,10 +101,11 @@ def build_profile(
             durations_s=each.trace.durations_s,
             source_nodes=coverage.nodes.get(each.path, ()),
             calls=int(each.trace.calls[-1]),
+            passes=each.trace.passes,
         )
         for name, kernel, each in zip(names, kernels, placed, strict=True)
     )
-    profile = Profile(occurrences, run_wall_s, run_switches, uncovered=coverage.uncovered)
+    profile = Profile.timed(occurrences, kept, coverage.uncovered, never_entered(placed, names))
     graph = _graph(optimised, placed, occurrences, scope, coverage.uncovered)
     return profile, Extras(
         graph=graph,
@@ -111,6 +113,23 @@ def build_profile(
         arena_peak_bytes=trace.arena_peak_bytes,
         weights_bytes=weights_bytes(optimised.graph),
         planned_activation_bytes=planned_activation_bytes(graph, _open_inputs(optimised.graph)),
+    )
+
+
+def recorded_nodes(optimised_model_path: Path) -> tuple[int, bool]:
+    """Nodes of the optimised graph, each of which is an event of a run; whether some may repeat."""
+    graph = parse(optimised_model_path).graph
+    return _count(graph), _repeats(graph)
+
+
+def _count(graph: GraphProto) -> int:
+    return sum(1 + sum(_count(inner) for _, inner in subgraphs(node)) for node in graph.node)
+
+
+def _repeats(graph: GraphProto) -> bool:
+    return any(
+        node.op_type in _LOOPS or any(_repeats(inner) for _, inner in subgraphs(node))
+        for node in graph.node
     )
 
 

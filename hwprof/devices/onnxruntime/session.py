@@ -12,15 +12,22 @@ import numpy as np
 
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.onnxruntime.runtime import memory_advice, out_of_memory, short_reason
+from hwprof.devices.profiled_runs import time_profiled
 from hwprof.devices.program import Program
 from hwprof.devices.scratch import scratch_folder
 from hwprof.devices.timing import time_runs
 from hwprof.errors import DeviceError, HwprofError, MeasurementError
 from hwprof.models.base import Model
 from hwprof.models.inputs import feed_of
+from hwprof.samples import Samples
 
 # Runs before the profiled ones count: the first allocates the arena, the second settles it.
 PROFILE_WARMUP = 2
+OPTIMISED = "optimised.onnx"
+# The runtime records a million events at most. A fifth of that is 60 MB of JSON, seconds to read.
+MOST_EVENTS = 200_000
+# No event takes less: recording alone takes longer.
+EVENT_S = 1e-6
 
 
 def session_options(runtime: ModuleType, level: str, threads: int, spin: bool) -> Any:
@@ -93,36 +100,13 @@ class OnnxRuntimeProgram(Program):
         self.close()
         threads = self._settings[1]
         with scratch_folder() as folder:
-            optimised = Path(folder, "optimised.onnx")
-            options = self.session_options()
-            options.enable_profiling = True
-            options.profile_file_prefix = str(Path(folder, "trace"))
-            options.optimized_model_filepath = str(optimised)
-            # Weights go to a side file, which is never read back.
-            for key, value in (
-                ("session.optimized_model_external_initializers_file_name", "weights.bin"),
-                ("session.optimized_model_external_initializers_min_size_in_bytes", "1024"),
-            ):
-                options.add_session_config_entry(key, value)
-            try:
-                self.reopen(options)
-            except Exception as error:  # as in open: no common base; a full disk arrives here
-                raise DeviceError(
-                    f"onnxruntime could not profile '{self._model.path.name}': "
-                    f"{short_reason(error)}; "
-                    "free some space in the temporary folder, or use --no-per-op"
-                ) from error
-            time_runs(self.run, PROFILE_WARMUP, 1, threads)
-            timed = time_runs(self.run, runs, 1, threads)
-            trace = Path(self._opened.end_profiling())
-            self.close()
+            timed, trace = self._recorded(Path(folder), runs, threads)
             profile, extras = build_profile(
                 self._model.path,
-                optimised,
+                Path(folder, OPTIMISED),
                 trace,
-                runs=runs,
-                run_wall_s=timed.wall_s,
-                run_switches=timed.switches,
+                samples=timed,
+                warmup=PROFILE_WARMUP,
             )
         strangers = sorted(set(extras.providers) - self.accepted)
         if strangers:
@@ -137,6 +121,50 @@ class OnnxRuntimeProgram(Program):
             extras.planned_activation_bytes,
             mapping=self.mapping,
         )
+
+    def _recorded(self, folder: Path, runs: int, threads: int) -> tuple[Samples, Path]:
+        """All runs of a profiled session, the warm-up first, and its trace.
+
+        There are fewer runs than asked for where they would record more events than can be read.
+        """
+        from hwprof.devices.onnxruntime.kernels import recorded_nodes
+        from hwprof.devices.onnxruntime.trace import count_events
+
+        self._reopen_profiled(folder)
+        warm = time_runs(self.run, PROFILE_WARMUP, 1, threads)
+        events, repeats = recorded_nodes(Path(folder, OPTIMISED))
+        most = max(1, MOST_EVENTS // max(1, events))
+        if repeats and runs * float(warm.wall_s.min()) > MOST_EVENTS * EVENT_S:
+            # How often a loop repeats only a trace tells, and that ends the session.
+            events = count_events(Path(self._opened.end_profiling())) // PROFILE_WARMUP
+            most = max(1, MOST_EVENTS // max(1, events))
+            self.close()
+            self._reopen_profiled(folder)
+            warm = time_runs(self.run, PROFILE_WARMUP, 1, threads)
+        timed = time_profiled(self.run, runs, threads, most)
+        trace = Path(self._opened.end_profiling())
+        self.close()
+        return Samples.concatenate([warm, timed]), trace
+
+    def _reopen_profiled(self, folder: Path) -> None:
+        options = self.session_options()
+        options.enable_profiling = True
+        options.profile_file_prefix = str(folder / "trace")
+        options.optimized_model_filepath = str(folder / OPTIMISED)
+        # Weights go to a side file, which is never read back.
+        for key, value in (
+            ("session.optimized_model_external_initializers_file_name", "weights.bin"),
+            ("session.optimized_model_external_initializers_min_size_in_bytes", "1024"),
+        ):
+            options.add_session_config_entry(key, value)
+        try:
+            self.reopen(options)
+        except Exception as error:  # as in open: no common base; a full disk arrives here
+            raise DeviceError(
+                f"onnxruntime could not profile '{self._model.path.name}': "
+                f"{short_reason(error)}; "
+                "free some space in the temporary folder, or use --no-per-op"
+            ) from error
 
     def close(self) -> None:
         self._opened = None

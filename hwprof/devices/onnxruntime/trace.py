@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hwprof.codec import CodecError, from_json
 from hwprof.devices.onnxruntime.elements import traced_dtype
 from hwprof.errors import MeasurementError
 from hwprof.samples import FloatArray, IntArray
@@ -52,6 +53,8 @@ class NodeTrace:
     """Which of the distinct subgraphs of the parent it belongs to, numbered as met."""
     slot: int = 0
     """Its place in the execution order of its graph."""
+    passes: int = 0
+    """How often a graph inside it ran in the last run."""
     memory: Mapping[str, int] = field(default_factory=dict)
     """The arena's figures (`mem_in_use_peak`, ...) after its last call, bytes."""
 
@@ -63,6 +66,8 @@ class Trace:
     nodes: tuple[NodeTrace, ...]
     run_s: FloatArray
     """Shape `[r]`, seconds: what the profiler recorded for each whole run."""
+    first_run: int = 0
+    """Which run of the session, counted from 0, is the first of them."""
 
     @property
     def arena_peak_bytes(self) -> int | None:
@@ -100,6 +105,7 @@ class _Entry:
     slot: int
     durations_s: FloatArray
     calls: IntArray
+    passes: IntArray
 
     def finish(self, path: Path) -> NodeTrace:
         args = self.event.args
@@ -116,6 +122,7 @@ class _Entry:
             parent=self.parent,
             branch=self.branch,
             slot=self.slot,
+            passes=int(self.passes[-1]),
             memory={
                 name: int(value)
                 for name, value in args.items()
@@ -152,11 +159,14 @@ class _Sums:
                 key = (*key, str(event.args.get("input_type_shape")))
             entry = self.entries.get(key)
             if entry is None:
-                zeros = np.zeros(self.runs), np.zeros(self.runs, np.int64)
-                entry = _Entry(event, len(self.entries), parent, branch, slot, *zeros)
+                seconds = np.zeros(self.runs)
+                calls, passes = np.zeros((2, self.runs), np.int64)
+                place = (len(self.entries), parent, branch, slot)
+                entry = _Entry(event, *place, seconds, calls, passes)
                 self.entries[key] = entry
             entry.durations_s[run] += event.self_us * 1e-6
             entry.calls[run] += 1
+            entry.passes[run] += sum(child.op == _EXECUTE for child in event.children)
             if run == self.runs - 1:
                 entry.event = event
             for each in _inner_passes(event):
@@ -166,30 +176,45 @@ class _Sums:
                 self.add(each, run, (*outer, number), entry.position, number)
 
 
-def parse_profile(path: Path, runs: int) -> Trace:
+def parse_profile(path: Path, runs: int, warmup: int = 0) -> Trace:
     """Read the profile of a session and keep its last `runs` runs.
+
+    The runtime stops recording after a million events: of a session that ran `warmup` runs before
+    the `runs` wanted, the complete ones among these are then kept, or the last one before them.
 
     Durations are recorded in whole microseconds. A control-flow node is given the time that its
     inner nodes did not take, so that the sum over nodes counts nothing twice. The runtime records
     an event when it ends: inner nodes stand in the file before the node that ran them, which
     decides nesting even where the microseconds do not.
 
-    Raises MeasurementError when the file is no profile or holds fewer runs: the runtime stops
-    recording after a million events.
+    Raises MeasurementError when the file is no profile or holds no complete run.
     """
-    events = _read(path)
+    # Nothing of what is read is rubbish: looking for it takes longer than reading.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _parse(_read(path), path, runs, warmup)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _parse(events: Sequence[Mapping[str, Any]], path: Path, runs: int, warmup: int) -> Trace:
     bounds = [
         (_integer(e, "ts", path), _integer(e, "ts", path) + _integer(e, "dur", path))
         for e in events
         if e.get("cat") == "Session" and e.get("name") == "model_run"
     ]
     bounds.sort()
-    if runs < 1 or len(bounds) < runs:
+    if runs < 1 or not bounds:
         raise MeasurementError(
             f"the profile {path.name} holds {len(bounds)} complete runs where {runs} were asked "
-            "for; profile fewer runs, because the runtime stops recording after a million events."
+            "for: the runtime stops recording after a million events; use --no-per-op."
         )
-    bounds = bounds[-runs:]
+    whole = len(bounds) >= warmup + runs
+    first_run = len(bounds) - runs if whole else min(warmup, len(bounds) - 1)
+    bounds = bounds[first_run:]
+    runs = len(bounds)
     passes = [_main_pass(found, path) for found in _split(events, bounds, path)]
     sums = _Sums(runs)
     # The last run comes first: its order is the order of the result.
@@ -198,17 +223,25 @@ def parse_profile(path: Path, runs: int) -> Trace:
     return Trace(
         tuple(each.finish(path) for each in sums.entries.values()),
         np.array([end - start for start, end in bounds], dtype=np.float64) * 1e-6,
+        first_run,
     )
 
 
-def _read(path: Path) -> list[Mapping[str, Any]]:
+def count_events(path: Path) -> int:
+    """About how many events a profile holds, without reading them."""
     try:
-        events = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        return path.read_bytes().count(b'"dur"')
+    except OSError as error:
         raise MeasurementError(f"the profile {path} cannot be read: {error}.") from error
-    if not isinstance(events, list) or not all(isinstance(e, dict) for e in events):
-        raise MeasurementError(f"the profile {path} is not a list of events.")
-    return events
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    try:
+        return from_json(path.read_bytes(), list[dict[str, Any]])
+    except OSError as error:
+        raise MeasurementError(f"the profile {path} cannot be read: {error}.") from error
+    except CodecError as error:
+        raise MeasurementError(f"the profile {path} is not a list of events: {error}.") from error
 
 
 def _integer(event: Mapping[str, Any], name: str, path: Path) -> int:

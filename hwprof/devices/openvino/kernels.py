@@ -18,7 +18,7 @@ from hwprof.models.onnx.attributes import canonical_attributes, is_small_integer
 from hwprof.models.onnx.elements import onnx_dtype
 from hwprof.models.onnx.graph import node_names
 from hwprof.profile import KernelOccurrence, Profile
-from hwprof.samples import FloatArray, IntArray
+from hwprof.samples import IntArray, Samples
 
 DOMAIN = "org.openvino"
 PROVIDER = "CPU"
@@ -40,13 +40,12 @@ def build_profile(
     model_id: str,
     nodes: Sequence[RuntimeNode],
     reports: Sequence[Sequence[Report]],
-    run_wall_s: FloatArray,
-    run_switches: IntArray | None,
+    samples: Samples,
 ) -> Profile:
     """Kernels of a model in execution order.
 
     `reports` holds one list per run since the model was compiled, the first run included; the
-    last `len(run_wall_s)` of them are the profiled ones. The profiler calls everything below a
+    last `len(samples)` of them are the profiled ones. The profiler calls everything below a
     microsecond "not run"; of that, what can have been optimised away is no kernel here, and the
     rest is. `model_id` goes into the key of kernels whose cost their key cannot tell otherwise.
     Raises MeasurementError when the reports do not belong together.
@@ -58,7 +57,7 @@ def build_profile(
     ]
     coverage = cover_runtime(source, nodes, executed)
     describe = _Describer(source, coverage, model_id)
-    runs = run_wall_s.size
+    runs = len(samples)
     taken: dict[str, int] = {}
     occurrences = []
     for i, (node, mean) in enumerate(zip(nodes, means, strict=True)):
@@ -75,7 +74,7 @@ def build_profile(
                 source_nodes=coverage.nodes[i],
             )
         )
-    return Profile(tuple(occurrences), run_wall_s, run_switches, uncovered=coverage.uncovered)
+    return Profile.timed(tuple(occurrences), samples, coverage.uncovered)
 
 
 def _means(

@@ -17,6 +17,7 @@ from hwprof.devices.openvino.runtime import (
 )
 from hwprof.devices.openvino.runtime_model import read_runtime_model, weights_bytes
 from hwprof.devices.openvino.settings import TARGET, Settings, refuse_substitutes
+from hwprof.devices.profiled_runs import in_rounds
 from hwprof.devices.program import Program
 from hwprof.devices.timing import time_runs
 from hwprof.errors import HwprofError, MeasurementError, ModelError
@@ -119,27 +120,31 @@ class OpenVinoProgram(Program):
         # The timed model goes first: two copies of the weights may not fit.
         self.close()
         self._compile(profiling=True)
-        timed: list[Samples] = []
         reports: list[list[Report]] = []
-        for _ in range(PROFILE_WARMUP + runs):
-            timed.append(time_runs(self.run, 1, 1, self._settings.threads))
-            # Every run's report is needed: each is a mean over all runs so far.
-            reports.append(
-                [
-                    Report(str(each.node_name), round(each.real_time.total_seconds() * 1e6))
-                    for each in self._request.get_profiling_info()
-                ]
-            )
+
+        def time_some(more: int) -> Samples:
+            timed = []
+            for _ in range(more):
+                timed.append(time_runs(self.run, 1, 1, self._settings.threads))
+                # Every run's report is needed: each is a mean over all runs so far.
+                reports.append(
+                    [
+                        Report(str(each.node_name), round(each.real_time.total_seconds() * 1e6))
+                        for each in self._request.get_profiling_info()
+                    ]
+                )
+            return Samples.concatenate(timed)
+
+        time_some(PROFILE_WARMUP)
+        samples = in_rounds(time_some, runs)
         nodes = read_runtime_model(self._compiled)
         self.close()
-        samples = Samples.concatenate(timed[PROFILE_WARMUP:])
         profile = build_profile(
             read_structure(self._model.path),
             self._model.subject.sha256[:16],
             nodes,
             reports,
-            samples.wall_s,
-            samples.switches,
+            samples,
         )
         return ProfiledRun(
             profile,

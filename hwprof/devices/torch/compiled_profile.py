@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import fx
 
+from hwprof.devices.profiled_runs import time_profiled
 from hwprof.devices.timing import time_runs
 from hwprof.devices.torch.compiled_code import MARK, MEET, Code, Site
 from hwprof.devices.torch.compiled_cover import claims_of, nodes_with_work
@@ -72,13 +73,13 @@ def profile_compiled(
     with code.replaced({MARK: mark}, described=False):
         time_runs(run, warmup, 1, threads)
         marks.clear()
-        samples = time_runs(run, runs, 1, threads)
-    if len(marks) != runs * (len(code.sites) + 1):
+        samples = time_profiled(run, runs, threads)
+    if len(marks) != len(samples) * (len(code.sites) + 1):
         raise DeviceError(
             "the compiled code ran other kernels than it holds, so that they cannot be told "
             "apart; use --no-per-op"
         )
-    durations = np.diff(np.array(marks, np.int64).reshape(runs, -1), axis=1) * 1e-9
+    durations = np.diff(np.array(marks, np.int64).reshape(len(samples), -1), axis=1) * 1e-9
     claims = claims_of(module, written, code.sites)
     names = _unique(site.target for site in code.sites)
     occurrences = tuple(
@@ -87,7 +88,7 @@ def profile_compiled(
     )
     covered = {name for claim in claims for name in claim}
     uncovered = tuple(name for name in nodes_with_work(module, inputs) if name not in covered)
-    return Profile(occurrences, samples.wall_s, samples.switches, uncovered=uncovered)
+    return Profile.timed(occurrences, samples, uncovered)
 
 
 def _kernel(code: Code, site: Site, met: _Met, weights: set[int]) -> Kernel:

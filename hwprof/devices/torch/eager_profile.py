@@ -18,6 +18,7 @@ from torch import fx
 
 from hwprof.convert.torch.module import source_nodes
 from hwprof.convert.torch.runtime import quiet
+from hwprof.devices.profiled_runs import time_profiled
 from hwprof.devices.timing import time_runs
 from hwprof.devices.torch.kernels import argument_text, layout_text, tensor_spec, tensors_in
 from hwprof.graph import Kernel
@@ -50,8 +51,8 @@ def profile_eager(
 
     time_runs(run, warmup, 1, threads)
     marks.clear()
-    samples = time_runs(run, runs, 1, threads)
-    ends = np.array(marks, dtype=np.int64).reshape(runs, len(described) + 1)
+    samples = time_profiled(run, runs, threads)
+    ends = np.array(marks, dtype=np.int64).reshape(len(samples), len(described) + 1)
     durations = np.diff(ends, axis=1) * 1e-9
     occurrences = tuple(
         KernelOccurrence(
@@ -63,7 +64,7 @@ def profile_eager(
         )
         for position, (name, each) in enumerate(described.items())
     )
-    return Profile(occurrences, samples.wall_s, samples.switches)
+    return Profile.timed(occurrences, samples)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwprof.devices.base import ProfiledRun
-from hwprof.devices.timing import time_runs
+from hwprof.devices.profiled_runs import time_profiled
 from hwprof.devices.tvm.compiling import Compiled
 from hwprof.devices.tvm.tracing import KernelCall
 from hwprof.errors import DeviceError
@@ -96,7 +96,8 @@ def profile(
     names, arguments = recorder.names, recorder.arguments
     recorder.arguments = None
     recorder.clear()
-    timed = time_runs(run, runs, 1, threads)
+    timed = time_profiled(run, runs, threads)
+    runs = len(timed)
     if recorder.names != names * runs:
         raise DeviceError(
             f"'{model.path.name}' runs other kernels from run to run, which cannot be put side by "
@@ -121,11 +122,10 @@ def profile(
     covered = {node for each in occurrences for node in each.source_nodes}
     with_work = nodes_with_work(read_structure(model.path)) if traced else ()
     return ProfiledRun(
-        Profile(
+        Profile.timed(
             tuple(occurrences),
-            timed.wall_s,
-            timed.switches,
-            uncovered=tuple(node for node in with_work if node not in covered),
+            timed,
+            tuple(node for node in with_work if node not in covered),
         ),
         weights_bytes=compiled.weights_bytes,
         mapping=TRACED if traced else UNTRACED,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from hwprof.codec import to_builtins
-from hwprof.lut.entries import Calibration
+from hwprof.lut.entries import BELOW_CLOCK, Calibration
 from hwprof.lut.exchange.base import EXCHANGE_VERSION, Record
 from hwprof.lut.rows import canonical_json
 from hwprof.measurement import Failure, Measurement
@@ -57,6 +57,7 @@ COLUMNS: Mapping[str, Kind] = {
     "op": "text",
     "name": "text",
     "provider": "text",
+    "calls": "int",
     "n": "int",
     "clean_share": "float",
     "latency_s": "float",
@@ -73,8 +74,9 @@ COLUMNS: Mapping[str, Kind] = {
     "document": "text",
 }
 """Every column, in order. `latency_s` is the headline of a model, and the latency of a kernel
-without the profiler's own cost; percentiles are empty where too few samples support them. Of the
-energies of one run, gross is all that the sensor's domain drew, net what running added."""
+without the profiler's own cost, all its `calls` in a run together, with the `reason` not to believe
+it; percentiles are empty where too few samples support them. Of the energies of one run, gross is
+all that the sensor's domain drew, net what running added."""
 
 COUNTERS = {"cpu": "cpu_s", "switches": "switches", "busy": "busy_s", "waited": "waited_s"}
 """Columns of samples that not every system has, by the mark in the document that tells of each."""
@@ -155,7 +157,9 @@ def _measurement_rows(measurement: Measurement, common: Row) -> Iterator[Row]:
     arrays = _take_arrays(document)
     profile = measurement.profile
     occurrences = []
+    why = ""
     if profile is not None:
+        why = measurement.kernels_reason
         occurrences = document["profile"].pop("occurrences")
         document["profile"]["kernels"] = len(occurrences)
     yield {
@@ -178,8 +182,10 @@ def _measurement_rows(measurement: Measurement, common: Row) -> Iterator[Row]:
             "op": occurrence.kernel.op,
             "name": occurrence.name,
             "provider": occurrence.provider,
+            "calls": occurrence.calls,
             "n": int(occurrence.durations_s.size),
             "latency_s": profile.latency_s(occurrence),
+            "reason": why or (BELOW_CLOCK if profile.below_clock(occurrence) else None),
             "durations_s": content.pop("durations_s"),
             "document": canonical_json(content),
         }

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from hwprof.devices.onnxruntime.kernels import Extras, build_profile
 from hwprof.profile import Profile
+from hwprof.samples import Samples
 
 LEVELS = {"basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED", "all": "ORT_ENABLE_ALL"}
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
@@ -54,7 +55,11 @@ class Profiled:
 
     def build(self, runs: int = 2) -> tuple[Profile, Extras]:
         return build_profile(
-            self.source, self.optimised, self.trace, runs=runs, run_wall_s=np.ones(runs)
+            self.source,
+            self.optimised,
+            self.trace,
+            samples=Samples(np.ones(self.runs)),
+            warmup=self.runs - runs,
         )
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from hwprof.devices.onnxruntime.join import constants, join
-from hwprof.devices.onnxruntime.kernels import Extras, build_profile, weights_bytes
+from hwprof.devices.onnxruntime.kernels import Extras, weights_bytes
 from hwprof.devices.onnxruntime.trace import Trace, parse_profile
 from hwprof.errors import MeasurementError, ModelError
 from hwprof.graph import TensorSpec
@@ -432,12 +432,6 @@ def test_profile_of_another_model_is_refused(
     for stranger in (real_model("squeezenet", "all"), real_model("squeezenet", "basic")):
         with pytest.raises(MeasurementError, match="one session"):
             replace(made, trace=stranger.trace).build()
-
-
-def test_wrong_number_of_wall_times_is_refused(tmp_path: Path) -> None:
-    nowhere = tmp_path / "none"
-    with pytest.raises(MeasurementError, match="wall times"):
-        build_profile(nowhere, nowhere, nowhere, runs=3, run_wall_s=np.ones(2))
 
 
 def test_unreadable_model_is_a_model_error(tmp_path: Path) -> None:

@@ -146,9 +146,22 @@ def test_broken_file_is_a_measurement_error(tmp_path: Path, text: str) -> None:
         parse_profile(path, 1)
 
 
-def test_too_few_runs_says_how_many(tmp_path: Path) -> None:
-    with pytest.raises(MeasurementError, match="1 complete runs where 2"):
-        parse(tmp_path / "t.json", whole_run(0, node("a", "Relu", 1, 1)), 2)
+def test_a_profile_that_ends_early_keeps_the_complete_runs(tmp_path: Path) -> None:
+    events = [
+        each
+        for start, took in ((0, 9), (200, 5), (400, 6))
+        for each in whole_run(start, node("a", "Relu", 10, took))
+    ]
+    assert microseconds(parse(tmp_path / "t.json", events, 5, 1)) == {"a": [5, 6]}
+    assert parse(tmp_path / "t.json", events, 5, 1).first_run == 1
+    # Not even the warm-up was complete: its last run is all there is.
+    assert microseconds(parse(tmp_path / "t.json", events, 5, 4)) == {"a": [6]}
+    assert parse(tmp_path / "t.json", events, 2, 1).first_run == 1
+
+
+def test_no_complete_run_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(MeasurementError, match="0 complete runs where 2"):
+        parse(tmp_path / "t.json", [node("a", "Relu", 0, 5)], 2)
 
 
 def test_unreadable_shapes_are_named(tmp_path: Path) -> None:
