@@ -19,6 +19,7 @@ GAP = 0.15
 TRIES = 3
 # More than any processor's core computes in a second.
 IMPOSSIBLE_FLOPS = 1e12
+PRODUCTS = ("MatMul", "FusedMatMul", "Gemm", "FusedGemm")
 TOLD = (WarningCode.KERNELS_DO_NOT_ADD_UP, WarningCode.KERNELS_BELOW_CLOCK)
 CHAIN = 8000
 
@@ -53,7 +54,7 @@ def add_up(
 ) -> Iterator[Verdict]:
     """The sum of kernels is the latency or carries a warning; rates count every call's work.
 
-    `flops` is what one run does in its MatMuls.
+    `flops` is what one run does in its matrix products.
     """
     verdict = Verdict(name, "", "wrong", "not measured")
     for _ in range(TRIES):
@@ -78,9 +79,13 @@ def add_up(
 
 
 def _rates(profile: Profile, flops: int) -> str:
-    for op in by_op(profile):
-        if op.op == "MatMul" and op.flops not in (None, flops):
-            return f"MatMul counts {op.flops} FLOPs of {flops}"
+    ops = by_op(profile)
+    products = [op.flops for op in ops if op.op in PRODUCTS]
+    counted = sum(f for f in products if f is not None)
+    # A bias may be fused into a product.
+    if None not in products and not flops <= counted <= 1.1 * flops:
+        return f"matrix products count {counted} FLOPs of {flops}"
+    for op in ops:
         if op.flops and op.seconds > 0 and op.flops / op.seconds > IMPOSSIBLE_FLOPS:
             return f"{op.op} at {op.flops / op.seconds / 1e9:.0f} GFLOP/s"
     return ""
@@ -105,7 +110,7 @@ def attributed(setting: Setting) -> Iterator[Verdict]:
 
 
 def matmul_flops(name: str) -> int:
-    """What one run of the model does in its MatMuls, two operations for each product."""
+    """What one run of the model does in its matrix products, two operations for each product."""
     steps, d = loops.SUM_STEPS, loops.SUM_WIDTH
     if name != "growing_cache":
         return steps * 2 * d * d
