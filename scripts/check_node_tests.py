@@ -73,7 +73,10 @@ def written(test: Any, folder: Path) -> tuple[Path, Path]:
 
 
 def given_values(folder: Path, declared: Sequence[onnx.ValueInfoProto]) -> dict[str, Any]:
-    """What a folder of the form `test_data_set_0` holds, by the name of the input."""
+    """What a folder of the form `test_data_set_0` holds, by the name of the input.
+
+    Not hwprof's own reader: what plain ONNX Runtime is fed must not depend on it.
+    """
     found: dict[str, Any] = {}
     for i, each in enumerate(declared):
         file = folder / f"input_{i}.pb"
@@ -143,7 +146,7 @@ def endings(test: Any, folder: Path) -> list[Ending] | str:
     wanted = plain(path, feed)
     if isinstance(wanted, str):
         return wanted
-    given, target = measured(test.name, path, GIVEN, inputs=feed)
+    given, target = measured(test.name, path, GIVEN, inputs=data)
     if given.state == "run" and target.outputs is not None and wanted:
         pairs = zip(target.outputs, wanted, strict=True)
         if not all(same(one, other) for one, other in pairs):

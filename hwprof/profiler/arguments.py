@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwprof.errors import ModelError, OptionError
+from hwprof.lut import Table
+from hwprof.profiler.plan import Plan
+from hwprof.targets.base import Target
 
 if TYPE_CHECKING:
     import onnx
@@ -97,15 +100,38 @@ def check_batch(batch: object) -> int | None:
     return size
 
 
+def check_settings(
+    device: object = "", plan: object = None, table: object = None, name: object = None
+) -> None:
+    """Raise OptionError unless these are what `hwprof.measure` takes for them."""
+    if not isinstance(device, (str, Target)):
+        raise OptionError(
+            f"the device must be a name or a target, got {_shown(device)}; try 'onnxruntime-cpu', "
+            "or hwprof.sweep for several"
+        )
+    if plan is not None and not isinstance(plan, Plan):
+        raise OptionError(f"the plan must be a hwprof.Plan, got {_shown(plan)}; make one of it")
+    if table is not None and not isinstance(table, Table):
+        raise OptionError(
+            f"the table must be an open one, got {_shown(table)}; open it with hwprof.Table.open"
+        )
+    if name is not None and not isinstance(name, str):
+        raise OptionError(f"the name must be a text, got {_shown(name)}; leave it out or quote it")
+
+
 def _sizes(name: str, shape: object) -> tuple[int, ...]:
     example = f"write {{'{name}': (1, 3, 224, 224)}}"
+    refused = OptionError(
+        f"the shape of input '{name}' must be a sequence of whole numbers, "
+        f"got {_shown(shape)}; {example}"
+    )
     # NumPy's arrays and torch's sizes are sequences to everybody but the type system.
-    parts = list(shape) if _iterable(shape) else None
-    if parts is None:
-        raise OptionError(
-            f"the shape of input '{name}' must be a sequence of whole numbers, "
-            f"got {_shown(shape)}; {example}"
-        )
+    if not isinstance(shape, Iterable) or isinstance(shape, (str, bytes, Mapping, Set)):
+        raise refused
+    try:
+        parts: list[object] = list(shape)
+    except TypeError as error:  # an array of one number alone says that it can be walked through
+        raise refused from error
     sizes = []
     for part in parts:
         size = _whole(part)
@@ -116,18 +142,6 @@ def _sizes(name: str, shape: object) -> tuple[int, ...]:
             )
         sizes.append(size)
     return tuple(sizes)
-
-
-def _iterable(value: object) -> bool:
-    if isinstance(value, (str, bytes, Mapping, set, frozenset)):
-        return False
-    if isinstance(value, Sequence):
-        return True
-    try:
-        iter(value)  # type: ignore[call-overload]
-    except TypeError:
-        return False
-    return True
 
 
 def _whole(value: object) -> int | None:

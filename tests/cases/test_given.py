@@ -81,7 +81,7 @@ def test_other_values_are_another_subject(measure: Measure) -> None:
 def test_what_does_not_fit_is_refused(
     inputs: dict[str, Any], says: str, refusal: Callable[..., str]
 ) -> None:
-    assert says in refusal(valued.steps(), inputs=inputs)
+    assert says in refusal(valued.steps(), inputs={"max_length": "2", **inputs})
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from onnx import TensorProto
 import hwprof
 from hwprof.errors import HwprofError, ModelError, OptionError
 from hwprof.graph import TensorSpec
-from hwprof.profiler.arguments import check_batch, check_model, check_shapes
+from hwprof.profiler.arguments import check_batch, check_model, check_settings, check_shapes
 from hwprof.profiler.plan import Plan
+from tests.models_of_reports.watching import Watched
 from tests.small_models import mlp_proto
 
 QUICK = Plan(precision=0.3, budget_s=0.2, per_op=False)
@@ -96,6 +97,7 @@ def test_modules_and_programs_pass() -> None:
         ("x=8,64", "'x=8,64'"),
         ({0: (8, 64)}, "got 0 as a name"),
         ({"x": 8}, "got 8"),
+        ({"x": np.array(8)}, "type ndarray"),
         ({"x": None}, "got None"),
         ({"x": "8,64"}, "'8,64'"),
         ({"x": {8, 64}}, "type set"),
@@ -145,6 +147,28 @@ def test_batches_pass() -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"device": None}, "hwprof.sweep"),
+        ({"device": ["cpu"]}, "type list"),
+        ({"plan": {"budget_s": 1}}, "hwprof.Plan"),
+        ({"table": "t.db"}, "hwprof.Table.open"),
+        ({"name": 3}, "got 3"),
+    ],
+)
+def test_settings_of_other_kinds_are_refused(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(OptionError) as refused:
+        check_settings(**settings)
+    one_sentence(refused.value, says)
+
+
+def test_settings_pass(tmp_path: Path) -> None:
+    check_settings("onnxruntime-cpu", None, None, None)
+    with hwprof.Table.open(tmp_path / "t.db") as table:
+        check_settings(Watched(), QUICK, table, "net")
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         *({"model": model} for model, _ in NO_MODEL),
@@ -155,6 +179,10 @@ def test_batches_pass() -> None:
         {"shapes": {"X": (8, 8)}},
         {"batch": "8"},
         {"batch": 8.0},
+        {"batch": 2, "device": None},
+        {"batch": 2, "plan": {"budget_s": 1}},
+        {"batch": 2, "table": "t.db"},
+        {"batch": 2, "name": 3},
     ],
 )
 def test_measure_raises_nothing_but_its_own(arguments: dict[str, Any]) -> None:
