@@ -7,23 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from hwprof.report.visible import visible, visible_lines
+
 if TYPE_CHECKING:
     from hwprof.report.text import Page
 
 
 def say(text: str) -> None:
-    """One line on standard output."""
-    typer.echo(text)
+    """Text on standard output, a line as a rule."""
+    typer.echo(visible_lines(text))
 
 
 def tell(text: str) -> None:
     """One line on standard error that is no error."""
-    typer.echo(text, err=True)
+    typer.echo(visible_lines(text), err=True)
 
 
 def complain(message: str) -> None:
     """One line on standard error."""
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    typer.echo(f"error: {visible(' '.join(message.split()))}", err=True)
 
 
 def print_json(document: Any) -> None:

@@ -57,10 +57,12 @@ class Bar:
         """Show `progress` under `description`."""
         if self._rich is None or self._task is None:
             return
+        from hwprof.report.visible import escape  # here, as rich: most commands show no bar
+
         restart = f" {progress.restart}/{progress.restarts}" if progress.restarts > 1 else ""
         self._rich.update(
             self._task,
-            description=description,
+            description=escape(description),
             completed=progress.share,
             phase=progress.phase + restart,
         )

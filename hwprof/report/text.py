@@ -1,6 +1,7 @@
 """What a person reads: milliseconds and mebibytes, on a terminal or in a pipe.
 
-Nothing is printed here: each function gives a page, which `Page.plain` makes a text.
+Nothing is printed here: each function gives a page, which `Page.plain` makes a text. Whatever
+comes from a model, a table or a device is put into it through `escape`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.markup import escape
 from rich.table import Table as RichTable
 
 from hwprof.latency import Latency
@@ -28,6 +28,7 @@ from hwprof.report.facts import (
     subject_inputs,
     unknown_ops,
 )
+from hwprof.report.visible import escape
 
 # A pipe has no width; a table cut at 80 columns would lose what the reader greps for.
 PIPE_WIDTH = 220
@@ -153,7 +154,7 @@ def _add_ops(out: Page, measurement: Measurement) -> None:
     out.print(table)
     unknown = unknown_ops(profile)
     if unknown:
-        out.print(f"           FLOPs not known for: {', '.join(unknown)}")
+        out.print(f"           FLOPs not known for: {escape(', '.join(unknown))}")
 
 
 def kernels_page(measurement: Measurement) -> Page:
@@ -177,7 +178,7 @@ def kernels_page(measurement: Measurement) -> Page:
         if told and seconds and work:
             rate = work * occurrence.calls / seconds
         table.add_row(
-            occurrence.kernel.op,
+            escape(occurrence.kernel.op),
             str(occurrence.calls),
             "-" if seconds is None else _spent(profile, occurrence, seconds),
             "-" if work is None else f"{work / 1e6:.3f}",
@@ -233,8 +234,8 @@ def table_page(
             mib(m.memory.peak_bytes),
             "absent" if reading is None else f"{reading.gross_j_per_run:.3g}",
             "absent" if reading is None else f"{reading.net_j_per_run:.3g}",
-            m.device.slug,
-            ", ".join(notes),
+            escape(m.device.slug),
+            escape(", ".join(notes)),
         )
     if count:
         out.print(table)
@@ -288,7 +289,7 @@ def ratios_page(measurements: Sequence[Measurement]) -> Page:
         table.add_column("ratio", justify="right")
         table.add_column("95 % interval")
         table.add_column("device", overflow="fold")
-        table.add_row(ms(first.latency.headline_s), "1", "", first.device.slug)
+        table.add_row(ms(first.latency.headline_s), "1", "", escape(first.device.slug))
         for other in others:
             compared = compare_turns(other, first)
             interval = (
@@ -298,7 +299,7 @@ def ratios_page(measurements: Sequence[Measurement]) -> Page:
                 ms(other.latency.headline_s),
                 f"{compared.ratio:.3f}",
                 interval,
-                other.device.slug,
+                escape(other.device.slug),
             )
         out.print(table)
     return out

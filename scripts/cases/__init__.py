@@ -1,0 +1,1 @@
+"""What `check_cases.py` checks, one module for each sort of case."""
