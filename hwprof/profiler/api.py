@@ -13,6 +13,12 @@ from hwprof.measurement import Measurement
 from hwprof.models.inputs.given import Asked
 from hwprof.models.load import load_model
 from hwprof.profiler.agreement import Agreement
+from hwprof.profiler.arguments import (
+    check_batch,
+    check_model,
+    check_settings,
+    check_shapes,
+)
 from hwprof.profiler.bench import Listener, measure_on
 from hwprof.profiler.campaign import early
 from hwprof.profiler.node_cost import NodeCosts
@@ -61,6 +67,9 @@ def measure(
     Raises HwprofError with one sentence on what is wrong: OptionError, ModelError, DeviceError,
     MeasurementError or TableError.
     """
+    check_settings(device, plan, table, name)
+    check_model(model)
+    shapes, batch = check_shapes(shapes), check_batch(batch)
     if meter is not None and not isinstance(device, str):
         raise OptionError("a target brings its own energy meter; leave out meter")
     target = WorkerTarget(device, meter=meter) if isinstance(device, str) else device
