@@ -101,3 +101,5 @@ _RULES: Mapping[str, Callable[[View], Limits]] = {
 }
 
 INDEXED = frozenset(_RULES)
+FIRST_INDEXED = frozenset({"OneHot", "com.microsoft.EmbedLayerNormalization"})
+"""Operators whose first input is indices, not what they pick from."""
