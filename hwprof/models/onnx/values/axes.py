@@ -70,7 +70,7 @@ def _with_axes(maker: Operation, place: Place, model: FlatModel) -> Place | None
     axes: Sequence[int] | None = maker.wholes("axes")
     if axes is None:
         axes = _constant(maker.read(1), model)
-    if axes is None:
+    if axes is None or place.rank < 1:
         return None
     axis = place.axis
     if maker.kind == "Squeeze":
@@ -96,7 +96,7 @@ def _constant(name: str, model: FlatModel) -> list[int] | None:
         return None
     try:
         return [int(each) for each in numpy_helper.to_array(tensor).reshape(-1)]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError):
         return None
 
 

@@ -141,7 +141,7 @@ def _mark(operation: Operation, trace: Trace, found: dict[str, Findings]) -> Non
                 found[name].length = length
     for name, how in marks(operation, trace):
         findings = found[name]
-        named = "mask" in name.lower()
+        named = "mask" in str(name).lower()
         if how == "hiding":
             findings.hides = True
             continue

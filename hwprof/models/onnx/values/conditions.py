@@ -88,7 +88,7 @@ def marks(operation: Operation, trace: Trace) -> Iterator[tuple[str, str]]:
         how = "hiding" if hides else "surely"
         yield from ((name, how) for name in _names(operation.read(0), trace))
     elif kind in COMPARISONS:
-        for read, other in (operation.reads[:2], operation.reads[1::-1]):
+        for read, other in _pairs(operation):
             constant = trace.sizes.constant(other)
             small = constant is not None and constant.size == 1 and constant.flat[0] in (0, 1)
             equal = kind == "Equal" and constant is not None
@@ -101,11 +101,17 @@ def marks(operation: Operation, trace: Trace) -> Iterator[tuple[str, str]]:
 
 def full_lengths(operation: Operation, trace: Trace) -> Iterator[tuple[str, int]]:
     """(input, length) where a comparison tells the places before a length from those after it."""
-    for read, other in (operation.reads[:2], operation.reads[1::-1]):
+    for read, other in _pairs(operation):
         places = _range(other, trace)
         limit = None if places is None else trace.parts(places.read(1))
         if limit is not None and len(limit) == 1 and isinstance(limit[0], int):
             yield from ((name, limit[0]) for name in _names(read, trace))
+
+
+def _pairs(operation: Operation) -> list[tuple[str, str]]:
+    """Both operands of a comparison, each with the other."""
+    left, right = operation.read(0), operation.read(1)
+    return [(left, right), (right, left)]
 
 
 def _range(name: str, trace: Trace) -> Operation | None:

@@ -91,7 +91,7 @@ def _text(findings: Findings) -> str:
     if findings.few:
         return "0"
     # Summed up to lengths, a mask is used like no mask: only its name tells.
-    named = findings.whole and "mask" in spec.name.lower()
+    named = findings.whole and "mask" in str(spec.name).lower()
     marks = findings.marks or named or spec.dtype == "bool"
     if findings.hides and (findings.whole or spec.dtype == "bool"):
         return "0"

@@ -13,6 +13,9 @@ Shape = tuple[int, ...]
 Wish = Sequence[float | None] | float | None
 """An input's elements, one number for all of them, or None where nothing good can be told."""
 
+CONTRADICTIONS = (IndexError, ValueError, TypeError, KeyError, ZeroDivisionError)
+"""What rules stumble over in a model whose parts do not fit: the runtime says what is wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:

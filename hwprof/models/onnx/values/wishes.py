@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hwprof.models.onnx.values import images, signals
 from hwprof.models.onnx.values.axes import Place, axis_source
-from hwprof.models.onnx.values.view import Rule, Shape, View, Wish, product
+from hwprof.models.onnx.values.view import CONTRADICTIONS, Rule, Shape, View, Wish, product
 
 _REDUCTIONS = frozenset(
     {"Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare"}
@@ -18,7 +18,10 @@ _MOST_CHOICES = 5000
 def wishes(view: View) -> Mapping[int, Wish]:
     """What an operation's inputs should hold, by their places."""
     rule = _RULES.get(view.operation.kind)
-    return {} if rule is None else rule(view)
+    try:
+        return {} if rule is None else rule(view)
+    except CONTRADICTIONS:
+        return {}
 
 
 def _reshape(view: View) -> Mapping[int, Wish]:

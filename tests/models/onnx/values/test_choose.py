@@ -410,3 +410,13 @@ def test_a_mask_that_is_summed_up_to_lengths_is_true() -> None:
         [weights("w", 1, 12, 3), weights("r", 1, 12, 4), whole("ax", [1])],
     )
     assert chosen(proto)["attention_mask"] == ("1", "the lengths in GRU 'net'")
+
+
+def test_a_damaged_model_is_left_to_the_runtime() -> None:
+    data = embedded().SerializeToString().replace(b"ids", b"i\xffs")
+    proto = onnx.load_from_string(data)
+    assert [text for text, _ in chosen(proto).values()] == ["0..999"]
+    proto = single("OneHot", {"i": (N, [3]), "d": (N, []), "v": (F, [2])}, [3, 4], axis=9)
+    assert chosen(proto)["d"][0] == "0..1"
+    proto = single("Pad", {"x": (F, [2]), "p": (N, [9])}, [2])
+    assert chosen(proto)["x"] == ("0..1", "")
