@@ -39,7 +39,7 @@ Threads = Annotated[
 ]
 Batch = Annotated[
     int | None,
-    typer.Option("--batch", metavar="N", help="First dimension of inputs that leave it open."),
+    typer.Option("--batch", metavar="N", help="Batch of inputs that leave it open."),
 ]
 
 # Several of them: one result for each combination.
@@ -67,7 +67,7 @@ Batches = Annotated[
     typer.Option(
         "--batch",
         metavar="N,...",
-        help="First dimension of inputs that leave it open, or several: 1,8.",
+        help="Batch of inputs that leave it open, or several: 1,8.",
     ),
 ]
 
@@ -77,7 +77,7 @@ Shapes = Annotated[
     typer.Option(
         "--shape",
         metavar="NAME=1,3,224,224",
-        help="Shape of an input that leaves dimensions open (repeatable).",
+        help="Shape of an input that leaves dimensions open; * leaves one to --batch (repeatable).",
     ),
 ]
 Inputs = Annotated[

@@ -24,7 +24,7 @@ QUICK = ("--precision", "0.3", "--budget", "2", "--restarts", "1", "--no-per-op"
     ("options", "says"),
     [
         (("--shape", "x=4,9"), "fixed at 4,8"),
-        (("--shape", "x=0,8"), "dimension 0"),
+        (("--shape", "x=0,8"), "fixed at 4,8"),
         (("--shape", "x=-4,8"), "dimension -4"),
         (("--shape", "x"), "--shape must look like"),
         (("--shape", "z=1"), "no input 'z'"),

@@ -205,7 +205,8 @@ def _dimensions(shape: onnx.TensorShapeProto) -> list[int | str]:
 def _dimension(dim: onnx.TensorShapeProto.Dimension) -> int | str:
     if dim.HasField("dim_value"):
         return dim.dim_value if dim.dim_value >= 0 else ""
-    return "" if _NAMELESS.fullmatch(dim.dim_param.strip()) else dim.dim_param
+    symbol = str(dim.dim_param)  # bytes, where it is no UTF-8
+    return "" if _NAMELESS.fullmatch(symbol.strip()) else symbol
 
 
 def weights_bytes(proto: onnx.ModelProto) -> int:

@@ -4,58 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from hwprof.errors import OptionError
 from hwprof.graph import TensorSpec
-from hwprof.measurement import USUAL_VALUES, Values
-from hwprof.models.inputs.recipe import MAX_LISTED, Recipe
+from hwprof.measurement import Values
+from hwprof.models.inputs.recipe import MAX_LISTED
 from hwprof.models.onnx.values.bags import bags
-from hwprof.models.onnx.values.conditions import MARKING, marks, switches
+from hwprof.models.onnx.values.conditions import (
+    COMPARISONS,
+    MARKING,
+    full_lengths,
+    marks,
+    switches,
+)
+from hwprof.models.onnx.values.findings import Findings, values_of
 from hwprof.models.onnx.values.flat import FlatModel, Operation
-from hwprof.models.onnx.values.indices import INDEXED, limits
+from hwprof.models.onnx.values.indices import FIRST_INDEXED, INDEXED, limits
 from hwprof.models.onnx.values.reach import Decision, Reach
 from hwprof.models.onnx.values.sizes import Sizes
 from hwprof.models.onnx.values.trace import Element, Trace
-from hwprof.models.onnx.values.view import View
-from hwprof.models.onnx.values.wishes import WISHED, Wish, wishes
+from hwprof.models.onnx.values.view import View, Wish
+from hwprof.models.onnx.values.wishes import FIRST_WISHED, WISHED, wishes
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-_WHOLE = ("int", "uint")
 _DIVISIONS = ("Div", "Mod")
-
-
-@dataclass(slots=True)
-class _Findings:
-    """What was found out about one input."""
-
-    spec: TensorSpec
-    wished: dict[int, float] = field(default_factory=dict)
-    """Wanted elements by their index; -1 stands for all others."""
-    low: int = 0
-    entries: int | None = None
-    """How many entries the smallest table has that it picks from."""
-    loosely: bool = False
-    """Whether something unknown is added before it picks."""
-    offsets: int | None = None
-    divides: bool = False
-    marks: bool = False
-    picture: str = ""
-    """The operation that decodes it, for a file's bytes."""
-    untold: str = ""
-    """What it decides, where no good value can be told."""
-    numbers: tuple[float, ...] | None = None
-    """Constants that it is compared with, where a comparison picks a branch."""
-    decides: list[str] = field(default_factory=list)
-
-    @property
-    def whole(self) -> bool:
-        return self.spec.dtype.startswith(_WHOLE)
 
 
 def choose_values(
@@ -72,7 +46,7 @@ def choose_values(
     names = [spec.name for spec in inputs]
     reach = Reach(model, names)
     trace = Trace(Sizes(model, inputs))
-    found = {spec.name: _Findings(spec) for spec in inputs}
+    found = {spec.name: Findings(spec) for spec in inputs}
     for operation in model.operations:
         kind = operation.kind
         if kind not in _LOOKED_AT or not any(read in reach.of for read in operation.reads):
@@ -85,21 +59,22 @@ def choose_values(
             _mark(operation, trace, found)
         if kind == "If":
             for switch in switches(operation, trace):
-                found[switch.input].numbers = switch.numbers
+                known = found[switch.input].numbers or ()
+                found[switch.input].numbers = tuple(dict.fromkeys(known + switch.numbers))
         elif kind == "ImageDecoder" and operation.read(0) in found:
             found[operation.read(0)].picture = operation.label
     _note_decisions(reach.decisions(), reach, trace, found)
-    return tuple(_values(found[spec.name], spec.name in given) for spec in inputs)
+    return tuple(values_of(found[spec.name], spec.name in given) for spec in inputs)
 
 
 _LOOKED_AT = WISHED | INDEXED | MARKING | {"If", "ImageDecoder"}
 
 
-def _wish(operation: Operation, trace: Trace, reach: Reach, found: dict[str, _Findings]) -> None:
+def _wish(operation: Operation, trace: Trace, reach: Reach, found: dict[str, Findings]) -> None:
     """Lead what an operation's inputs should hold back to elements of the model's inputs."""
     wanted = None
     for position, read in enumerate(operation.reads):
-        if read not in reach.of:
+        if read not in reach.of or (position == 0 and operation.kind not in FIRST_WISHED):
             continue
         if wanted is None:
             wanted = wishes(View(operation, trace.sizes))
@@ -132,7 +107,7 @@ def _at(wish: Wish, number: int) -> float | None:
     return wish[number] if number < len(wish) else None
 
 
-def _want(findings: _Findings, index: int, value: float, divides: bool) -> None:
+def _want(findings: Findings, index: int, value: float, divides: bool) -> None:
     if divides:
         findings.divides = findings.divides or findings.whole
     elif math.isfinite(value):
@@ -140,9 +115,10 @@ def _want(findings: _Findings, index: int, value: float, divides: bool) -> None:
         findings.wished.setdefault(index, value)
 
 
-def _index(operation: Operation, trace: Trace, reach: Reach, found: dict[str, _Findings]) -> None:
+def _index(operation: Operation, trace: Trace, reach: Reach, found: dict[str, Findings]) -> None:
     """Keep indices within what they pick from."""
-    if not any(reach.of.get(read) for read in operation.reads[1:] or operation.reads):
+    reads = operation.reads if operation.kind in FIRST_INDEXED else operation.reads[1:]
+    if not any(reach.of.get(read) for read in reads):
         return
     for position, entries in limits(View(operation, trace.sizes)):
         read = operation.read(position)
@@ -151,19 +127,24 @@ def _index(operation: Operation, trace: Trace, reach: Reach, found: dict[str, _F
         for origin in trace.origins(read):
             findings = found[origin.input]
             if not origin.exact or not origin.scale:
-                findings.loosely = True
-                high = min(entries, 2)
-            else:
-                high = math.floor((entries - 1 - origin.high) / origin.scale) + 1
-                findings.low = max(findings.low, math.ceil(-origin.low / origin.scale))
-            high = max(high, 1)
+                findings.few = findings.few or entries < 2
+                continue
+            high = max(math.floor((entries - 1 - origin.high) / origin.scale) + 1, 1)
+            findings.low = max(findings.low, math.ceil(-origin.low / origin.scale))
             findings.entries = high if findings.entries is None else min(findings.entries, high)
 
 
-def _mark(operation: Operation, trace: Trace, found: dict[str, _Findings]) -> None:
+def _mark(operation: Operation, trace: Trace, found: dict[str, Findings]) -> None:
+    if operation.kind in COMPARISONS and operation.kind != "Equal":
+        for name, length in full_lengths(operation, trace):
+            if found[name].whole:
+                found[name].length = length
     for name, how in marks(operation, trace):
         findings = found[name]
-        named = "mask" in name.lower()
+        named = "mask" in str(name).lower()
+        if how == "hiding":
+            findings.hides = True
+            continue
         if findings.whole:
             findings.marks = findings.marks or named or how in ("surely", "compared")
         elif findings.spec.dtype != "bool":
@@ -174,7 +155,7 @@ def _mark(operation: Operation, trace: Trace, found: dict[str, _Findings]) -> No
 
 
 def _note_decisions(
-    decisions: Sequence[Decision], reach: Reach, trace: Trace, found: dict[str, _Findings]
+    decisions: Sequence[Decision], reach: Reach, trace: Trace, found: dict[str, Findings]
 ) -> None:
     for decision in decisions:
         bag = bags(decision.operation, trace) if decision.operation.kind == "Slice" else None
@@ -187,91 +168,3 @@ def _note_decisions(
                 words = f"how many rows each bag of {decision.operation.label} reads"
             if words not in findings.decides:
                 findings.decides.append(words)
-
-
-def _values(findings: _Findings, given: bool) -> Values:
-    decides = findings.decides[0] if findings.decides else ""
-    if len(findings.decides) > 1:
-        decides += f" (and {len(findings.decides) - 1} more)"
-    values = Values(findings.spec.name, USUAL_VALUES, decides=decides)
-    if given:
-        return values
-    _ask_for_text_or_picture(findings)
-    return replace(values, text=_text(findings))
-
-
-def _ask_for_text_or_picture(findings: _Findings) -> None:
-    spec = findings.spec
-    if spec.dtype == "string":
-        raise OptionError(
-            f"input '{spec.name}' ({spec.describe()}) holds text, which cannot be made up; "
-            f"give it with --input {spec.name}=TEXT"
-        )
-    if findings.picture:
-        raise OptionError(
-            f"input '{spec.name}' holds a picture's file for {findings.picture}, which cannot be "
-            f"made up; give its bytes with --input {spec.name}=FILE.npy"
-        )
-
-
-def _text(findings: _Findings) -> str:
-    """The rule for one input, in the order of what says most about it. Raises OptionError."""
-    spec = findings.spec
-    if spec.dtype not in _KNOWN or not spec.elements:
-        return USUAL_VALUES
-    if findings.offsets is not None:
-        return Recipe(0, findings.offsets, even=True).text
-    if findings.wished:
-        return _listed(findings)
-    if findings.entries is not None:
-        return _range_text(findings, findings.low, max(findings.low, findings.entries - 1))
-    if findings.untold:
-        raise _ask(findings, findings.untold)
-    if findings.numbers is not None:
-        raise _ask(findings, "")
-    if findings.divides or findings.marks or spec.dtype == "bool":
-        return "1"
-    return USUAL_VALUES
-
-
-_KNOWN = frozenset(
-    {"bool", "float16", "float32", "float64"}
-    | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
-)
-
-
-def _listed(findings: _Findings) -> str:
-    spec, wished = findings.spec, findings.wished
-    rest = wished.get(-1, next(iter(wished.values())))
-    numbers = [wished.get(index, rest) for index in range(min(spec.elements, MAX_LISTED + 1))]
-    same = len(set(wished.values())) == 1
-    if same or spec.elements > MAX_LISTED:
-        return Recipe(rest, rest).text
-    return Recipe(listed=tuple(numbers)).text if len(set(numbers)) > 1 else _one(numbers[0])
-
-
-def _one(number: float) -> str:
-    return Recipe(number, number).text
-
-
-def _range_text(findings: _Findings, low: int, high: int) -> str:
-    if findings.whole:
-        high = min(high, int(np.iinfo(findings.spec.dtype).max))
-        low = min(low, high)
-    return Recipe(low, high).text
-
-
-def _ask(findings: _Findings, operation: str) -> OptionError:
-    spec, numbers = findings.spec, findings.numbers or ()
-    texts = [_one(number) for number in numbers]
-    example = texts[0] if texts else "true" if spec.dtype == "bool" else "NUMBER"
-    if spec.elements > 1:
-        example = "NUMBER,..." if spec.elements <= MAX_LISTED else "FILE.npy"
-    hint = f" (the model compares it with {' and '.join(texts)})" if texts else ""
-    if spec.dtype == "bool" and not texts:
-        hint = f" or {spec.name}=false"
-    what = findings.decides[0] if findings.decides else f"what {operation} does"
-    return OptionError(
-        f"input '{spec.name}' ({spec.describe()}) decides {what}, and a good value for it cannot "
-        f"be told; give it with --input {spec.name}={example}{hint}"
-    )

@@ -13,6 +13,8 @@ COMPARISONS = frozenset({"Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEq
 _LOGIC = frozenset({"Not", "And", "Or", "Xor", "ReduceMax", "ReduceMin", "ReduceSum", "Mod"})
 _HANDED = frozenset({"Cast", "Identity", "Squeeze", "Unsqueeze", "Reshape", "Gather"})
 _MOST_NUMBERS = 4
+_HIDDEN = -1000
+"""Scores at most this large leave nothing of what they are given to."""
 
 # Inputs of attention that mark what counts, by operator.
 _MASKS = {
@@ -70,7 +72,8 @@ def switches(operation: Operation, trace: Trace) -> list[Switch]:
 def marks(operation: Operation, trace: Trace) -> Iterator[tuple[str, str]]:
     """(input, how) of the inputs that an operation takes for marks of what counts.
 
-    `how` is "surely", "compared" with a constant, or "named" where only the name can tell.
+    `how` is "surely"; "hiding" where what is marked does not count; "compared" with 0 or 1,
+    "equal" to another constant; or "named" where only the name can tell.
     """
     kind = operation.kind
     if kind in _MASKS:
@@ -80,9 +83,12 @@ def marks(operation: Operation, trace: Trace) -> Iterator[tuple[str, str]]:
         if constant is not None and constant.size == 1 and constant.flat[0] == 1:
             yield from ((name, "surely") for name in _names(operation.read(1), trace))
     elif kind == "Where":
-        yield from ((name, "surely") for name in _names(operation.read(0), trace))
+        filled = trace.sizes.constant(operation.read(1))
+        hides = filled is not None and filled.size == 1 and filled.flat[0] <= _HIDDEN
+        how = "hiding" if hides else "surely"
+        yield from ((name, how) for name in _names(operation.read(0), trace))
     elif kind in COMPARISONS:
-        for read, other in (operation.reads[:2], operation.reads[1::-1]):
+        for read, other in _pairs(operation):
             constant = trace.sizes.constant(other)
             small = constant is not None and constant.size == 1 and constant.flat[0] in (0, 1)
             equal = kind == "Equal" and constant is not None
@@ -91,6 +97,33 @@ def marks(operation: Operation, trace: Trace) -> Iterator[tuple[str, str]]:
     else:
         for read in operation.reads:
             yield from ((name, "surely") for name in _names(read, trace))
+
+
+def full_lengths(operation: Operation, trace: Trace) -> Iterator[tuple[str, int]]:
+    """(input, length) where a comparison tells the places before a length from those after it."""
+    for read, other in _pairs(operation):
+        places = _range(other, trace)
+        limit = None if places is None else trace.parts(places.read(1))
+        if limit is not None and len(limit) == 1 and isinstance(limit[0], int):
+            yield from ((name, limit[0]) for name in _names(read, trace))
+
+
+def _pairs(operation: Operation) -> list[tuple[str, str]]:
+    """Both operands of a comparison, each with the other."""
+    left, right = operation.read(0), operation.read(1)
+    return [(left, right), (right, left)]
+
+
+def _range(name: str, trace: Trace) -> Operation | None:
+    """The Range whose numbers a tensor holds."""
+    for _ in range(MAX_STEPS):
+        maker = trace.makers.get(name)
+        if maker is None or maker.kind == "Range":
+            return maker
+        if maker.kind not in _HANDED and maker.kind != "Expand":
+            return None
+        name = maker.read(0)
+    return None
 
 
 def _names(read: str, trace: Trace) -> Iterator[str]:

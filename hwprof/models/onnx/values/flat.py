@@ -148,7 +148,9 @@ class FlatModel:
         prefix = self._prefix()
 
         def inside(name: str) -> str:
-            return bound.get(name, f"{prefix}{name}" if name else "")
+            if name in bound:
+                return str(bound[name])
+            return f"{prefix}{name}" if name else ""
 
         self._nodes(function.node, inside, frame, depth + 1)
         for outer, name in zip(call.writes, function.output, strict=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from hwprof.models.onnx.values.view import View, product
+from hwprof.models.onnx.values.view import CONTRADICTIONS, View, product
 
 Limits = list[tuple[int, int | None]]
 """(which input, how many entries there are); None where that cannot be told."""
@@ -13,7 +13,10 @@ Limits = list[tuple[int, int | None]]
 def limits(view: View) -> Limits:
     """The inputs of an operation that are indices, each with the number of entries."""
     rule = _RULES.get(view.operation.kind)
-    return [] if rule is None else rule(view)
+    try:
+        return [] if rule is None else rule(view)
+    except CONTRADICTIONS:
+        return []
 
 
 def _along_axis(data: int, indices: int, default: int = 0) -> Callable[[View], Limits]:
@@ -101,3 +104,5 @@ _RULES: Mapping[str, Callable[[View], Limits]] = {
 }
 
 INDEXED = frozenset(_RULES)
+FIRST_INDEXED = frozenset({"OneHot", "com.microsoft.EmbedLayerNormalization"})
+"""Operators whose first input is indices, not what they pick from."""

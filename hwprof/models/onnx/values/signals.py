@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
-from hwprof.models.onnx.values.view import View
-
-Rule = Callable[[View], Mapping[int, "Sequence[float] | float | None"]]
+from hwprof.models.onnx.values.view import Rule, View, Wish
 
 _RATE_HZ = 16000
 """A sampling rate that speech models use; the mel weights' edges lie within half of it."""
 
 
-def _window(view: View) -> Mapping[int, float | None]:
+def _window(view: View) -> Mapping[int, Wish]:
     made = view.made()
     return {0: made[0] if made else None}
 
 
-def _dft(view: View) -> Mapping[int, float | None]:
+def _dft(view: View) -> Mapping[int, Wish]:
     """The axis that the file's shape speaks of, else the last but one; the length that is there."""
     shape, made = view.shape(0), view.made()
     if not shape:
@@ -34,7 +32,7 @@ def _dft(view: View) -> Mapping[int, float | None]:
     return {1: length, 2: axis}
 
 
-def _stft(view: View) -> Mapping[int, float | None]:
+def _stft(view: View) -> Mapping[int, Wish]:
     """A step that gives as many frames as the file's shape states, else half a frame."""
     signal, window, made = view.along(0, 1), view.count(2), view.made()
     length = view.number(3) or window
@@ -47,15 +45,19 @@ def _stft(view: View) -> Mapping[int, float | None]:
     return {1: max(1, step), 3: length}
 
 
-def _mel(view: View) -> Mapping[int, float | None]:
+def _mel(view: View) -> Mapping[int, Wish]:
     made = view.made()
     if not made or len(made) != 2:
         return dict.fromkeys(range(5))
     return {0: made[1], 1: (made[0] - 1) * 2, 2: _RATE_HZ, 3: 0, 4: _RATE_HZ // 2}
 
 
+_WINDOWS = ("HannWindow", "HammingWindow", "BlackmanWindow")
+
+FIRST = frozenset({*_WINDOWS, "MelWeightMatrix"})
+
 RULES: Mapping[str, Rule] = {
-    **dict.fromkeys(("HannWindow", "HammingWindow", "BlackmanWindow"), _window),
+    **dict.fromkeys(_WINDOWS, _window),
     "DFT": _dft,
     "STFT": _stft,
     "MelWeightMatrix": _mel,

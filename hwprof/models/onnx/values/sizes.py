@@ -12,7 +12,7 @@ from hwprof.graph import TensorSpec
 from hwprof.models.onnx.values.flat import CHOOSE, MERGE, FlatModel, Operation
 
 if TYPE_CHECKING:
-    from onnx import TensorProto, TypeProto, ValueInfoProto
+    from onnx import ModelProto, TensorProto, TypeProto, ValueInfoProto
 
 LARGEST_CONSTANT = 4096
 """Elements of the largest constant that is looked into."""
@@ -113,7 +113,7 @@ def _array(tensor: TensorProto) -> np.ndarray | None:
         return None
     try:
         value = numpy_helper.to_array(tensor)
-    except (ValueError, TypeError):  # damaged, or a type that NumPy has not
+    except (ValueError, TypeError, KeyError):  # damaged, or a type that NumPy has not
         return None
     return value if value.dtype.kind in "iubf" else None
 
@@ -134,7 +134,20 @@ def _constant_of(maker: Operation) -> np.ndarray | None:
 
 
 def _inferred(model: FlatModel, inputs: Sequence[TensorSpec]) -> dict[str, tuple[int, ...]]:
-    """Shapes of the main graph's tensors. Weights take part by their types and shapes alone."""
+    """Shapes of the main graph's tensors."""
+    from onnx import shape_inference
+
+    try:
+        slim = shape_inference.infer_shapes(_slim(model, inputs), data_prop=True)
+    except Exception:  # whatever it dislikes about a model: then its shapes are not known
+        return {}
+    values = (*slim.graph.value_info, *slim.graph.output)
+    stated = ((value.name, _stated(value.type)) for value in values)
+    return {name: shape for name, shape in stated if shape is not None}
+
+
+def _slim(model: FlatModel, inputs: Sequence[TensorSpec]) -> ModelProto:
+    """The model with decided inputs, and large weights by their types and shapes alone."""
     import onnx
 
     proto, graph = model.proto, model.proto.graph
@@ -156,13 +169,7 @@ def _inferred(model: FlatModel, inputs: Sequence[TensorSpec]) -> dict[str, tuple
             )
     for output in graph.output:
         slim.graph.output.append(onnx.ValueInfoProto(name=output.name))
-    try:
-        slim = onnx.shape_inference.infer_shapes(slim, data_prop=True)
-    except Exception:  # whatever it dislikes about a model: then its shapes are not known
-        return {}
-    values = (*slim.graph.value_info, *slim.graph.output)
-    stated = ((value.name, _stated(value.type)) for value in values)
-    return {name: shape for name, shape in stated if shape is not None}
+    return slim
 
 
 def _with_shape(value: ValueInfoProto, shape: tuple[int, ...]) -> ValueInfoProto:

@@ -49,7 +49,7 @@ _SAME = frozenset(
 _BOUNDS = frozenset({"Clip", "Min", "Max"})
 _ARRANGED = _SAME | {
     *("Expand", "Transpose", "Slice", "Gather", "GatherElements", "GatherND", "Split", "Tile"),
-    *("Pad", "ScatterND", "ScatterElements", "Abs", "Trilu", STACK, UNSTACK),
+    *("Pad", "ScatterND", "ScatterElements", "Abs", "Trilu", "TopK", STACK, UNSTACK),
 }
 _ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div"})
 
@@ -173,7 +173,10 @@ class Trace:
             if name in self.sizes.inputs:
                 self._origins[name] = (Origin(name),)
             elif name and depth < MAX_STEPS and name in self.makers:
-                found = dict.fromkeys(self._find_origins(self.makers[name], depth + 1))
+                maker = self.makers[name]
+                # Of a TopK, the values: the places that it also tells are its own.
+                moved = maker.kind != "TopK" or name == maker.writes[0]
+                found = dict.fromkeys(self._find_origins(maker, depth + 1) if moved else ())
                 self._origins[name] = tuple(found)[:MOST_ORIGINS]
         return self._origins[name]
 

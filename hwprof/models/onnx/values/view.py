@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hwprof.models.onnx.values.flat import Operation
 from hwprof.models.onnx.values.sizes import Sizes
 
 Shape = tuple[int, ...]
+Wish = Sequence[float | None] | float | None
+"""An input's elements, one number for all of them, or None where nothing good can be told."""
+
+CONTRADICTIONS = (IndexError, ValueError, TypeError, KeyError, ZeroDivisionError)
+"""What rules stumble over in a model whose parts do not fit: the runtime says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +63,7 @@ class View:
 
 def product(shape: Shape | list[int]) -> int:
     return math.prod(shape)
+
+
+Rule = Callable[[View], Mapping[int, Wish]]
+"""What the inputs of an operation should hold, by their places."""

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
+from hwprof.models.onnx.values import images, signals
+from hwprof.models.onnx.values.axes import Place, axis_source
+from hwprof.models.onnx.values.view import CONTRADICTIONS, Rule, Shape, View, Wish, product
 
-from hwprof.models.onnx.values import signals
-from hwprof.models.onnx.values.view import Shape, View, product
-
-Wish = Sequence[float | None] | float | None
-"""An input's elements, one number for all of them, or None where nothing good can be told."""
-Rule = Callable[[View], Mapping[int, Wish]]
-
-_REDUCTIONS = ("Sum", "Mean", "Max", "Min", "Prod", "L1", "L2")
-_REDUCTIONS += ("LogSum", "LogSumExp", "SumSquare")
+_REDUCTIONS = frozenset(
+    {"Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare"}
+)
 _MOST_CHOICES = 5000
 
 
 def wishes(view: View) -> Mapping[int, Wish]:
     """What an operation's inputs should hold, by their places."""
     rule = _RULES.get(view.operation.kind)
-    return {} if rule is None else rule(view)
+    try:
+        return {} if rule is None else rule(view)
+    except CONTRADICTIONS:
+        return {}
 
 
 def _reshape(view: View) -> Mapping[int, Wish]:
@@ -174,74 +172,16 @@ def _one_hot(view: View) -> Mapping[int, Wish]:
     return {1: made[view.operation.whole("axis", -1)] if made else None}
 
 
-def _resize(view: View) -> Mapping[int, Wish]:
-    """The size that is there already, where the file does not state another."""
-    shape, made = view.shape(0), view.made()
-    scales, sizes = (1, -1) if len(view.operation.reads) == 2 else (2, 3)
-    whole: dict[int, Wish] = {} if scales == 1 else {1: None}
-    if shape is None:
-        return {**whole, scales: 1, sizes: made}
-    axes = view.operation.wholes("axes") or list(range(len(shape)))
-    axes = [axis % len(shape) for axis in axes]
-    target = made if made is not None and len(made) == len(shape) else shape
-    whole[scales] = [_scale(shape[axis], target[axis]) for axis in axes]
-    whole[sizes] = [target[axis] for axis in axes]
-    if scales == 2:
-        whole[1] = [*[0] * len(axes), *[1] * len(axes)]
-    return whole
-
-
-def _scale(old: int, new: int) -> float:
-    """A factor that leads from one size to the other in 32-bit floats, rounded down."""
-    factor = new / old if old else 1.0
-    if math.floor(float(np.float32(factor)) * old) == new:
-        return factor
-    return (new + 0.01) / old if old else 1.0
-
-
-def _affine_grid(view: View) -> Mapping[int, Wish]:
-    made = view.made()
-    return {1: [made[0], 1, *made[1:-1]] if made else None}
-
-
-def _center_crop(view: View) -> Mapping[int, Wish]:
-    shape, made = view.shape(0), view.made()
-    target = made or shape
-    if target is None:
-        return {1: None}
-    axes = view.operation.wholes("axes")
-    return {1: [target[axis] for axis in axes] if axes else target}
-
-
-def _col2im(view: View) -> Mapping[int, Wish]:
-    """Image from the file's shape; a block that fits the channels and the number of places."""
-    shape, made = view.shape(0), view.made()
-    if not shape or not made or len(shape) != 3 or not made[1]:
-        return {1: None, 2: None}
-    image = made[2:]
-    pads = view.operation.wholes("pads") or [0] * 2 * len(image)
-    strides = view.operation.wholes("strides") or [1] * len(image)
-    dilations = view.operation.wholes("dilations") or [1] * len(image)
-    cells = shape[1] // made[1]
-    divisors = [each for each in range(1, cells + 1) if cells % each == 0]
-    for block in itertools.islice(itertools.product(divisors, repeat=len(image)), _MOST_CHOICES):
-        places = [
-            (size + pads[k] + pads[k + len(image)] - dilations[k] * (block[k] - 1) - 1)
-            // strides[k]
-            + 1
-            for k, size in enumerate(image)
-        ]
-        if product(list(block)) == cells and product(places) == shape[2]:
-            return {1: image, 2: block}
-    return {1: image, 2: None}
-
-
-def _unpool(view: View) -> Mapping[int, Wish]:
-    return {2: view.made()}
-
-
 def _lengths(view: View) -> Mapping[int, Wish]:
-    return {4: view.along(0, view.operation.whole("layout", 0))}
+    """The whole length of the sequences, which the input that they come from tells as well."""
+    axis = view.operation.whole("layout", 0)
+    length = view.along(0, axis)
+    if length is None:
+        inputs = view.sizes.inputs
+        ranks = {name: len(spec.shape) for name, spec in inputs.items()}
+        source = axis_source(Place(view.operation.read(0), axis, 3), view.sizes.model, ranks)
+        length = None if source is None else inputs[source.tensor].shape[source.axis]
+    return {4: length}
 
 
 def _reverse(view: View) -> Mapping[int, Wish]:
@@ -262,12 +202,6 @@ def _grouped_query(view: View) -> Mapping[int, Wish]:
     if new is None or past is None:
         return {5: None, 6: None}
     return {5: new + past - 1, 6: new + past}
-
-
-def _crop_and_resize(view: View) -> Mapping[int, Wish]:
-    made, shape = view.made(), view.shape(0)
-    target = made or shape
-    return {3: target[2:] if target else None}
 
 
 def _ask(*positions: int) -> Rule:
@@ -297,18 +231,11 @@ _RULES: Mapping[str, Rule] = {
     "Split": _split,
     "SplitToSequence": _split_to_sequence,
     "OneHot": _one_hot,
-    "Resize": _resize,
-    "Upsample": _resize,
-    "AffineGrid": _affine_grid,
-    "CenterCropPad": _center_crop,
-    "Col2Im": _col2im,
-    "MaxUnpool": _unpool,
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _lengths),
     "ReverseSequence": _reverse,
     "NonMaxSuppression": _suppression,
     "Attention": _attention,
     "com.microsoft.GroupQueryAttention": _grouped_query,
-    "com.microsoft.CropAndResize": _crop_and_resize,
     "Loop": lambda _view: {0: None, 1: 1},
     # Integers are not divided by zero: the process would be killed.
     **dict.fromkeys(("Div", "Mod"), _always(1, 1)),
@@ -319,7 +246,10 @@ _RULES: Mapping[str, Rule] = {
     "Dropout": _always(2, 0),
     "com.microsoft.ExpandDims": _always(1, 0),
     **{f"com.microsoft.{each}": _ask(1, 2, 3, 4) for each in _GENERATORS},
+    **images.RULES,
     **signals.RULES,
 }
 
 WISHED = frozenset(_RULES)
+FIRST_WISHED = signals.FIRST | {"ConstantOfShape", "Range", "com.microsoft.Range", "Loop"}
+"""Operators whose first input is wished for, too: that of all others is what they work on."""
