@@ -154,7 +154,7 @@ def arguments(setting: Setting) -> Iterator[Verdict]:
         "inputs as an array": (small(), {"inputs": {"x": np.ones((8, 48), np.float32)}}, True),
         "shapes of NumPy": (small(), {"shapes": {"x": np.array([8, 48])}}, True),
         "inputs of a wrong size": (small(), {"inputs": {"x": np.ones((8, 9), np.float32)}}, False),
-        "inputs of a wrong type": (small(), {"inputs": {"x": np.ones((8, 48), bool)}}, False),
+        "inputs of a wrong type": (small(), {"inputs": {"x": np.full((8, 48), "a")}}, False),
         "an unknown input": (small(), {"inputs": {"X": "1"}, "batch": 8}, False),
         "shapes of an unknown input": (small(), {"shapes": {"X": (8, 48)}}, False),
         "shapes with a float": (small(), {"shapes": {"x": (8.0, 48)}}, False),

@@ -73,7 +73,7 @@ def test_other_values_are_another_subject(measure: Measure) -> None:
         ({"max_length": np.array([1, 2])}, "'max_length'"),
         ({"max_length": np.array(1.0)}, "'max_length'"),
         ({"x": np.zeros((1, 3), np.float32)}, "'x'"),
-        ({"x": np.zeros((1, valued.STEPS_WIDTH), bool)}, "'x'"),
+        ({"x": np.full((1, valued.STEPS_WIDTH), "a")}, "'x'"),
         ({"x": object()}, "'x'"),
         ({"max_length": "nowhere.npy"}, "nowhere.npy"),
     ],
