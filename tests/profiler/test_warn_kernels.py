@@ -9,6 +9,7 @@ import pytest
 
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.lut import Table
+from hwprof.lut.exchange.to_rows import rows_of
 from hwprof.measurement import Measurement, Restart, StopReason, WarningCode
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.profiler.warn_kernels import kernel_warnings
@@ -186,3 +187,13 @@ def test_a_table_gives_no_latency_that_is_not_to_be_learned_from(table: Table) -
 def table(tmp_path: object) -> object:
     with Table.open(f"{tmp_path}/t.db") as opened:  # type: ignore[arg-type]
         yield opened
+
+
+def test_exports_tell_calls_and_why_a_kernel_is_not_believed() -> None:
+    loop = occurrence(1e-3, "k", calls=7)
+    rows = rows_of(measured(1e-3, loop, occurrence(0.1e-6, "tiny")))
+    kernels = {row["name"]: row for row in rows if row["record"] == "kernel"}
+    assert (kernels["k"]["calls"], kernels["k"]["reason"]) == (7, None)
+    assert "clock" in kernels["tiny"]["reason"]
+    (bad,) = [r for r in rows_of(measured(1e-3, occurrence(3e-3))) if r["record"] == "kernel"]
+    assert "do not add up" in bad["reason"]

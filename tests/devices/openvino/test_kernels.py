@@ -76,10 +76,14 @@ def test_equal_kernels_share_a_key_and_different_ones_do_not(squeezenet: Path) -
 def test_durations_are_seconds_of_each_run(squeezenet: Path) -> None:
     profile = profiled(squeezenet).profile
     total = sum(o.durations_s for o in profile.occurrences)
-    assert total.shape == profile.run_wall_s.shape == (3,)
+    assert total.shape == profile.run_wall_s.shape
     # Kernels are most of a run, and cannot be more than it but for rounding to microseconds.
     rounding = 1e-6 * len(profile.occurrences)
-    assert profile.run_wall_s.sum() * 0.3 < total.sum() < profile.run_wall_s.sum() + 3 * rounding
+    assert (
+        profile.run_wall_s.sum() * 0.3
+        < total.sum()
+        < profile.run_wall_s.sum() + total.size * rounding
+    )
 
 
 def test_kernels_below_a_microsecond_are_kernels(saved: Saved) -> None:
