@@ -45,8 +45,7 @@ class MeasurementWarning:
 
 
 KERNELS_TOLERANCE = 0.10
-"""How far the kernels' latencies may add up to something else than the headline, as a share of it;
-uncertainty of the headline comes on top."""
+"""How far the sum of the kernels' latencies may be off the headline, as a share of it."""
 
 
 class StopReason(StrEnum):
@@ -256,9 +255,9 @@ class Measurement:
 
     @property
     def kernels_do_not_add_up(self) -> bool:
-        """Whether `kernels_gap` is wider than `KERNELS_TOLERANCE` and than is explained."""
+        """Whether `kernels_gap` is wider than `KERNELS_TOLERANCE`."""
         gap = self.kernels_gap
-        return gap is not None and abs(gap) > KERNELS_TOLERANCE + self._kernels_explained()
+        return gap is not None and abs(gap) > KERNELS_TOLERANCE
 
     @property
     def kernels_reason(self) -> str:
@@ -273,13 +272,6 @@ class Measurement:
         if self.warned(WarningCode.IMPOSSIBLE_RATE):
             return "a kernel has a rate that its machine cannot reach"
         return ""
-
-    def _kernels_explained(self) -> float:
-        """How far the latency itself may be off: half its interval, and what timing added to it."""
-        latency = self.latency
-        overhead_s = self.provenance.timing_overhead_s or 0.0
-        loops = max(r.steady.loops for r in self.restarts)
-        return (latency.relative_half_width or 0.0) + overhead_s / loops / latency.headline_s
 
     def warned(self, code: WarningCode) -> bool:
         return any(w.code is code for w in self.warnings)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hwprof.codec import from_json, to_json
-from hwprof.devices.base import ProfiledRun
+from hwprof.devices.base import ProfiledRun, Session
 from hwprof.errors import DeviceError, MeasurementError
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.machine.host import HostState, Pin, snapshot
@@ -24,14 +24,26 @@ from hwprof.measurement import (
 )
 from hwprof.models.base import Model
 from hwprof.profile import KernelOccurrence, Profile
-from hwprof.profiler.bench import Progress, measure_on
+from hwprof.profiler.bench import (
+    ProfilerCosts,
+    Progress,
+    corrected,
+    measure_on,
+    profile_runs,
+)
 from hwprof.profiler.compare import compare_now, compare_stored
 from hwprof.profiler.plan import Plan
 from hwprof.profiler.restarts import MOST_RESTARTS
 from hwprof.samples import Basis, Samples
 from hwprof.targets.base import ANYWHERE
 from hwprof.targets.local import LocalRun
-from hwprof.testing.replay import REPLAY_FACTS, ReplayDevice, ReplayTarget, replay_spec
+from hwprof.testing.replay import (
+    REPLAY_FACTS,
+    ReplayDevice,
+    ReplaySession,
+    ReplayTarget,
+    replay_spec,
+)
 
 MODEL = Model(Path("m.onnx"), Subject("m", "0" * 64, (TensorSpec("x", "float32", (1, 3)),), 1))
 PINNED = Plan(pin="0", per_op=False, restarts=1)
@@ -322,3 +334,57 @@ def test_made_up_values_that_decide_the_work_are_warned_of(state: HostState) -> 
     given = replace(MODEL.subject, values=(replace(values, origin="given"),))
     quiet = measure_on(replace(MODEL, subject=given), on(state, recording()), PINNED)
     assert quiet.warnings == ()
+
+
+def test_no_failure_of_the_profile_discards_the_latency(state: HostState) -> None:
+    class Failing(ReplaySession):
+        def profile(self, runs: int) -> ProfiledRun:
+            raise MeasurementError("the profile does not fit; be content with the latency")
+
+    class Device(ReplayDevice):
+        def open(self, model: Model) -> Session:
+            return Failing(self._recording, lambda s: None, 0.0, None, Memory())
+
+    target = ReplayTarget([Device(recording())], state)
+    measurement = measure_on(MODEL, target, replace(PINNED, per_op=True))
+    assert measurement.profile is None
+    assert "does not fit" in measurement.profile_reason
+    assert measurement.latency.headline_s == pytest.approx(3e-3, rel=0.01)
+
+
+def test_long_runs_are_profiled_a_few_times() -> None:
+    assert [profile_runs(s) for s in (1e-6, 1 / 30, 0.1, 0.5, 2.0, 60.0)] == [60, 30, 12, 6, 1, 1]
+
+
+def looping(runs: int = 20) -> Profile:
+    kernel = Kernel("", "Loop", {}, (), ())
+    loop = KernelOccurrence("loop", kernel, "CPU", np.full(runs, 100e-6), passes=10)
+    return Profile((loop,), np.full(runs, 100e-6))
+
+
+def test_passes_through_a_loop_cost_besides() -> None:
+    costs = ProfilerCosts(lambda: (2e-6, "chains"), lambda: (1e-6, "loops"))
+    profile = corrected(looping(), costs)
+    assert profile.total_s() == pytest.approx(100e-6 - 2e-6 - 10e-6)
+    assert profile.node_cost_source == "chains; loops"
+
+    # Nobody asks for what no kernel needs.
+    def unasked() -> tuple[float, str]:
+        raise AssertionError
+
+    plain = corrected(profiled().profile, ProfilerCosts(lambda: (2e-6, "chains"), unasked))
+    assert plain.pass_cost_s is None
+    assert plain.total_s() is not None
+
+
+def test_an_unknown_cost_of_passes_leaves_no_sum() -> None:
+    def fails() -> tuple[float, str]:
+        raise DeviceError("loops do not run here; use --no-per-op")
+
+    for costs, reason in (
+        (lambda: (2e-6, "chains"), "was asked for"),
+        (ProfilerCosts(lambda: (2e-6, "chains"), fails), "loops do not run here"),
+    ):
+        profile = corrected(looping(), costs)
+        assert profile.total_s() is None
+        assert reason in profile.node_cost_reason

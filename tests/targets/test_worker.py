@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 import hwprof
+from hwprof.devices.profiled_runs import ROUNDS
 from hwprof.devices.registry import Listed, connect
 from hwprof.errors import DeviceError, MeasurementError, ModelError, OptionError
 from hwprof.machine.host import HostState, Pin, machine_facts
@@ -66,7 +67,7 @@ def test_a_worker_does_what_a_session_does(model: Model) -> None:
         assert facts.libraries.keys() == {"numpy", "onnxruntime"}
         assert run.cpus == ()
         profile = run.profile(4).profile
-        assert len(profile.run_wall_s) == 4
+        assert 4 <= len(profile.run_wall_s) <= ROUNDS * 4
 
 
 def test_the_energy_meter_can_be_chosen(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

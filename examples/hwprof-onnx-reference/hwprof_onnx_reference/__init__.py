@@ -78,7 +78,7 @@ class Evaluation(Program):
             )
             for node, durations_s in zip(nodes, times.durations_s, strict=True)
         )
-        profile = plugin.Profile(occurrences, times.run_wall_s, times.run_switches)
+        profile = plugin.Profile.timed(occurrences, times.samples)
         return plugin.ProfiledRun(profile, mapping="every kernel is a node of the file")
 
 

@@ -14,6 +14,7 @@ from hwprof.graph import Kernel, TensorSpec
 from hwprof.models.base import Model
 from hwprof.models.onnx.cover import nodes_with_work
 from hwprof.models.onnx.file import read_structure
+from hwprof.models.onnx.functions import inlined
 from hwprof.profile import KernelOccurrence, Profile
 
 DOMAIN = "com.tencent.ncnn"
@@ -51,7 +52,7 @@ def build_profile(model: Model, trace: Trace) -> ProfiledRun:
         KernelOccurrence(layer.name, _kernel(layer, tensors, packs), PROVIDER, durations_s)
         for layer, durations_s in zip(trace.layers, trace.times.durations_s, strict=True)
     )
-    uncovered = nodes_with_work(read_structure(model.path))
+    uncovered = nodes_with_work(inlined(read_structure(model.path)))
     profile = Profile.timed(occurrences, trace.times.samples, uncovered)
     return ProfiledRun(profile, mapping=MAPPING)
 

@@ -24,6 +24,7 @@ from hwprof.errors import HwprofError, MeasurementError, ModelError
 from hwprof.models.base import Model
 from hwprof.models.inputs import tensors_of
 from hwprof.models.onnx.file import read_structure
+from hwprof.models.onnx.functions import inlined
 from hwprof.samples import Samples
 
 # Runs before the profiled ones count: the first one allocates and touches the weights.
@@ -140,7 +141,7 @@ class OpenVinoProgram(Program):
         nodes = read_runtime_model(self._compiled)
         self.close()
         profile = build_profile(
-            read_structure(self._model.path),
+            inlined(read_structure(self._model.path)),
             self._model.subject.sha256[:16],
             nodes,
             reports,

@@ -19,6 +19,7 @@ from hwprof.errors import MeasurementError
 from hwprof.graph import TensorSpec
 from hwprof.models.load import load_model
 from hwprof.profile import KernelOccurrence
+from hwprof.samples import Samples
 from tests.devices.openvino.conftest import Saved
 
 VALUE, NODE = helper.make_tensor_value_info, helper.make_node
@@ -75,10 +76,14 @@ def test_equal_kernels_share_a_key_and_different_ones_do_not(squeezenet: Path) -
 def test_durations_are_seconds_of_each_run(squeezenet: Path) -> None:
     profile = profiled(squeezenet).profile
     total = sum(o.durations_s for o in profile.occurrences)
-    assert total.shape == profile.run_wall_s.shape == (3,)
+    assert total.shape == profile.run_wall_s.shape
     # Kernels are most of a run, and cannot be more than it but for rounding to microseconds.
     rounding = 1e-6 * len(profile.occurrences)
-    assert profile.run_wall_s.sum() * 0.3 < total.sum() < profile.run_wall_s.sum() + 3 * rounding
+    assert (
+        profile.run_wall_s.sum() * 0.3
+        < total.sum()
+        < profile.run_wall_s.sum() + total.size * rounding
+    )
 
 
 def test_kernels_below_a_microsecond_are_kernels(saved: Saved) -> None:
@@ -241,11 +246,13 @@ def test_reports_must_belong_together() -> None:
     source = chain_proto(["a", "b"])
     nodes = [node("t0", "Input", ("t0",)), node("a", "Eltwise", ("a", "b"), "t0")]
     reports = [[Report("a", 5)], [Report("a", 5)]]
-    profile = build_profile(source, "id", nodes, reports, np.array([1e-5]), None)
+    profile = build_profile(source, "id", nodes, reports, Samples(np.array([1e-5])))
     (only,) = profile.occurrences
     assert only.durations_s == pytest.approx([5.5e-6], abs=1e-6)
     with pytest.raises(MeasurementError, match="other kernels in one run"):
-        build_profile(source, "id", nodes, [reports[0], [Report("b", 5)]], np.array([1e-5]), None)
+        build_profile(
+            source, "id", nodes, [reports[0], [Report("b", 5)]], Samples(np.array([1e-5]))
+        )
 
 
 def test_nodes_of_one_name_are_told_apart() -> None:
@@ -255,7 +262,7 @@ def test_nodes_of_one_name_are_told_apart() -> None:
         dataclasses.replace(node("a", "Eltwise", ("b",), "a"), precision="i32"),
     ]
     reports = [[Report("a", 5), Report("a", 9)]] * 2
-    profile = build_profile(chain_proto(["a", "b"]), "id", nodes, reports, np.ones(1), None)
+    profile = build_profile(chain_proto(["a", "b"]), "id", nodes, reports, Samples(np.ones(1)))
     assert [o.name for o in profile.occurrences] == ["a", "a#2"]
     assert [float(o.durations_s[0]) for o in profile.occurrences] == pytest.approx(
         [5.5e-6, 9.5e-6], abs=1e-6

@@ -139,7 +139,7 @@ def test_an_eager_profile_has_one_kernel_per_node(conv: Model) -> None:
     profile = profiled.profile
     assert [o.source_nodes for o in profile.occurrences] == [(name,) for name in NODES]
     assert profile.uncovered == ()
-    assert all(o.durations_s.shape == (5,) for o in profile.occurrences)
+    assert all(o.durations_s.shape == profile.run_wall_s.shape for o in profile.occurrences)
     # Clock readings partition the run: nothing is counted twice.
     total = sum(o.durations_s for o in profile.occurrences)
     assert bool(np.all(total > 0))
