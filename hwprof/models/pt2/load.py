@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from hwprof.models.base import ModelFile
 from hwprof.models.pt2.archive import read_archive
+from hwprof.models.pt2.values import choose_for_exported
 
 
 def model_file(path: Path) -> ModelFile:
@@ -13,5 +15,8 @@ def model_file(path: Path) -> ModelFile:
 
     Raises ModelError.
     """
-    inputs = tuple((each.name, each.dtype, list(each.dims)) for each in read_archive(path).inputs)
-    return ModelFile("torch", inputs, path.stat().st_size)
+    archive = read_archive(path)
+    inputs = tuple((each.name, each.dtype, list(each.dims)) for each in archive.inputs)
+    return ModelFile(
+        "torch", inputs, path.stat().st_size, choose=partial(choose_for_exported, archive)
+    )
