@@ -65,7 +65,9 @@ def check_report(report: Report, setting: Setting) -> Iterator[Verdict]:
     inputs = {name: report.texts.get(name, array) for name, array in feed.items()}
 
     def given() -> Measurement | Exception:
-        found = attempt(path, plan=setting.plan(), inputs=inputs)
+        # An array has a shape; a text has none.
+        shapes = {name: s for name, s in report.shapes.items() if name in report.texts}
+        found = attempt(path, plan=setting.plan(), inputs=inputs, shapes=shapes)
         if isinstance(found, Measurement):
             unsaid = set(feed) - {v.name for v in found.subject.values if v.origin == "given"}
             if unsaid:
@@ -127,16 +129,15 @@ def check_modules(setting: Setting) -> Iterator[Verdict]:
     torch.manual_seed(0)
     x = torch.rand(ROWS, WIDTH)
     calls: Mapping[str, tuple[torch.nn.Module, tuple[torch.Tensor, ...]]] = {
-        "one row of ids": (TokenTypes().eval(), (torch.zeros(1, 96, dtype=torch.long),)),
-        "a long prefix": (Prefix().eval(), (x, torch.tensor(ROWS - 500))),
-        "a short prefix": (Prefix().eval(), (x, torch.tensor(1))),
+        "one row of ids": (TokenTypes().eval(), (torch.zeros(4, 4096, dtype=torch.long),)),
+        "a long prefix": (Prefix().eval(), (x, torch.tensor(ROWS - 1000))),
+        "a short prefix": (Prefix().eval(), (x, torch.tensor(ROWS // 8))),
     }
     for way, (module, arguments) in calls.items():
-        program = torch.export.export(module, arguments).module()
-
-        def run(program: Any = program, arguments: Any = arguments) -> object:
+        # Work enough that what eager Python adds to a call is within what is allowed.
+        def run(module: Any = module, arguments: Any = arguments) -> object:
             with torch.inference_mode():
-                return program(*arguments)
+                return module(*arguments)
 
         def measure(module: Any = module, arguments: Any = arguments) -> Measurement | Exception:
             return attempt(module, TORCH, setting.plan(), inputs=arguments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-ROWS, WIDTH = 3000, 64
+ROWS, WIDTH = 40_000, 64
 
 
 class TokenTypes(torch.nn.Module):
