@@ -30,7 +30,7 @@ def main() -> None:
         measurement = measure_on(
             load_model(path),
             target,
-            Plan(pin=str(arguments.cpu)),
+            Plan(pin=str(arguments.cpu), restarts=1),
             node_cost=lambda: (estimate.seconds, estimate.source),
         )
         profile = measurement.profile

@@ -29,7 +29,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=3)
     arguments = options.parse_args()
     target = WorkerTarget("onnxruntime-cpu:threads=1")
-    plan = Plan(per_op=False, pin=str(arguments.cpu))
+    plan = Plan(per_op=False, pin=str(arguments.cpu), restarts=1)
     rows = []
     print(f"{'model':16s} {'quiet ms':>9s} {'contended':>10s} {'plain median':>13s}  basis, clean")
     for path in arguments.models:

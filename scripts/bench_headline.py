@@ -44,7 +44,7 @@ def main() -> None:
     options.add_argument("--restarts", type=int, default=10)
     arguments = options.parse_args()
     target = WorkerTarget("onnxruntime-cpu:threads=1")
-    plan = Plan(per_op=False, pin=str(arguments.cpu), budget_s=6)
+    plan = Plan(per_op=False, pin=str(arguments.cpu), budget_s=6, restarts=1)
     cv: dict[str, dict[str, list[float]]] = {
         state: {c: [] for c in CANDIDATES} for state in ("quiet", "loaded")
     }

@@ -34,7 +34,7 @@ def once(method: str, path: Path, cpu: int, target: WorkerTarget) -> tuple[float
     """One measurement: (latency in seconds, wall seconds that it took, process start included)."""
     start = time.perf_counter()
     if method == "hwprof":
-        plan = Plan(per_op=False, pin=str(cpu), budget_s=BUDGET_S)
+        plan = Plan(per_op=False, pin=str(cpu), budget_s=BUDGET_S, restarts=1)
         latency = measure_on(load_model(path), target, plan).latency.headline_s
     else:
         done = subprocess.run(

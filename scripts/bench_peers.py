@@ -72,7 +72,7 @@ def small_model(folder: Path) -> Path:
 
 def ours(path: Path, target: WorkerTarget, cpu: int) -> dict[str, Any]:
     """One measurement by hwprof: its figures, and how many runs it took."""
-    plan = Plan(per_op=False, pin=str(cpu), budget_s=BUDGET_S)
+    plan = Plan(per_op=False, pin=str(cpu), budget_s=BUDGET_S, restarts=1)
     measurement = measure_on(load_model(path), target, plan)
     steady = measurement.restarts[0].steady
     latency = measurement.latency

@@ -185,7 +185,7 @@ def measured(path: Path, devices: list[str], table: Table, problems: list[str]) 
     return [replace(r, contended=r.contended or busy) for r in rows]
 
 
-PLAN = Plan(budget_s=2.0, precision=0.02)
+PLAN = Plan(budget_s=2.0, precision=0.02, restarts=1)
 
 
 def text(rows: list[Row]) -> list[str]:

@@ -89,7 +89,7 @@ def main() -> None:
     chosen = set(predictor.select(options.samples).tolist())
     order = np.random.default_rng(0).permutation(len(predictor.fitted.rows))
     others = [int(row) for row in order if int(row) not in chosen][: options.held_out]
-    plan = Plan(budget_s=options.budget, precision=0.02, per_op=False)
+    plan = Plan(budget_s=options.budget, precision=0.02, restarts=1, per_op=False)
     found = []
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -9,8 +9,10 @@ from hwprof.profiler.plan import USUAL_RESTARTS, Plan
 # The interval narrows with the root of their number: ten halve what three leave, and take a minute
 # where a runtime needs seconds to start.
 MOST_RESTARTS = 10
-# Starting may be slow: for the least number of processes it may cost this many budgets.
+# Starting may be slow: for the least number of processes it may cost this many budgets, or for a
+# small one as many seconds as three processes need to load a runtime.
 PATIENCE = 2.0
+PATIENCE_S = 5.0
 
 
 class Restarts:
@@ -19,7 +21,7 @@ class Restarts:
     A plan that names a number gets that. Else there are `USUAL_RESTARTS`, and more while the
     interval between them is wider than the precision asked for and the budget lasts. All that a
     process takes counts against the budget, its start and opening the model too. Where that alone
-    is so slow that three would take more than `PATIENCE` budgets, fewer are made: the interval is
+    is so slow that three would take more than the budget again, fewer are made: the interval is
     then that of what processes are known to differ by (`hwprof.spread`).
     """
 
@@ -56,7 +58,7 @@ class Restarts:
             return done < self._plan.restarts
         after_next_s = self._spent_s * (done + 1) / done
         if done < USUAL_RESTARTS:
-            return after_next_s <= PATIENCE * self._plan.budget_s
+            return after_next_s <= max(PATIENCE * self._plan.budget_s, PATIENCE_S)
         if done >= MOST_RESTARTS or after_next_s > self._plan.budget_s:
             return False
         width = summarise([r.steady for r in self._restarts], threads).relative_half_width

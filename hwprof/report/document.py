@@ -31,6 +31,7 @@ def latency_document(measurement: Measurement) -> dict[str, Any]:
         "n": latency.n,
         "n_used": latency.n_used,
         "clean_share": latency.clean_share,
+        "waiting_share": latency.waiting_share,
         "basis": latency.basis.value,
         "headline": "p25",
         "percentiles": {f"p{p * 100:g}": v for p, v in latency.percentiles_s.items()},

@@ -168,7 +168,7 @@ def _samples(rng: random.Random, n: int, center_s: float) -> Samples:
         rng.choice((1, 1, 10)),
         # On one thread there is no other that could have run.
         cpu * float(noise.uniform(1, 2)) if counted and noise.random() < 0.7 else None,
-        switches * 0.001 if counted and noise.random() < 0.7 else None,
+        wall - cpu if counted and noise.random() < 0.7 else None,
     )
 
 

@@ -17,7 +17,7 @@ from tests.cli.conftest import Result
 from tests.small_models import mlp_proto
 
 Cli = Callable[..., Result]
-QUICK = ("--precision", "0.3", "--budget", "2", "--no-per-op")
+QUICK = ("--precision", "0.3", "--budget", "2", "--restarts", "1", "--no-per-op")
 
 
 @pytest.mark.parametrize(

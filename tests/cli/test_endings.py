@@ -18,7 +18,7 @@ from hwprof.codec import from_json
 from hwprof.lut import Table
 
 KILLS = 20
-QUICK = ("--precision", "0.3", "--budget", "2", "--no-per-op")
+QUICK = ("--precision", "0.3", "--budget", "2", "--restarts", "1", "--no-per-op")
 
 
 def command(models: list[Path], table: Path, *options: str) -> list[str]:

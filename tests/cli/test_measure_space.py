@@ -12,7 +12,7 @@ from tests.cli.conftest import Result
 
 Cli = Callable[..., Result]
 
-QUICK = ("--budget", "0.02", "--no-per-op")
+QUICK = ("--budget", "0.02", "--restarts", "1", "--no-per-op")
 CELL = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
 
 

@@ -13,7 +13,7 @@ from hwprof.errors import ModelError
 from hwprof.profiler.plan import Plan
 from tests.small_models import mlp_proto
 
-QUICK = Plan(precision=0.3, budget_s=2, per_op=False)
+QUICK = Plan(precision=0.3, budget_s=2, restarts=1, per_op=False)
 
 
 def test_a_path_and_a_table(mlp: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hwprof.measurement import Restart, StopReason
 from hwprof.profiler.plan import USUAL_RESTARTS, Plan
-from hwprof.profiler.restarts import MOST_RESTARTS, PATIENCE, Restarts
+from hwprof.profiler.restarts import MOST_RESTARTS, PATIENCE, PATIENCE_S, Restarts
 from hwprof.samples import Samples
 
 
@@ -61,7 +61,8 @@ def test_the_budget_is_a_bound(setup_s: float, budget_s: float) -> None:
     number = count(Plan(budget_s=budget_s), each)
     spent_s = number * (setup_s + 0.081)
     bound_s = budget_s * (PATIENCE if number <= USUAL_RESTARTS else 1)
-    assert number == 1 or spent_s <= bound_s * (1 + 1e-9)
+    # A small budget is not for starting processes.
+    assert number == 1 or spent_s <= max(bound_s, PATIENCE_S) * (1 + 1e-9)
     assert number <= MOST_RESTARTS
 
 

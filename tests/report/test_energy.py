@@ -17,12 +17,12 @@ READING = EnergyReading("rapl", "package-0 [x]", 10, 2.0, 50.0, 1.0, 10.0, 0.001
 
 @pytest.fixture
 def measured() -> Measurement:
-    return replace(example_measurement(2), energy=Energy(READING))
+    return replace(example_measurement(2), energy=Energy(READING), warnings=())
 
 
 @pytest.fixture
 def unmeasured() -> Measurement:
-    return replace(example_measurement(2), energy=Energy(reason="no sensor"))
+    return replace(example_measurement(2), energy=Energy(reason="no sensor"), warnings=())
 
 
 def test_the_document_has_both(measured: Measurement, unmeasured: Measurement) -> None:

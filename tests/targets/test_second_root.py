@@ -37,7 +37,7 @@ from tests.cli.conftest import Result
 from tests.cli.conftest import hwprof as command_line
 
 hwprof_cli = command_line  # a fixture, by a name that hides no module
-QUICK = Plan(precision=0.3, budget_s=1)
+QUICK = Plan(precision=0.3, budget_s=1, restarts=1)
 KERNEL = "5.10.0-second"
 OTHERS = {"hwprof": "99.1.0", "python": "3.99.1", "numpy": "99.2.0", "onnxruntime": "99.3.0"}
 AFFINITY = (min(os.sched_getaffinity(0)),)
@@ -180,7 +180,7 @@ def test_the_command_line_measures_there_and_keeps_it(
 ) -> None:
     here = "hwprof.profiler.sweep.WorkerTarget"
     monkeypatch.setattr(here, partial(WorkerTarget, launcher=second))
-    options = ("--no-per-op", "--precision", "0.3", "--budget", "1", "--pin", "none")
+    options = ("--no-per-op", "--restarts", "1", "--budget", "1", "--pin", "none")
     done = hwprof_cli("measure", mlp, *options)
     assert done.code == 0, done.err
     assert "Khadas VIM3" in done.out or "khadas-vim3" in done.out

@@ -19,7 +19,7 @@ from hwprof.targets.stream import Stream
 from hwprof.targets.worker import WorkerTarget
 from tests.small_models import mlp_proto
 
-QUICK = Plan(precision=0.3, budget_s=1, per_op=False, pin="none")
+QUICK = Plan(precision=0.3, budget_s=1, restarts=1, per_op=False, pin="none")
 
 
 class Spoiled(Stream):

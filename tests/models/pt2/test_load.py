@@ -22,7 +22,7 @@ def module() -> torch.nn.Module:
     return torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU()).eval()
 
 
-QUICK = Plan(budget_s=0.05, per_op=False, pin="none")
+QUICK = Plan(budget_s=0.05, restarts=1, per_op=False, pin="none")
 
 
 def test_a_module_is_measured_with_its_inputs() -> None:
