@@ -36,9 +36,9 @@ def whole_run(start: int, *events: dict) -> list[dict]:
     return [*moved, session(EXECUTE, start + 1, 98), session("model_run", start, 100)]
 
 
-def parse(path: Path, events: list[dict], runs: int) -> Trace:
+def parse(path: Path, events: list[dict], runs: int, warmup: int = 0) -> Trace:
     path.write_text(json.dumps(events))
-    return parse_profile(path, runs)
+    return parse_profile(path, runs, warmup)
 
 
 def microseconds(trace: Trace) -> dict[str, list[float]]:
