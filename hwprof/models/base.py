@@ -143,7 +143,8 @@ def _decided(
             continue
         if name not in given.names():
             raise OptionError(
-                f"input '{name}' of '{model}' is a {dtype}, for which no values can be made up; "
+                f"input '{name}' of '{model}' is of the type {dtype}, for which no values can be "
+                "made up; "
                 f"give them with --inputs FILE.npz (members '{name}.0', '{name}.1', ...), or "
                 "inputs={...} in Python"
             )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hwprof.errors import OptionError
+from hwprof.errors import OptionError, one_line
 from hwprof.graph import TensorSpec
 from hwprof.measurement import Values
 from hwprof.models.inputs.files import joined, read_folder, read_npy, read_npz, read_pb
@@ -80,7 +80,7 @@ def resolve(asked: Asked, declared: Sequence[DeclaredInput], model: str) -> Give
             raise OptionError(
                 f"'{model}' has no input '{name}'; its inputs are {', '.join(kinds) or 'none'}"
             )
-        found = _read(value, kinds[name])
+        found = _read(value, kinds[name], name)
         if isinstance(found, Recipe):
             recipes[name] = found
         else:
@@ -100,7 +100,7 @@ def _by_name(asked: Asked, names: Sequence[str], model: str) -> dict[str, tuple[
         if len(several) > len(names):
             raise OptionError(
                 f"{len(several)} inputs are given, and '{model}' has {len(names)}: "
-                f"{', '.join(names) or 'none'}"
+                f"{', '.join(names) or 'none'}; leave out the others"
             )
         return {name: (value, "") for name, value in zip(names, several, strict=False)}
     found: dict[str, tuple[Any, str]] = {}
@@ -116,7 +116,7 @@ def _whole(path: Path, names: Sequence[str]) -> dict[str, Value]:
     return read_folder(path, names) if path.is_dir() else joined(read_npz(path), names)
 
 
-def _read(value: Any, dtype: str) -> Value | Recipe:
+def _read(value: Any, dtype: str, name: str) -> Value | Recipe:
     if isinstance(value, Path) or (isinstance(value, str) and value.endswith(_FILES)):
         path = Path(value)
         return read_pb(path) if path.suffix == ".pb" else read_npy(path)
@@ -127,22 +127,25 @@ def _read(value: Any, dtype: str) -> Value | Recipe:
     if value is None and dtype.startswith("optional("):
         return None
     if isinstance(value, (list, tuple)) and dtype.startswith(_SIZELESS):
-        return [_array(item) for item in value]
-    return _array(value)
+        return [_array(item, name) for item in value]
+    return _array(value, name)
 
 
-def _array(value: Any) -> np.ndarray:
-    if type(value).__module__.partition(".")[0] == "torch":
-        value = value.detach().cpu().numpy()
+def _array(value: Any, name: str) -> np.ndarray:
+    advice = "give numbers, texts, an array of them, or a .npy file"
     try:
+        if type(value).__module__.partition(".")[0] == "torch":
+            value = value.detach().cpu().numpy()
         array = np.asarray(value)
-    except ValueError as error:  # lists of unequal lengths
-        raise OptionError(f"a value of an input is no array ({error})") from error
+    except (TypeError, ValueError) as error:  # bfloat16; lists of unequal lengths
+        raise OptionError(
+            f"the value of input '{name}' is no array ({one_line(error)}); {advice}"
+        ) from error
     if array.dtype == object:
         if not all(isinstance(item, str) for item in array.ravel()):
             raise OptionError(
-                f"a value of an input is a {type(value).__name__}, which is no array of numbers "
-                "or texts"
+                f"the value of input '{name}' is of the type {type(value).__name__}, which is no "
+                f"array; {advice}"
             )
         array = array.astype(str)
     return array
@@ -152,8 +155,9 @@ def _fitted(value: Value, dtype: str, name: str) -> Value:
     """The value in the type that the input declares. Raises OptionError where that changes it."""
     if is_tensor(dtype) != isinstance(value, np.ndarray) and not dtype.startswith("optional("):
         raise OptionError(
-            f"input '{name}' is a {dtype if not is_tensor(dtype) else 'tensor'}, "
-            f"and a {'tensor' if isinstance(value, np.ndarray) else 'list of tensors'} is given"
+            f"input '{name}' is of the type {dtype}, and "
+            f"{'a tensor' if isinstance(value, np.ndarray) else 'a list'} is given; give "
+            f"{'one array' if is_tensor(dtype) else 'a list of arrays'}"
         )
     inner = dtype
     while not is_tensor(inner):
@@ -166,7 +170,7 @@ def _fitted(value: Value, dtype: str, name: str) -> Value:
 def _cast(array: np.ndarray, dtype: str, name: str) -> np.ndarray:
     have = array.dtype
     problem = OptionError(
-        f"input '{name}' holds {dtype}, and values of type {have.name} are given; "
+        f"input '{name}' holds {dtype}, and values of type {_kind(have)} are given; "
         f"give them as {dtype}"
     )
     if dtype == "string" or have.kind in "US":
@@ -186,6 +190,10 @@ def _cast(array: np.ndarray, dtype: str, name: str) -> np.ndarray:
     if have.kind != "f" and not np.array_equal(cast.astype(have), array):
         raise problem
     return cast
+
+
+def _kind(dtype: np.dtype) -> str:
+    return "text" if dtype.kind in "US" else dtype.name
 
 
 def _text(value: Any) -> str:

@@ -98,7 +98,8 @@ class Recipe:
 
     def _not_whole(self, spec: TensorSpec) -> OptionError:
         return OptionError(
-            f"input '{spec.name}' holds whole numbers ({spec.describe()}), unlike '{self.text}'"
+            f"input '{spec.name}' holds whole numbers ({spec.describe()}), unlike '{self.text}'; "
+            "give whole ones"
         )
 
 

@@ -185,7 +185,7 @@ def test_inputs_that_are_not_tensors(tmp_path: Path) -> None:
     proto.graph.input.append(sequence)
     path = tmp_path / "sequence.onnx"
     onnx.save(proto, str(path))
-    with pytest.raises(OptionError, match=r"is a sequence\(float32\)") as error:
+    with pytest.raises(OptionError, match=r"is of the type sequence\(float32\)") as error:
         load_model(path)
     one_line(error)
 
