@@ -24,7 +24,7 @@ from hwprof.machine.accelerator import Accelerator
 from hwprof.machine.host import MemoryReading
 from hwprof.measurement import Memory
 from hwprof.models.base import Model
-from hwprof.models.outputs import OutputTensor
+from hwprof.models.outputs import OutputTensor, refuse_large
 from hwprof.samples import Samples
 
 T = TypeVar("T")
@@ -132,6 +132,7 @@ class ProgramSession(Session):
 
     def outputs(self) -> tuple[OutputTensor, ...]:
         found = self._explained(lambda program: program.outputs())
+        refuse_large(sum(v.nbytes for v in found if isinstance(v, np.ndarray)))
         return tuple(OutputTensor.of(value) for value in found)
 
     def overhead_s(self) -> float | None:
