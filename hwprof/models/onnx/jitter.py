@@ -21,10 +21,10 @@ from hwprof.models.base import Model
 from hwprof.models.onnx.file import read_with_weights
 from hwprof.models.onnx.graph import IDLE, constant_tensors, opset_of, subgraphs
 from hwprof.models.onnx.infer import element_types
-from hwprof.models.onnx.numerics import quantises
+from hwprof.models.onnx.numerics import SAME_STEPS, quantises
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 UNIT_ROUNDOFF = {"fp16": 2.0**-11, "tf32": 2.0**-11, "bf16": 2.0**-8}
 """Largest relative error of rounding to a type (Higham, "Accuracy and Stability of Numerical
@@ -35,6 +35,10 @@ _MOVES = IDLE | {
     *("Transpose", "Concat", "Slice", "Split", "Gather", "Expand", "Pad", "Tile", "Where"),
     *("MaxPool", "Relu", "Max", "Min", "Clip", "Neg", "Abs", "DepthToSpace", "SpaceToDepth"),
 }
+# Share of elements moved by one step, which is their mean square in steps. A rounding that is left
+# out moves a value by 1/12: the mean square of what is rounded off. Where every runtime chooses its
+# own steps, two roundings are independent, and their mean squares add up.
+_LEFT_OUT, _OTHERWISE = 1 / 12, 1 / 6
 _PRODUCTS = frozenset({"MatMul", "Gemm"})
 # Their weights have so few bits that runtimes compute with activations of 8 bits.
 _FEW_BITS = frozenset({"MatMulNBits", "GatherBlockQuantized"})
@@ -96,23 +100,25 @@ class _Jitter:
             for node in graph.node
             if node.op_type == "DequantizeLinear" and node.input[0] in constant
         }
-        zero_points = {
-            t.name: numpy_helper.to_array(t)
-            for t in graph.initializer
-            if int(np.prod(t.dims)) == 1 and self._types.get(t.name) in _LIMITS
-        }
+        small = {t.name: numpy_helper.to_array(t) for t in graph.initializer if _is_single(t)}
+        zero_points = {n: v for n, v in small.items() if self._types.get(n) in _LIMITS}
+        grids = _grids(graph, small)
         nodes = list(graph.node)
         del graph.node[:]
         for node in nodes:
             for _, inner in subgraphs(node):
                 self._graph(inner, constant)
-            if any(name in constant for name in node.output):
+            on_grid = grids.get(node.input[0]) if node.input else None
+            same = on_grid is not None and on_grid == _grid(node, small)
+            if same or any(name in constant for name in node.output):
+                # Rounding to the steps that it lies on already changes nothing.
                 graph.node.append(node)
                 continue
             if node.op_type in _FEW_BITS or (
                 node.op_type in _PRODUCTS
                 and node.input[1] in quantised_weights
                 and node.input[0] not in constant
+                and on_grid is None
             ):
                 graph.node.extend(self._activations(node))
             after = self._outputs(node, zero_points)
@@ -144,19 +150,20 @@ class _Jitter:
         limits: tuple[int, int],
         zero_points: dict[str, np.ndarray],
     ) -> list[NodeProto]:
-        """One step up or down for a sixth of the elements.
+        """One step up or down for a share of the elements: `_LEFT_OUT` or `_OTHERWISE`.
 
-        The mean square, a sixth of a step's, is that between two roundings of one value to either
-        neighbour, independent of each other. Elements at the ends of the range, where they were
-        cut off, and those that are exactly zero, as most of a Relu's are, stay: no rounding
-        brought them there.
+        Elements at the ends of the range, where they were cut off, and those that are exactly
+        zero, as most of a Relu's are, stay: no rounding brought them there.
         """
         from onnx import TensorProto
 
         output, exact = self._renamed(node)
         made = _Nodes(output)
         value = made.add("Cast", [exact], to=TensorProto.FLOAT)
-        step = made.add("Floor", [self._random(made, value, -0.1, 1.1)])
+        share = _OTHERWISE if node.op_type == "DynamicQuantizeLinear" else _LEFT_OUT
+        # Uniform beyond 0 and 1, rounded down: -1 and 1 for half the share each, else 0.
+        beyond = share / (2 - 2 * share)
+        step = made.add("Floor", [self._random(made, value, -beyond, 1 + beyond)])
         for limit, upper in zip(limits, (False, True), strict=True):
             end = self._number(made, float(limit))
             gap = made.add("Sub", [end, value] if upper else [value, end])
@@ -226,6 +233,34 @@ class _Jitter:
         return made.add("Constant", [], value=numpy_helper.from_array(np.array([-1], np.int64)))
 
 
+Grid = tuple[bytes, bytes]
+"""Scale and zero point of steps, each a single number."""
+
+
+def _is_single(tensor: TensorProto) -> bool:
+    return int(np.prod(tensor.dims)) == 1
+
+
+def _grid(node: NodeProto, small: dict[str, np.ndarray]) -> Grid | None:
+    """The steps that a node rounds to or brings back from, if they are stored and for all alike."""
+    if node.op_type not in ("QuantizeLinear", "DequantizeLinear") or node.input[1] not in small:
+        return None
+    zero = small.get(node.input[2]) if len(node.input) > 2 else None
+    return small[node.input[1]].tobytes(), b"" if zero is None else zero.tobytes()
+
+
+def _grids(graph: GraphProto, small: dict[str, np.ndarray]) -> dict[str, Grid]:
+    """Tensors that lie on steps because they were brought back from them, and the steps."""
+    found: dict[str, Grid] = {}
+    for node in graph.node:
+        grid = _grid(node, small) if node.op_type == "DequantizeLinear" else None
+        if node.op_type in SAME_STEPS:
+            grid = found.get(node.input[0])
+        if grid is not None:
+            found[node.output[0]] = grid
+    return found
+
+
 class _Nodes:
     """Nodes in a row, whose tensors are named after the one that they end in."""
 
@@ -238,7 +273,7 @@ class _Nodes:
 
         output = output or f"{self._end}/hwprof_{len(self.nodes)}"
         self.nodes.append(
-            helper.make_node(kind, inputs, [output], name=f"{output}_node", **attributes)
+            helper.make_node(kind, inputs, [output], name=f"{output}/hwprof_node", **attributes)
         )
         return output
 

@@ -15,9 +15,10 @@ QUANTISES = frozenset({"QuantizeLinear", "DynamicQuantizeLinear"})
 _FEW_BITS = frozenset({"MatMulNBits", "GatherBlockQuantized", "MatMulBnb4", "QMoE"})
 _QUANTISED = QUANTISES | _FEW_BITS | {"DequantizeLinear", "MatMulInteger", "ConvInteger"}
 _LOW = ("float16", "bfloat16")
-_SAME_STEPS = HANDED_ON | {
+SAME_STEPS = HANDED_ON | {
     *("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Relu", "MaxPool"),
 }
+"""What lies on the steps that it reads."""
 
 
 def quantises(node: NodeProto) -> bool:
@@ -100,7 +101,7 @@ def output_steps(proto: ModelProto) -> tuple[float, ...]:
 
     def step(name: str) -> float:
         node = makers.get(name)
-        while node is not None and node.op_type in _SAME_STEPS:
+        while node is not None and node.op_type in SAME_STEPS:
             node = makers.get(node.input[0])
         if node is None or node.input[0] in constant:
             return 0.0
