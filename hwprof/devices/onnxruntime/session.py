@@ -16,6 +16,7 @@ from hwprof.devices.program import Program
 from hwprof.devices.scratch import scratch_folder
 from hwprof.devices.timing import time_runs
 from hwprof.errors import DeviceError, HwprofError, MeasurementError
+from hwprof.models.advice import to_run
 from hwprof.models.base import Model
 from hwprof.models.inputs import random_input
 
@@ -82,7 +83,7 @@ class OnnxRuntimeProgram(Program):
             return MeasurementError(memory_advice(name))
         return MeasurementError(
             f"'{name}' opens but does not run: {short_reason(error)}; "
-            "check the --shape given for its inputs"
+            f"{to_run(str(error), self._model.subject.inputs)}"
         )
 
     def profile(self, runs: int) -> ProfiledRun:

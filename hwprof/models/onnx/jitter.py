@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,11 +46,12 @@ _FEW_BITS = frozenset({"MatMulNBits", "GatherBlockQuantized"})
 LARGEST_BYTES = 1_000_000_000
 
 
-def jittered_copy(model: Model, precision: str, folder: Path) -> Model | None:
+def jittered_copy(model: Model, precision: str, folder: Path, seed: int = 0) -> Model | None:
     """`model` written into `folder` with every rounding left to chance; None if it rounds nothing.
 
     Rounded are quantised tensors, floats of 16 bits, what is multiplied with weights of few bits,
-    and, where `precision` is one of `UNIT_ROUNDOFF`, every float: a device computes in it.
+    and, where `precision` is one of `UNIT_ROUNDOFF`, every float: a device computes in it. Runs of
+    one session differ; `seed` makes first runs differ as well.
 
     Raises ModelError when the file cannot be opened or is too large, DeviceError when the copy
     cannot be written.
@@ -63,7 +64,7 @@ def jittered_copy(model: Model, precision: str, folder: Path) -> Model | None:
             "measure with --no-check-outputs"
         )
     proto = read_with_weights(model.path)
-    if not _Jitter(proto, precision).apply():
+    if not _Jitter(proto, precision, seed).apply():
         return None
     target = folder / "jittered.onnx"
     try:
@@ -79,8 +80,9 @@ def jittered_copy(model: Model, precision: str, folder: Path) -> Model | None:
 class _Jitter:
     """The nodes that move tensors of one model."""
 
-    def __init__(self, proto: ModelProto, precision: str) -> None:
+    def __init__(self, proto: ModelProto, precision: str, seed: int) -> None:
         self._proto = proto
+        self._seed = seed * 65536
         self._axes_are_input = opset_of(proto) >= 18
         self._types = element_types(proto)
         self._roundoff = UNIT_ROUNDOFF.get(precision)
@@ -220,12 +222,13 @@ class _Jitter:
 
     def _random(self, made: _Nodes, like: str, low: float, high: float) -> str:
         self._count += 1
-        return made.add("RandomUniformLike", [like], low=low, high=high, seed=float(self._count))
+        seed = float(self._seed + self._count)
+        return made.add("RandomUniformLike", [like], low=low, high=high, seed=seed)
 
     def _number(self, made: _Nodes, number: float) -> str:
         from onnx import numpy_helper
 
-        return made.add("Constant", [], value=numpy_helper.from_array(np.float32(number)))
+        return made.add("Constant", [], value=numpy_helper.from_array(np.array(number, np.float32)))
 
     def _axis(self, made: _Nodes) -> str:
         from onnx import numpy_helper
@@ -268,7 +271,7 @@ class _Nodes:
         self._end = end
         self.nodes: list[NodeProto] = []
 
-    def add(self, kind: str, inputs: list[str], output: str = "", **attributes: object) -> str:
+    def add(self, kind: str, inputs: list[str], output: str = "", **attributes: Any) -> str:
         from onnx import helper
 
         output = output or f"{self._end}/hwprof_{len(self.nodes)}"
