@@ -109,19 +109,17 @@ def outputs_of(device: str, proto: onnx.ModelProto, folder: Path) -> np.ndarray:
         return run.outputs()[0].array()
 
 
-def adds_bytes(folder: Path) -> str:
-    """OpenVINO takes QLinearAdd for a sum of the bytes, without scales and zero points."""
-    stored = {"xs": 0.5, "bs": 0.5, "ys": 1.0}
-    weights = [numpy_helper.from_array(np.array(v, np.float32), n) for n, v in stored.items()]
-    zero = numpy_helper.from_array(np.array(0, np.uint8), "z")
-    b = numpy_helper.from_array(np.full((8, SIZE), 100, np.uint8), "b")
-    names = ["x", "xs", "z", "b", "bs", "z", "ys", "z"]
+def wraps_around(folder: Path) -> str:
+    """OpenVINO's QLinearAdd wraps around where it should stop at 0 and 255."""
+    weights = [numpy_helper.from_array(np.array(1, np.float32), "s")]
+    for name, zero in (("xz", 100), ("z", 0)):
+        weights.append(numpy_helper.from_array(np.array(zero, np.uint8), name))
+    weights.append(numpy_helper.from_array(np.full((8, SIZE), 20, np.uint8), "b"))
+    names = ["x", "s", "xz", "b", "s", "z", "s", "z"]
     node = helper.make_node("QLinearAdd", names, ["y"], domain="com.microsoft")
-    found = outputs_of(
-        "openvino-cpu", single([node], [*weights, zero, b], TensorProto.UINT8), folder
-    )
-    # x is 0 or 1, and (0.5 x + 50) / 1 is 50 or 51.
-    return "" if abs(int(found.max()) - 50) <= 1 else f"(0.5 x + 0.5 100) / 1 is {found.max()}"
+    found = outputs_of("openvino-cpu", single([node], weights, TensorProto.UINT8), folder)
+    # x is 0 or 1, so that x - 100 + 20 is below 0, and 0 is the least byte.
+    return "" if not found.any() else f"x - 100 + 20, from 0 up, is {found.max()} for x of 0 and 1"
 
 
 def keeps_negatives(folder: Path) -> str:
@@ -144,7 +142,7 @@ def keeps_negatives(folder: Path) -> str:
 
 # Devices that compute kinds of models wrongly, with the proof.
 WRONG: dict[tuple[str, str], Callable[[Path], str]] = {
-    ("openvino-cpu", "qoperator"): adds_bytes,
+    ("openvino-cpu", "qoperator"): wraps_around,
     ("mnn-cpu", "qdq u8s8"): keeps_negatives,
     ("mnn-cpu", "qdq s8s8"): keeps_negatives,
     ("mnn-cpu", "nncf int8"): keeps_negatives,

@@ -21,7 +21,7 @@ STRICT = 1e-3
 BY_PRECISION = {"tf32": 1e-2, "fp16": 3e-2, "bf16": 1e-1, "float16": 3e-2, "bfloat16": 1e-1}
 # Whole numbers are mostly indices of a largest element: near ties may fall either way.
 MAX_OTHER_INTEGERS = 0.01
-# Right evaluations came to 0.75 of what roundings at random do, at most (docs/decisions/0012).
+# Right evaluations came to 0.8 of what roundings at random do, at most (docs/decisions/0012).
 MARGIN = 1.25
 
 
