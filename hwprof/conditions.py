@@ -24,6 +24,14 @@ class OutputAgreement:
     """The largest error that passes; None where the precision has no such figure."""
     reason: str = ""
     """Why `error` is None."""
+    distance: float | None = None
+    """Euclidean distance from the reference's output, as a share of its length."""
+    allowed_distance: float | None = None
+    """The largest distance that passes, where `allowed` alone would not do."""
+    rounding: str = ""
+    """What widened `allowed` beyond that of plain floats, such as `quantised` or `float16`."""
+    note: str = ""
+    """Why an error is not judged, or what else the comparison showed."""
 
     def __post_init__(self) -> None:
         if (self.error is None) != bool(self.reason):
@@ -36,8 +44,11 @@ class OutputAgreement:
             return f"not compared, because {self.reason}"
         found = f"within {self.error:.2g} of {self.reference}'s"
         if self.allowed is None:
-            return f"{found}, not judged at {self.precision}"
-        return f"{found} (allowed {self.allowed:g} at {self.precision})"
+            why = f", because {self.note}" if self.note else f" at {self.precision}"
+            return f"{found}, not judged{why}"
+        held = " and ".join(filter(None, (self.precision, self.rounding)))
+        told = f"{found} (allowed {self.allowed:.3g} at {held})"
+        return f"{told}; {self.note}" if self.note else told
 
 
 @dataclass(frozen=True, slots=True)

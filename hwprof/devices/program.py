@@ -23,8 +23,9 @@ from hwprof.errors import HwprofError, MeasurementError, ModelError, one_line
 from hwprof.machine.accelerator import Accelerator
 from hwprof.machine.host import MemoryReading
 from hwprof.measurement import Memory
+from hwprof.models.advice import to_open, to_run
 from hwprof.models.base import Model
-from hwprof.models.outputs import OutputTensor
+from hwprof.models.outputs import OutputTensor, refuse_large
 from hwprof.samples import Samples
 
 T = TypeVar("T")
@@ -38,8 +39,11 @@ class Program(ABC):
         """Run once; the work is done when this returns. Raises whatever the runtime raises."""
 
     @abstractmethod
-    def outputs(self) -> Sequence[np.ndarray]:
-        """Run once and return the outputs in the order the model declares them."""
+    def outputs(self) -> Sequence[object]:
+        """Run once and return the outputs in the order the model declares them.
+
+        Tensors are arrays; `OutputTensor.of` says what else there may be.
+        """
 
     @abstractmethod
     def profile(self, runs: int) -> ProfiledRun:
@@ -57,8 +61,7 @@ class Program(ABC):
     def explain(self, error: Exception) -> HwprofError:
         """An error of `run` in one sentence of ours."""
         return MeasurementError(
-            f"the model opens but does not run: {one_line(error)}; "
-            "check the --shape given for its inputs"
+            f"the model opens but does not run: {one_line(error)}; {to_run(str(error))}"
         )
 
     def close(self) -> None:  # noqa: B027 - most programs hold nothing that needs it
@@ -104,9 +107,11 @@ class ProgramSession(Session):
         except HwprofError:
             raise
         except Exception as error:  # runtimes raise dozens of types with no common base
+            advice = to_open(
+                str(error), "export the model with other operators, or choose another device"
+            )
             raise ModelError(
-                f"the runtime cannot open '{self._model.path.name}': {one_line(error)}; "
-                "export the model with other operators, or choose another device"
+                f"the runtime cannot open '{self._model.path.name}': {one_line(error)}; {advice}"
             ) from error
 
     @property
@@ -132,6 +137,7 @@ class ProgramSession(Session):
 
     def outputs(self) -> tuple[OutputTensor, ...]:
         found = self._explained(lambda program: program.outputs())
+        refuse_large(sum(v.nbytes for v in found if isinstance(v, np.ndarray)))
         return tuple(OutputTensor.of(value) for value in found)
 
     def overhead_s(self) -> float | None:

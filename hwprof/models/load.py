@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from hwprof.errors import ModelError
 from hwprof.models.base import Model, ModelFile, ModelFormat, described
-from hwprof.models.formats import format_of
+from hwprof.models.formats import FOREIGN, format_of
 from hwprof.models.inputs.given import Asked
 from hwprof.models.onnx import file as onnx
 from hwprof.models.pt2 import load as pt2
@@ -54,4 +55,10 @@ def input_names(path: Path) -> set[str]:
 
 def read_model_file(path: Path) -> ModelFile:
     """What a model file of any format says of itself. Raises ModelError."""
-    return _READERS[format_of(path)](path)
+    try:
+        return _READERS[format_of(path)](path)
+    except ModelError as error:
+        # A name may say anything; it is asked only where the content is none of ours.
+        if path.is_file() and path.suffix.lower() in FOREIGN:
+            raise ModelError(f"'{path}' {FOREIGN[path.suffix.lower()]}") from error
+        raise

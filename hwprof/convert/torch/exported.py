@@ -18,6 +18,7 @@ from torch import fx
 from hwprof.convert.torch.builder import Builder, Value
 from hwprof.errors import ModelError, one_line
 from hwprof.measurement import Subject
+from hwprof.models.advice import to_run
 from hwprof.models.pt2.archive import SCALAR_TYPES, Archive, Weight, read_archive
 
 _NAME = re.compile(r"torch\.ops\.(aten|quantized_decomposed|prims)\.(\w+)\.(\w+)", re.ASCII)
@@ -138,7 +139,7 @@ class _Reader:
         except Exception as error:  # torch raises whatever it likes
             raise ModelError(
                 f"'{name}' ({target}) in '{self.archive.path.name}' does not fit its inputs: "
-                f"{one_line(error)}; check the --shape given for them"
+                f"{one_line(error)}; {to_run(str(error))}"
             ) from error
         self._bind([made] if isinstance(made, Value) else list(made), outputs, target)
 

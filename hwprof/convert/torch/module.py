@@ -15,6 +15,7 @@ from hwprof.convert.torch.call import TABLE, Call
 from hwprof.convert.torch.linear import Biased, biased_products
 from hwprof.errors import ModelError
 from hwprof.measurement import Subject
+from hwprof.models.advice import to_run
 from hwprof.models.onnx.elements import onnx_dtype
 from hwprof.models.onnx.file import read_with_weights
 from hwprof.models.onnx.graph import OWN_DOMAINS, node_names
@@ -131,7 +132,7 @@ class _Scope:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             raise ModelError(
                 f"node '{name}' ({node.op_type}) does not fit its inputs: {reason[:300]}; "
-                "check the --shape given for the inputs"
+                f"{to_run(str(error))}"
             ) from error
         made = [found] if isinstance(found, Value) else list(found)
         for position, output in enumerate(outputs):

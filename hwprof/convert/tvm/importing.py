@@ -94,7 +94,7 @@ def import_onnx(tvm: ModuleType, model: Model) -> Imported:
     except Exception as error:  # as above
         raise ModelError(
             f"tvm {tvm.__version__} cannot import '{model.path.name}': {_reason(error)}; "
-            "export it for operators and an operator set that this version supports"
+            "export it for operators and types that this version supports, or choose another device"
         ) from error
     return Imported(
         module,

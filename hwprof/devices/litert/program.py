@@ -18,6 +18,7 @@ from hwprof.devices.litert.runtime import (
 from hwprof.devices.litert.source import Source
 from hwprof.devices.program import Program
 from hwprof.errors import DeviceError, HwprofError, MeasurementError, ModelError
+from hwprof.models.advice import to_run
 from hwprof.models.base import Model
 from hwprof.models.inputs import tensors_of
 
@@ -129,7 +130,7 @@ class LiteRtProgram(Program):
             return MeasurementError(memory_advice(name))
         return MeasurementError(
             f"'{name}' opens but does not run: {short_reason(error)}; "
-            "check the --shape given for its inputs"
+            f"{to_run(str(error), self._model.subject.inputs)}"
         )
 
     def close(self) -> None:

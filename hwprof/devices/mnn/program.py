@@ -18,6 +18,7 @@ from hwprof.devices.mnn.trace import Command, Trace, tensor_specs
 from hwprof.devices.profiled_runs import time_steps
 from hwprof.devices.program import Program
 from hwprof.errors import DeviceError, MeasurementError, ModelError
+from hwprof.models.advice import to_run
 from hwprof.models.base import Model
 from hwprof.models.inputs import tensors_of
 from hwprof.models.outputs import declared_outputs
@@ -124,7 +125,7 @@ class MnnProgram(Program):
     def _failed(self, code: int) -> str:
         return (
             f"'{self._name}' opens but does not run: MNN gives error code {code}; "
-            "check the --shape given for its inputs"
+            f"{to_run('', self._model.subject.inputs)}"
         )
 
     def outputs(self) -> Sequence[np.ndarray]:

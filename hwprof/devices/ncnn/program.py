@@ -14,6 +14,7 @@ from hwprof.devices.base import ProfiledRun
 from hwprof.devices.profiled_runs import time_steps
 from hwprof.devices.program import Program
 from hwprof.errors import DeviceError, MeasurementError, ModelError
+from hwprof.models.advice import to_run
 from hwprof.models.base import Model
 from hwprof.models.inputs import tensors_of
 from hwprof.models.outputs import DeclaredOutput, declared_outputs
@@ -105,7 +106,7 @@ class NcnnProgram(Program):
     def _failed(self, code: int) -> str:
         return (
             f"'{self._name}' opens but does not run: ncnn gives error code {code}; "
-            "check the --shape given for its inputs"
+            f"{to_run('', self._model.subject.inputs)}"
         )
 
     def outputs(self) -> Sequence[np.ndarray]:

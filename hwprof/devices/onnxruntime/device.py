@@ -15,6 +15,7 @@ from hwprof.devices.declared import DeclaredDevice, Runtime
 from hwprof.devices.onnxruntime.runtime import (
     import_runtime,
     memory_advice,
+    named_types,
     out_of_memory,
     short_reason,
 )
@@ -22,6 +23,7 @@ from hwprof.devices.options import choice, switch, thread_count
 from hwprof.devices.program import ProgramSession
 from hwprof.devices.scratch import scratch_folder
 from hwprof.errors import DeviceError, MeasurementError, ModelError
+from hwprof.models.advice import to_open
 from hwprof.models.base import Model
 
 PROVIDER = "CPUExecutionProvider"
@@ -96,10 +98,12 @@ def opened_on_cpu(runtime: ModuleType, model: Model, options: Any) -> Any:
     except Exception as error:  # the binding raises a dozen types with no common base
         if out_of_memory(error):
             raise MeasurementError(memory_advice(model.path.name)) from error
+        advice = to_open(
+            str(error), "export it for operators and an operator set that this version supports"
+        )
+        reason = named_types(short_reason(error), str(error), model.path)
         raise ModelError(
-            f"onnxruntime {runtime.__version__} cannot open '{model.path.name}': "
-            f"{short_reason(error)}; export it for operators and an operator set that "
-            "this version supports"
+            f"onnxruntime {runtime.__version__} cannot open '{model.path.name}': {reason}; {advice}"
         ) from error
     first = opened.get_providers()[0]
     if first != PROVIDER:

@@ -17,6 +17,7 @@ from hwprof.devices.program import Program
 from hwprof.devices.scratch import scratch_folder
 from hwprof.devices.timing import time_runs
 from hwprof.errors import DeviceError, HwprofError, MeasurementError
+from hwprof.models.advice import to_run
 from hwprof.models.base import Model
 from hwprof.models.inputs import feed_of
 from hwprof.samples import Samples
@@ -89,7 +90,7 @@ class OnnxRuntimeProgram(Program):
             return MeasurementError(memory_advice(name))
         return MeasurementError(
             f"'{name}' opens but does not run: {short_reason(error)}; "
-            "check the --shape given for its inputs"
+            f"{to_run(str(error), self._model.subject.inputs)}"
         )
 
     def profile(self, runs: int) -> ProfiledRun:

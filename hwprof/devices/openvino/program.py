@@ -21,6 +21,7 @@ from hwprof.devices.profiled_runs import in_rounds
 from hwprof.devices.program import Program
 from hwprof.devices.timing import time_runs
 from hwprof.errors import HwprofError, MeasurementError, ModelError
+from hwprof.models.advice import to_open, to_run
 from hwprof.models.base import Model
 from hwprof.models.inputs import tensors_of
 from hwprof.models.onnx.file import read_structure
@@ -48,10 +49,13 @@ def compile_model(core: Any, model: Model, settings: Settings, profiling: bool) 
         if out_of_memory(error):
             raise MeasurementError(memory_advice(name)) from error
         version = import_runtime().__version__.partition("-")[0]
-        raise ModelError(
-            f"openvino {version} cannot open '{name}': {short_reason(error)}; "
+        advice = to_open(
+            short_reason(error),
             "export it for operators and shapes that this version supports, "
-            "or choose another device"
+            "or choose another device",
+        )
+        raise ModelError(
+            f"openvino {version} cannot open '{name}': {short_reason(error)}; {advice}"
         ) from error
     refuse_substitutes(compiled, settings, read_runtime_model(compiled), name)
     return compiled
@@ -111,7 +115,7 @@ class OpenVinoProgram(Program):
             return MeasurementError(memory_advice(name))
         return MeasurementError(
             f"'{name}' compiles but does not run: {short_reason(error)}; "
-            "check the --shape given for its inputs"
+            f"{to_run(str(error), self._model.subject.inputs)}"
         )
 
     def profile(self, runs: int) -> ProfiledRun:

@@ -17,6 +17,7 @@ from hwprof.devices.tensorrt.runtime import last_error, make_profiler
 from hwprof.errors import DeviceError, HwprofError, MeasurementError, ModelError, one_line
 from hwprof.machine.gpu.driver import CudaContext, CudaError
 from hwprof.machine.host import MemoryReading
+from hwprof.models.advice import to_run
 from hwprof.models.base import Model
 from hwprof.models.inputs import tensors_of
 from hwprof.models.onnx.cover import nodes_with_work
@@ -160,7 +161,7 @@ class TensorRtProgram(Program):
             return out_of_memory(name, str(error))
         return MeasurementError(
             f"'{name}' opens in TensorRT but does not run: {one_line(error)}; "
-            "check the --shape given for its inputs"
+            f"{to_run(str(error), self._model.subject.inputs)}"
         )
 
     def profile(self, runs: int) -> ProfiledRun:

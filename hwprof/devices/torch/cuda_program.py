@@ -17,6 +17,7 @@ from hwprof.devices.gpu.timing import EventClock, EventTimer
 from hwprof.devices.program import Program
 from hwprof.errors import DeviceError, HwprofError, MeasurementError, ModelError, one_line
 from hwprof.machine.host import MemoryReading
+from hwprof.models.advice import to_run
 from hwprof.models.base import Model
 
 # What torch's own types leave open.
@@ -171,7 +172,7 @@ class TorchCudaProgram(Program):
             )
         return MeasurementError(
             f"'{name}' opens but does not run in torch {torch.__version__}: {one_line(error)}; "
-            "check the --shape given for its inputs"
+            f"{to_run(str(error), self._model.subject.inputs)}"
         )
 
     def profile(self, runs: int) -> ProfiledRun:

@@ -15,6 +15,7 @@ from hwprof.devices.base import ProfiledRun
 from hwprof.devices.program import Program
 from hwprof.devices.torch.inductor import compile_module, refuse_unless_integer
 from hwprof.errors import HwprofError, MeasurementError, one_line
+from hwprof.models.advice import to_run
 from hwprof.models.base import Model
 
 # Allocations settle during the first runs, as they do before samples count.
@@ -60,7 +61,7 @@ class TorchProgram(Program):
             )
         return MeasurementError(
             f"'{name}' opens but does not run in torch {torch.__version__}: {one_line(error)}; "
-            "check the --shape given for its inputs"
+            f"{to_run(str(error), self._model.subject.inputs)}"
         )
 
     def close(self) -> None:

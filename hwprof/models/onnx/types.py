@@ -31,7 +31,7 @@ def check_types(model: ModelProto, precision: str, name: str) -> None:
     """
     if precision == "typed":
         return
-    reduced = sorted(_REDUCED[number] for number in _types(model.graph).intersection(_REDUCED))
+    reduced = sorted(_REDUCED[number] for number in types_of(model.graph).intersection(_REDUCED))
     if reduced:
         raise ModelError(
             f"'{name}' holds {reduced[0]}, so that precision={precision} would not be true of it; "
@@ -50,7 +50,7 @@ def check_types(model: ModelProto, precision: str, name: str) -> None:
         )
 
 
-def _types(graph: GraphProto) -> set[int]:
+def types_of(graph: GraphProto) -> set[int]:
     """Element types of weights and inputs, those of subgraphs included."""
     found = {tensor.data_type for tensor in graph.initializer}
     found |= {each.type.tensor_type.elem_type for each in graph.input}
@@ -61,7 +61,7 @@ def _types(graph: GraphProto) -> set[int]:
             if node.op_type == "Cast" and attribute.name == "to":
                 found.add(attribute.i)
         for _, inner in subgraphs(node):
-            found |= _types(inner)
+            found |= types_of(inner)
     return found
 
 
