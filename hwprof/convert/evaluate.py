@@ -16,6 +16,7 @@ from hwprof.errors import DeviceError, HwprofError, one_line
 from hwprof.measurement import Subject
 from hwprof.models.base import Model
 from hwprof.models.inputs import feed_of
+from hwprof.models.inputs.stored import read_values, write_values
 from hwprof.models.onnx.file import read_with_weights
 from hwprof.models.onnx.graph import opset_of
 from hwprof.models.outputs import OutputTensor, refuse_large
@@ -33,10 +34,9 @@ def evaluated(model: Model, folder: Path) -> tuple[OutputTensor, ...]:
     """
     if model.needed_bytes > LARGEST_BYTES:
         raise DeviceError("the model is too large for it")
-    target = folder / "evaluated.json"
-    command = [sys.executable, "-P", "-m", __name__, str(model.path), str(target)]
-    if model.values_file is not None:
-        command.append(str(model.values_file))
+    target, values = folder / "evaluated.json", folder / "values"
+    write_values(model.given, values)
+    command = [sys.executable, "-P", "-m", __name__, str(model.path), str(target), str(values)]
     try:
         done = subprocess.run(
             command,
@@ -77,8 +77,7 @@ def evaluate(model: Model) -> tuple[OutputTensor, ...]:
 
 def main(arguments: list[str]) -> None:
     subject = from_json(sys.stdin.buffer.read(), Subject)
-    values = Path(arguments[2]) if len(arguments) > 2 else None
-    model = Model(Path(arguments[0]), subject, values_file=values)
+    model = Model(Path(arguments[0]), subject, given=read_values(Path(arguments[2])))
     Path(arguments[1]).write_bytes(to_json(evaluate(model)))
 
 

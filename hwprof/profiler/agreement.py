@@ -32,7 +32,7 @@ UNCHANGED = ("native", "fp32")
 REDUCED = ("tf32", "fp16", "bf16")
 # Without a tolerance such outputs pass, and no figure tells how far apart they are.
 UNLIKE = "NaN or infinities stand at different places in the two"
-ADVICE = "nothing was timed; measure with --no-check-outputs if that is expected"
+ADVICE = "nothing was kept; measure with --no-check-outputs if that is expected"
 
 Check = Callable[[Run], OutputAgreement]
 """Compares an open model's outputs and says how they agree. Raises MeasurementError."""

@@ -27,7 +27,7 @@ from hwprof.targets.local import LocalRun
 from hwprof.testing.replay import ReplayDevice, ReplaySession, ReplayTarget, replay_spec
 from tests.small_models import mlp_proto
 
-PLAN = Plan(pin="none", per_op=False)
+PLAN = Plan(restarts=1, pin="none", per_op=False)
 SPEC = replace(replay_spec(), precision="fp32")
 
 
