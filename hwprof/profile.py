@@ -150,7 +150,6 @@ class Profile:
             and self.uncovered == other.uncovered
             and self.node_cost_reason == other.node_cost_reason
             and self.mapping == other.mapping
-            and self.never_ran == other.never_ran
             and np.array_equal(self.run_wall_s, other.run_wall_s)
             and same_array(self.run_cpu_s, other.run_cpu_s)
             and same_array(self.run_waited_s, other.run_waited_s)

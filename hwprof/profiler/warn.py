@@ -87,8 +87,8 @@ def warnings_for(measurement: Measurement, plan: Plan) -> tuple[MeasurementWarni
             )
         )
     found += _throttling(measurement)
-    found += input_warnings(measurement)
     found += _disagreement(measurement)
+    found += input_warnings(measurement)
     found += kernel_warnings(measurement)
     return tuple(found)
 
