@@ -83,6 +83,7 @@ def described(
     """
     given = resolve(inputs, file.inputs, path.name)
     decided = _decided(file, shapes or {}, batch, given, path.name)
+    given = given.filled(decided)
     needed = file.weights_bytes + sum(t.nbytes or 0 for t in decided)
     # Before its contents are hashed: those of what fits nowhere take long to read.
     if room_bytes is not None and needed > room_bytes:

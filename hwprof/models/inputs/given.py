@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ A value is an array or tensor, a number, numbers in lists, a text like `0..50256
 ALL = ""
 """In a mapping, the name under which a file or folder with values of several inputs stands."""
 
+SHOWN = 40
 _FILES = (".npy", ".pb")
 _SIZELESS = ("sequence(", "optional(")
 
@@ -38,12 +39,23 @@ class Given:
     arrays: Mapping[str, Value] = field(default_factory=dict)
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    fills: frozenset[str] = frozenset()
+    """Inputs of text of which every element is the one that was given."""
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Of the arrays: they decide the shapes of their inputs."""
-        found = self.arrays.items()
-        return {name: value.shape for name, value in found if isinstance(value, np.ndarray)}
+        return {
+            name: value.shape
+            for name, value in self.arrays.items()
+            if isinstance(value, np.ndarray) and name not in self.fills
+        }
+
+    def filled(self, specs: Sequence[TensorSpec]) -> Given:
+        """The same where every text that fills an input has its shape."""
+        shapes = {spec.name: spec.shape for spec in specs if spec.name in self.fills}
+        own = {name: np.full(shapes[name], self.arrays[name]) for name in shapes}
+        return replace(self, arrays={**self.arrays, **own})
 
     def names(self) -> set[str]:
         """The inputs that values were given for."""
@@ -86,7 +98,15 @@ def resolve(asked: Asked, declared: Sequence[DeclaredInput], model: str) -> Give
         else:
             arrays[name] = _fitted(found, kinds[name], name)
             texts[name] = text or _text(value)
-    return Given(arrays, recipes, texts)
+    fills = frozenset(
+        name
+        for name, (value, _) in listed.items()
+        if name in arrays
+        and isinstance(value, str)
+        and kinds[name] == "string"
+        and not value.endswith(_FILES)
+    )
+    return Given(arrays, recipes, texts, fills)
 
 
 def _by_name(asked: Asked, names: Sequence[str], model: str) -> dict[str, tuple[Any, str]]:
@@ -200,5 +220,5 @@ def _text(value: Any) -> str:
     if isinstance(value, Path) or (isinstance(value, str) and value.endswith(_FILES)):
         return Path(value).name
     if isinstance(value, str):
-        return "a text"
+        return repr(value if len(value) <= SHOWN else value[:SHOWN] + "...")
     return "nothing" if value is None else "an array"

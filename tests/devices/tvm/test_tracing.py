@@ -17,8 +17,9 @@ from hwprof.models.load import load_model
 from hwprof.profile import Profile
 
 
-def profiled(path: Path, pipeline: str = "zero") -> tuple[Profile, str]:
-    with TvmCpu(pipeline=pipeline).open(load_model(path)) as session:
+def profiled(path: Path, pipeline: str = "zero", **inputs: str) -> tuple[Profile, str]:
+    model = load_model(path, inputs=inputs or None)
+    with TvmCpu(pipeline=pipeline).open(model) as session:
         run = session.profile(2)
     return run.profile, run.mapping
 
@@ -127,7 +128,7 @@ def test_branches_are_not_led_back(tmp_path: Path) -> None:
     path = tmp_path / "branches.onnx"
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(proto, str(path))
-    profile, mapping = profiled(path)
+    profile, mapping = profiled(path, c="true")
     assert mapping == UNTRACED
     assert [o.source_nodes for o in profile.occurrences] == [()]
     assert profile.uncovered == ()

@@ -172,6 +172,9 @@ def test_sequences_optionals_and_texts(tmp_path: Path) -> None:
     empty = load_model(path, inputs={"q": None})
     assert full.subject.key != empty.subject.key
     path = joining(tmp_path / "s.onnx", "texts")
+    filled = load_model(path, batch=2, inputs={"q": "a b"})
+    assert outputs(filled).tolist() == [["a", "b"], ["a", "b"]]
+    assert filled.subject.values[0].text == "'a b'"
     model = load_model(path, batch=2, inputs={"q": ["a b", "c d"]})
     assert outputs(model).tolist() == [["a", "b"], ["c", "d"]]
 
