@@ -18,6 +18,8 @@ HEADLINE = 0.25
 # Above these the machine was not quiet, and the figure is too high by an unknown part (0013).
 WAITING_SHARE = 0.03
 CLEAN_SHARE = 0.5
+# Processors share caches, memory and some of them a core, even where nobody has to wait.
+BUSY_BESIDE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Latency:
     """Share of the time of all threads that they waited for a processor; None if unknown."""
     disturbed: bool = False
     """Whether others took so much of the processors that the headline may be too high."""
+    process_width: float | None = None
+    """Half of the interval that more processes now would narrow, over the headline."""
     sampling_width: float | None = None
     """Half of the interval that the samples of one process give, over its headline: what sampling
     goes on for. What differs between processes is not in it."""
@@ -76,8 +80,10 @@ def restart_headlines(parts: Sequence[Samples], threads: int) -> FloatArray:
     return np.array([np.quantile(part.values(basis), HEADLINE) for part in parts])
 
 
-def summarise(parts: Sequence[Samples], threads: int) -> Latency:
+def summarise(parts: Sequence[Samples], threads: int, busy_beside: float | None = None) -> Latency:
     """Statistics over restarts: each figure is the median over restarts of that restart's figure.
+
+    `busy_beside` is how busy the processors were that the run was not kept on, from 0 to 1.
 
     The interval is that of what differs between processes (`hwprof.spread`), never narrower than
     the order statistics within them. Raises ValueError when a part is empty.
@@ -94,12 +100,15 @@ def summarise(parts: Sequence[Samples], threads: int) -> Latency:
         basis is Basis.CPU_TIME
         or (clean is not None and (clean < CLEAN_SHARE or basis is Basis.WALL_ALL))
         or (waiting is not None and waiting > WAITING_SHARE)
+        or (busy_beside is not None and busy_beside > BUSY_BESIDE)
     )
-    within = [quantile_interval(v, HEADLINE) for v in values]
-    interval = between_processes(heads, within, headline, threads)
+    within = [_within(v) for v in values]
+    now = between_processes(heads, within, headline, threads)
+    interval = between_processes(heads, within, headline, threads, disturbed=disturbed)
     if interval is not None and disturbed:
         interval = (min(interval[0], quiet_floor(parts, values, threads)), interval[1])
-    halves = [(high - low) / 2 / low for low, high in filter(None, within) if low > 0]
+    own = [quantile_interval(v, HEADLINE) for v in values]
+    halves = [(high - low) / 2 / low for low, high in filter(None, own) if low > 0]
     return Latency(
         basis=basis,
         headline_s=headline,
@@ -114,8 +123,18 @@ def summarise(parts: Sequence[Samples], threads: int) -> Latency:
         percentiles_s=supported_percentiles(np.concatenate(values)),
         waiting_share=waiting,
         disturbed=disturbed,
+        process_width=None if now is None else (now[1] - now[0]) / 2 / headline,
         sampling_width=float(np.median(halves)) if halves else None,
     )
+
+
+def _within(values: FloatArray) -> tuple[float, float] | None:
+    """Interval of the headline from the samples of one process, or what they span where they are
+    too few for one."""
+    found = quantile_interval(values, HEADLINE)
+    if found is None and values.size > 1:
+        return float(values.min()), float(values.max())
+    return found
 
 
 def waiting_share(parts: Sequence[Samples], threads: int) -> float | None:

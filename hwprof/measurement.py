@@ -195,6 +195,9 @@ class Provenance:
     load_average_before: float | None = None
     steal_share: float | None = None
     """Share of processor time that the hypervisor gave to others during the measurement."""
+    busy_beside: float | None = None
+    """How busy the processors were that the run was not kept on, from 0 to 1: their mean, in the
+    worst restart. None where there are none, or the run may go anywhere."""
     throttle_events: int | None = None
     memory_available_bytes: int | None = None
     libraries: Mapping[str, str] = field(default_factory=dict)
@@ -242,7 +245,8 @@ class Measurement:
     @property
     def latency(self) -> Latency:
         """Statistics of the steady state, derived from the samples now."""
-        return summarise([r.steady for r in self.restarts], self.device.threads)
+        parts = [r.steady for r in self.restarts]
+        return summarise(parts, self.device.threads, self.provenance.busy_beside)
 
     @property
     def kernels_gap(self) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from hwprof.conditions import GpuConditions, GpuMoment, OutputAgreement
 from hwprof.machine.gpu.state import GpuState, slowed_between
 from hwprof.machine.host import HostState, MachineFacts, between
@@ -47,6 +49,12 @@ def gpu_moment(state: GpuState) -> GpuMoment:
     )
 
 
+def busy_beside(shares: Mapping[int, float], cpus: Collection[int]) -> float | None:
+    """Mean busy share of the processors other than `cpus`; None without any, or without `cpus`."""
+    others = [share for cpu, share in shares.items() if cpu not in cpus]
+    return sum(others) / len(others) if cpus and others else None
+
+
 def provenance(
     states: list[HostState],
     cpus: tuple[int, ...],
@@ -61,6 +69,7 @@ def provenance(
     first, last = states[0], states[-1]
     deltas = [between(a, b) for a, b in zip(states[::2], states[1::2], strict=True)]
     steals = [d.steal_share for d in deltas if d.steal_share is not None]
+    beside = [busy for d in deltas if (busy := busy_beside(d.busy_shares, cpus)) is not None]
     throttles = [d.throttle_events for d in deltas if d.throttle_events is not None]
     return Provenance(
         hwprof_version=facts.hwprof_version,
@@ -76,6 +85,7 @@ def provenance(
         temperature_c_after=last.temperature_c,
         load_average_before=first.load_average,
         steal_share=max(steals) if steals else None,
+        busy_beside=max(beside) if beside else None,
         throttle_events=sum(throttles) if throttles else None,
         memory_available_bytes=first.memory_available_bytes,
         timing_overhead_s=timing_overhead_s,

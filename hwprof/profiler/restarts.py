@@ -9,6 +9,9 @@ from hwprof.profiler.plan import USUAL_RESTARTS, Plan
 # The interval narrows with the root of their number: ten halve what three leave, and take a minute
 # where a runtime needs seconds to start.
 MOST_RESTARTS = 10
+# Threads that spin keep each other back in one process of five or so, and for as long as it lives:
+# the median of five leaves those out.
+USUAL_OF_SEVERAL = 5
 # Starting may be slow: for the least number of processes it may cost this many budgets, or for a
 # small one as many seconds as three processes need to load a runtime.
 PATIENCE = 2.0
@@ -18,7 +21,8 @@ PATIENCE_S = 5.0
 class Restarts:
     """Decides after each process whether another one follows.
 
-    A plan that names a number gets that. Else there are `USUAL_RESTARTS`, and more while the
+    A plan that names a number gets that. Else there are `USUAL_RESTARTS` (of several threads
+    `USUAL_OF_SEVERAL`), and more while the
     interval between them is wider than the precision asked for and the budget lasts. All that a
     process takes counts against the budget, its start and opening the model too. Where that alone
     is so slow that three would take more than the budget again, fewer are made: the interval is
@@ -29,6 +33,7 @@ class Restarts:
         self._plan = plan
         self._restarts: list[Restart] = []
         self._spent_s = 0.0
+        self._least = USUAL_RESTARTS
         self._done = False
 
     @property
@@ -41,13 +46,14 @@ class Restarts:
         """How many there will be as far as it is known now."""
         if self._plan.restarts is not None:
             return self._plan.restarts
-        return max(USUAL_RESTARTS, len(self._restarts) + (not self._done))
+        return max(self._least, len(self._restarts) + (not self._done))
 
     def add(self, restart: Restart, threads: int, elapsed_s: float = 0.0) -> None:
         """Take a process on `threads` threads that took `elapsed_s` from its start to now.
 
         What it says itself counts where that is more: a fake clock's time passes at once.
         """
+        self._least = USUAL_RESTARTS if threads == 1 else USUAL_OF_SEVERAL
         self._restarts.append(restart)
         self._spent_s += max(elapsed_s, _spent_s(restart))
         self._done = not self._goes_on(threads)
@@ -57,11 +63,11 @@ class Restarts:
         if self._plan.restarts is not None:
             return done < self._plan.restarts
         after_next_s = self._spent_s * (done + 1) / done
-        if done < USUAL_RESTARTS:
+        if done < self._least:
             return after_next_s <= max(PATIENCE * self._plan.budget_s, PATIENCE_S)
         if done >= MOST_RESTARTS or after_next_s > self._plan.budget_s:
             return False
-        width = summarise([r.steady for r in self._restarts], threads).relative_half_width
+        width = summarise([r.steady for r in self._restarts], threads).process_width
         return width is None or width > self._plan.precision
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwprof.latency import CLEAN_SHARE, HEADLINE, WAITING_SHARE, restart_headlines
+from hwprof.latency import BUSY_BESIDE, CLEAN_SHARE, HEADLINE, WAITING_SHARE, restart_headlines
 from hwprof.measurement import Measurement, MeasurementWarning, StopReason, WarningCode
 from hwprof.profiler.plan import Plan
 from hwprof.profiler.warn_inputs import input_warnings
@@ -53,6 +53,9 @@ def _contention(measurement: Measurement) -> list[MeasurementWarning]:
         found.append(f"{threads} threads shared {len(provenance.affinity)} processors")
     if provenance.steal_share is not None and provenance.steal_share > STEAL_SHARE:
         found.append(f"the hypervisor took {provenance.steal_share:.0%} of the processor")
+    beside = provenance.busy_beside
+    if not found and beside is not None and beside > BUSY_BESIDE:
+        found.append(f"the processors beside were busy for {beside:.0%} of the time")
     if not found:
         return []
     basis = f"; the figure is {latency.basis.value}" if latency.basis is Basis.CPU_TIME else ""
@@ -99,14 +102,14 @@ def _noise(measurement: Measurement, plan: Plan) -> list[MeasurementWarning]:
     number = len(measurement.restarts)
     asked = f"+-{plan.precision:.1%} was asked"
     short = [r.stop for r in measurement.restarts if r.stop is not StopReason.PRECISION]
-    sampling, width = latency.sampling_width, latency.relative_half_width
+    sampling, width = latency.sampling_width, latency.process_width
     if short and (sampling is None or sampling > plan.precision):
         reached = "no interval" if sampling is None else f"+-{sampling:.1%} in each process"
         message = f"{short[0].value} after {latency.n} runs with {reached} where {asked}"
         return [MeasurementWarning(WarningCode.NOISY, f"{message}; raise --budget")]
     # A disturbed figure has its own warning, and an interval that is wide for that reason.
     if number > 1 and not latency.disturbed and (width or 0.0) > SPREAD * plan.precision:
-        message = f"{number} processes differ so much that +-{width:.1%} is left where {asked}"
+        message = f"{number} processes differ by so much that +-{width:.1%} is left where {asked}"
         return [MeasurementWarning(WarningCode.NOISY, f"{message}; raise --restarts")]
     return []
 

@@ -33,6 +33,7 @@ from hwprof.report.visible import escape
 # A pipe has no width; a table cut at 80 columns would lose what the reader greps for.
 PIPE_WIDTH = 220
 TOP_OPS = 6
+LOPSIDED = 1.5
 # What a table of kernels must not be read without.
 KERNEL_WARNINGS = (
     WarningCode.BRANCH_NEVER_RAN,
@@ -80,9 +81,16 @@ def below(floor_s: float) -> str:
 
 
 def spread(latency: Latency) -> str:
-    """Relative half-width of the interval, or a plain word that there is none."""
-    width = latency.relative_half_width
-    return "no interval" if width is None else f"± {width:.1%}"
+    """The interval relative to the headline, or a plain word that there is none.
+
+    One that reaches much further down than up, as a disturbed figure's does, is told by both ends.
+    """
+    width, interval = latency.relative_half_width, latency.ci95_s
+    if width is None or interval is None:
+        return "no interval"
+    below = 1 - interval[0] / latency.headline_s
+    above = interval[1] / latency.headline_s - 1
+    return f"-{below:.0%} +{above:.0%}" if below > LOPSIDED * above else f"± {width:.1%}"
 
 
 def measurement_page(measurement: Measurement, *, resumed: bool = False) -> Page:
