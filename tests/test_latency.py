@@ -23,7 +23,9 @@ def test_one_restart_knows_its_own_sampling_and_what_restarts_usually_differ_by(
     within = quantile_interval(values, HEADLINE)
     assert within is not None
     assert latency.sampling_width == pytest.approx((within[1] - within[0]) / 2, rel=0.01)
-    assert latency.relative_half_width == pytest.approx(4.303 * 0.0125 * np.sqrt(2), rel=0.01)
+    # Another process now, and another one at another time.
+    assert latency.process_width == pytest.approx(4.303 * 0.0125 * np.sqrt(2), rel=0.01)
+    assert latency.relative_half_width == pytest.approx(4.303 * 0.0125 * 2, rel=0.01)
     assert latency.headline_s == latency.p25_s == pytest.approx(1.0025, abs=1e-3)
     assert latency.ci95_s is not None
     assert latency.ci95_s[0] <= latency.headline_s <= latency.ci95_s[1]
@@ -46,8 +48,21 @@ def test_spread_between_restarts_widens_the_interval() -> None:
     assert latency.headline_s == 1.0
     assert latency.ci95_s is not None
     variance = (4 * 0.0158**2 + 2 * 0.0125**2) / 6
-    half = 2.447 * np.sqrt(2 * variance / 5)
+    assert latency.process_width == pytest.approx(2.447 * np.sqrt(2 * variance / 5), rel=0.02)
+    # However many processes there are, the machine moves from one minute to the next.
+    half = 2.447 * np.sqrt(2 * variance * (1 / 5 + 1))
     assert latency.relative_half_width == pytest.approx(half, rel=0.02)
+
+
+def test_several_threads_and_a_machine_that_is_not_quiet_move_more() -> None:
+    parts = [clean(np.full(50, 1.0))] * 3
+    one, two = summarise(parts, 1), summarise(parts, 2)
+    beside = summarise(parts, 1, busy_beside=0.9)
+    assert beside.disturbed
+    assert not summarise(parts, 1, busy_beside=0.1).disturbed
+    widths = [each.relative_half_width or 0.0 for each in (one, beside, two)]
+    assert widths == sorted(widths)
+    assert len(set(widths)) == 3
 
 
 def test_equal_restarts_keep_the_interval_within_them() -> None:
@@ -57,11 +72,14 @@ def test_equal_restarts_keep_the_interval_within_them() -> None:
     assert widths[1] == pytest.approx(widths[0] / 2, rel=0.1)
 
 
-def test_too_few_samples_in_too_few_processes_leave_no_interval() -> None:
-    short = clean(np.linspace(1, 1.1, 8))
-    assert summarise([short], 1).ci95_s is None
-    assert summarise([short] * 2, 1).ci95_s is None
-    assert summarise([short] * 3, 1).ci95_s is not None
+def test_few_samples_are_as_unsure_as_what_they_span() -> None:
+    short = clean(np.linspace(1, 1.4, 8))
+    latency = summarise([short], 1)
+    assert latency.sampling_width is None
+    assert latency.ci95_s is not None
+    assert latency.ci95_s[1] - latency.ci95_s[0] >= 0.3
+    assert summarise([clean(np.array([1.0]))], 1).ci95_s is None
+    assert summarise([clean(np.array([1.0]))] * 3, 1).ci95_s is not None
 
 
 def busy(level: float, waited: float, n: int = 40, threads: int = 1) -> Samples:
@@ -81,8 +99,8 @@ def test_a_disturbed_figure_reaches_down_to_where_a_quiet_one_may_lie() -> None:
     assert quiet.ci95_s is not None
     assert loaded.ci95_s is not None
     assert loaded.headline_s == quiet.headline_s
-    assert loaded.ci95_s[0] == pytest.approx(0.93)
-    assert loaded.ci95_s[1] == pytest.approx(quiet.ci95_s[1])
+    assert loaded.ci95_s[0] <= 0.93
+    assert loaded.ci95_s[1] > quiet.ci95_s[1]
 
 
 def test_on_several_threads_the_caller_may_have_done_it_all() -> None:
@@ -99,7 +117,7 @@ def test_on_several_threads_the_caller_may_have_done_it_all() -> None:
     assert latency.ci95_s[0] == pytest.approx(0.93)
     latency = summarise([Samples(wall, wall, ones, 1, 1.9 * wall, 0.1 * wall)], 2)
     assert latency.ci95_s is not None
-    assert latency.ci95_s[0] == pytest.approx(0.93 * 2 * 0.9)
+    assert latency.ci95_s[0] <= 0.93 * 2 * 0.9
     # A caller that sleeps says nothing: the threads' common time does.
     sleeping = Samples(wall, 0.01 * wall, ones, 1, 1.2 * wall, wall)
     latency = summarise([sleeping], 2)

@@ -22,11 +22,11 @@ class Restarts:
     """Decides after each process whether another one follows.
 
     A plan that names a number gets that. Else there are `USUAL_RESTARTS` (of several threads
-    `USUAL_OF_SEVERAL`), and more while the
-    interval between them is wider than the precision asked for and the budget lasts. All that a
-    process takes counts against the budget, its start and opening the model too. Where that alone
-    is so slow that three would take more than the budget again, fewer are made: the interval is
-    then that of what processes are known to differ by (`hwprof.spread`).
+    `USUAL_OF_SEVERAL`), and more while what is left between them is more than the precision asked
+    for and the budget lasts. All that a process takes counts against the budget, its start and
+    opening the model too. Where that alone is so slow that these would take more than the budget
+    again, fewer are made: the interval is then that of what processes are known to differ by
+    (`hwprof.spread`).
     """
 
     def __init__(self, plan: Plan) -> None:

@@ -122,7 +122,7 @@ def test_without_a_number_there_are_as_many_processes_as_the_precision_needs(
     target = on(state, *(recording(seed=seed) for seed in range(10)), setup_s=0.5)
     measurement = measure_on(MODEL, target, asked, listen=heard.append)
     assert 3 < len(measurement.restarts) < 10
-    width = measurement.latency.relative_half_width
+    width = measurement.latency.process_width
     assert width is not None
     assert width <= asked.precision
     assert [p.restarts for p in heard if p.phase == "opening"][:3] == [3, 3, 3]
