@@ -10,6 +10,7 @@ Numerical Algorithms 37, 2004).
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,8 @@ _LEFT_OUT, _OTHERWISE = 1 / 12, 1 / 6
 _PRODUCTS = frozenset({"MatMul", "Gemm"})
 # Their weights have so few bits that runtimes compute with activations of 8 bits.
 _FEW_BITS = frozenset({"MatMulNBits", "GatherBlockQuantized"})
+# Of a uniform error, so that its root mean square is that of K roundings of partial sums.
+SUMMED = 0.75
 # Weights and noise are held in memory, and the copy is one protocol buffer.
 LARGEST_BYTES = 1_000_000_000
 
@@ -86,6 +89,7 @@ class _Jitter:
         self._axes_are_input = opset_of(proto) >= 18
         self._types = element_types(proto)
         self._roundoff = UNIT_ROUNDOFF.get(precision)
+        self._shapes = {t.name: tuple(t.dims) for t in proto.graph.initializer}
         self._count = 0
 
     def apply(self) -> int:
@@ -143,7 +147,7 @@ class _Jitter:
         roundoff = _roundoff_of(kind, self._roundoff)
         if not output or node.op_type in _MOVES or roundoff is None:
             return []
-        return self._by_share(node, kind, roundoff)
+        return self._by_share(node, kind, roundoff * _summed(node, self._shapes))
 
     def _by_steps(
         self,
@@ -287,6 +291,26 @@ def _roundoff_of(kind: int, computed_in: float | None) -> float | None:
     if kind == 1:
         return computed_in
     return own if own is None or computed_in is None else max(own, computed_in)
+
+
+def _summed(node: NodeProto, shapes: dict[str, tuple[int, ...]]) -> float:
+    """How many roundoffs the sums of a product may come to where a runtime adds up in few bits.
+
+    Errors of K additions grow like the root of K (Higham and Mary, "A New Approach to Probabilistic
+    Rounding Error Analysis", SIAM J. Sci. Comput. 41, 2019). 1 where K is not known.
+    """
+    weight = shapes.get(node.input[1]) if len(node.input) > 1 else None
+    if not weight or len(weight) < 2:
+        return 1.0
+    if node.op_type == "Conv":
+        terms = math.prod(weight[1:])
+    elif node.op_type == "ConvTranspose":
+        terms = weight[0]
+    elif node.op_type in _PRODUCTS:
+        terms = min(weight[-2:]) if node.op_type == "Gemm" else weight[-2]
+    else:
+        return 1.0
+    return max(1.0, SUMMED * math.sqrt(terms))
 
 
 # Ends of the integer types, by ONNX's number (TensorProto.DataType).
