@@ -67,9 +67,13 @@ def provenance(
     `facts` and `states` are the measured machine's: nothing is read from this one.
     """
     first, last = states[0], states[-1]
-    deltas = [between(a, b) for a, b in zip(states[::2], states[1::2], strict=True)]
+    pairs = list(zip(states[::2], states[1::2], strict=True))
+    deltas = [between(a, b) for a, b in pairs]
     steals = [d.steal_share for d in deltas if d.steal_share is not None]
-    beside = [busy for d in deltas if (busy := busy_beside(d.busy_shares, cpus)) is not None]
+    # Each restart may be kept on other processors; its own are no neighbours.
+    kept = [(a.affinity or cpus) if cpus else () for a, _ in pairs]
+    shares = [busy_beside(d.busy_shares, own) for d, own in zip(deltas, kept, strict=True)]
+    beside = [busy for busy in shares if busy is not None]
     throttles = [d.throttle_events for d in deltas if d.throttle_events is not None]
     return Provenance(
         hwprof_version=facts.hwprof_version,

@@ -32,6 +32,7 @@ from hwprof.profiler.bench import (
     profile_runs,
 )
 from hwprof.profiler.compare import compare_now, compare_stored
+from hwprof.profiler.conditions import provenance
 from hwprof.profiler.plan import Plan
 from hwprof.profiler.restarts import MOST_RESTARTS
 from hwprof.samples import Basis, Samples
@@ -388,3 +389,21 @@ def test_an_unknown_cost_of_passes_leaves_no_sum() -> None:
         profile = corrected(looping(), costs)
         assert profile.total_s() is None
         assert reason in profile.node_cost_reason
+
+
+def test_processors_that_a_restart_is_kept_on_are_not_beside_it(state: HostState) -> None:
+    from hwprof.machine.host.stat import CpuTimes
+
+    def at(busy: dict[int, int], own: int) -> HostState:
+        times = {c: CpuTimes(t, 0, 1000 - t if t else 0) for c, t in busy.items()}
+        return replace(state, cpu_times=times, affinity=(own,))
+
+    idle = {0: 0, 1: 0}
+    # The second restart is kept on another processor than the first.
+    quiet = [at(idle, 0), at({0: 900, 1: 10}, 0), at(idle, 1), at({0: 10, 1: 900}, 1)]
+    found = provenance(quiet, (1,), None, None, REPLAY_FACTS).busy_beside
+    assert found is not None
+    assert found < 0.05
+    loaded = [at(idle, 0), at({0: 900, 1: 800}, 0)]
+    assert (provenance(loaded, (0,), None, None, REPLAY_FACTS).busy_beside or 0) > 0.7
+    assert provenance(loaded, (), None, None, REPLAY_FACTS).busy_beside is None
