@@ -5,7 +5,7 @@ Each model is measured `--rounds` times, all models once and then again, quiet a
 `--json` at once; the same command goes on where it was stopped, and `--conditions` splits it.
 Printed per condition: how many headlines lay inside the intervals of the same model's earlier
 measurements, how many quiet figures (median over the rounds) inside the contended intervals, all
-and those without a warning of contention, and the median half-width. Must show: 90 % of each.
+and those without a warning of contention, and the median half-width. Must show: 85 % of each.
 """
 
 from __future__ import annotations

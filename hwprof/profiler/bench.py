@@ -30,6 +30,7 @@ from hwprof.targets.base import Run, Target
 # milliseconds to clock up; importing the runtime and opening the model have kept it awake.
 WARMUP_RUNS = 2
 WARMUP_S = 0.02
+UNFINISHED = "the measurement ended before its kernels were profiled; measure it again"
 # A sample shorter than this is mostly the clock: several runs are then timed together.
 MIN_SAMPLE_S = 200e-6
 # One call to the worker carries about this much work: long against the call, short to a person.
@@ -115,7 +116,8 @@ class Bench:
         self._memory: Memory | None = None
         self._energy = Energy(reason="the measurement did not get that far")
         self._profiled: ProfiledRun | None = None
-        self._profile_reason = ""
+        # What is kept early says that more was to come.
+        self._profile_reason = UNFINISHED if plan.per_op else ""
         self._overhead_s: float | None = None
         self._outputs: OutputAgreement | None = None
 
@@ -209,6 +211,7 @@ class Bench:
         """Profile the open model, or note why the runtime cannot."""
         try:
             self._profiled = run.profile(profile_runs(float(restart.steady.wall_s.min())))
+            self._profile_reason = ""
         except HwprofError as error:
             self._profile_reason = str(error)
 

@@ -15,7 +15,7 @@ from hwprof.models.base import printable
 from hwprof.models.inputs.given import ALL, Asked
 from hwprof.models.load import input_names, load_model
 from hwprof.profiler.agreement import Agreement
-from hwprof.profiler.bench import Bench, Progress, utc_now
+from hwprof.profiler.bench import UNFINISHED, Bench, Progress, utc_now
 from hwprof.profiler.node_cost import NodeCosts
 from hwprof.profiler.plan import Plan
 from hwprof.targets.base import Target
@@ -210,7 +210,8 @@ def _start(
         )
         if resume and table is not None:
             kept = table.find(model.subject.key, spec.fingerprint, plan.facts())
-            if kept is not None:
+            # One that was cut off after its latency still lacks its kernels.
+            if kept is not None and kept.profile_reason != UNFINISHED:
                 return Outcome(job, kept, resumed=True)
         check = None if agreement is None else agreement.of(model, spec)
         bench = Bench(

@@ -25,6 +25,7 @@ from hwprof.measurement import (
 from hwprof.models.base import Model
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.profiler.bench import (
+    UNFINISHED,
     ProfilerCosts,
     Progress,
     corrected,
@@ -322,7 +323,9 @@ def test_the_latency_is_kept_before_anything_else_is_measured(state: HostState) 
     assert early.id == whole.id
     assert early.restarts == whole.restarts
     assert early.profile is None
+    assert early.profile_reason == UNFINISHED
     assert whole.profile is not None
+    assert whole.profile_reason == ""
 
 
 def test_made_up_values_that_decide_the_work_are_warned_of(state: HostState) -> None:
