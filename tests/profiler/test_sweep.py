@@ -14,6 +14,7 @@ from hwprof.errors import DeviceError, MeasurementError, OptionError, TableError
 from hwprof.lut import Table
 from hwprof.machine.host import snapshot
 from hwprof.models.base import Model
+from hwprof.profiler.bench import UNFINISHED
 from hwprof.profiler.plan import RESTARTS_IN_TURNS, Plan
 from hwprof.profiler.sweep import sweep, targets_of, usual_restarts
 from hwprof.samples import Samples
@@ -105,6 +106,19 @@ def test_results_are_kept_in_a_table_by_name_or_open_or_nowhere(
     (alone,) = run(mlp, devices=two[0], plan=QUICK)
     assert alone.measurement is not None
     assert alone.unsaved is None
+
+
+def test_what_was_cut_off_after_its_latency_is_measured_again(
+    mlp: Path, two: list[Recorded], tmp_path: Path
+) -> None:
+    (first,) = run(mlp, devices=two[0], plan=QUICK)
+    assert first.measurement is not None
+    with Table.open(tmp_path / "t.db") as table:
+        table.add(replace(first.measurement, profile=None, profile_reason=UNFINISHED))
+        (again,) = run(mlp, devices=two[0], plan=QUICK, table=table, resume=True)
+        assert not again.resumed
+        (kept,) = run(mlp, devices=two[0], plan=QUICK, table=table, resume=True)
+        assert kept.resumed
 
 
 def test_ending_it_early_closes_the_table(mlp: Path, two: list[Recorded], tmp_path: Path) -> None:
