@@ -80,10 +80,16 @@ def restart_headlines(parts: Sequence[Samples], threads: int) -> FloatArray:
     return np.array([np.quantile(part.values(basis), HEADLINE) for part in parts])
 
 
-def summarise(parts: Sequence[Samples], threads: int, busy_beside: float | None = None) -> Latency:
+def summarise(
+    parts: Sequence[Samples],
+    threads: int,
+    busy_beside: float | None = None,
+    virtual: bool | None = None,
+) -> Latency:
     """Statistics over restarts: each figure is the median over restarts of that restart's figure.
 
-    `busy_beside` is how busy the processors were that the run was not kept on, from 0 to 1.
+    `busy_beside` is how busy the processors were that the run was not kept on, from 0 to 1, and
+    `virtual` whether the machine shares its own with others that it does not see.
 
     The interval is that of what differs between processes (`hwprof.spread`), never narrower than
     the order statistics within them. Raises ValueError when a part is empty.
@@ -104,7 +110,9 @@ def summarise(parts: Sequence[Samples], threads: int, busy_beside: float | None 
     )
     within = [_within(v) for v in values]
     now = between_processes(heads, within, headline, threads)
-    interval = between_processes(heads, within, headline, threads, disturbed=disturbed)
+    interval = between_processes(
+        heads, within, headline, threads, disturbed=disturbed, virtual=virtual
+    )
     if interval is not None and disturbed:
         interval = (min(interval[0], quiet_floor(parts, values, threads)), interval[1])
     own = [quantile_interval(v, HEADLINE) for v in values]

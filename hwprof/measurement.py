@@ -198,6 +198,8 @@ class Provenance:
     busy_beside: float | None = None
     """How busy the processors were that the run was not kept on, from 0 to 1: their mean, in the
     worst restart. None where there are none, or the run may go anywhere."""
+    virtual: bool | None = None
+    """Whether it is a virtual machine: others on its host share caches, clock and cores, unseen."""
     throttle_events: int | None = None
     memory_available_bytes: int | None = None
     libraries: Mapping[str, str] = field(default_factory=dict)
@@ -246,7 +248,8 @@ class Measurement:
     def latency(self) -> Latency:
         """Statistics of the steady state, derived from the samples now."""
         parts = [r.steady for r in self.restarts]
-        return summarise(parts, self.device.threads, self.provenance.busy_beside)
+        where = self.provenance
+        return summarise(parts, self.device.threads, where.busy_beside, where.virtual)
 
     @property
     def kernels_gap(self) -> float | None:

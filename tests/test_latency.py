@@ -65,6 +65,15 @@ def test_several_threads_and_a_machine_that_is_not_quiet_move_more() -> None:
     assert len(set(widths)) == 3
 
 
+def test_a_virtual_machine_is_moved_by_what_it_cannot_see() -> None:
+    parts = [clean(np.full(50, 1.0))] * 3
+    bare, unknown, virtual = (summarise(parts, 1, virtual=known) for known in (False, None, True))
+    assert bare.relative_half_width == unknown.relative_half_width
+    assert (virtual.relative_half_width or 0) > 2 * (bare.relative_half_width or 1)
+    # More processes now would not narrow it.
+    assert virtual.process_width == bare.process_width
+
+
 def test_equal_restarts_keep_the_interval_within_them() -> None:
     values = np.linspace(1, 3, 60)
     widths = [summarise([clean(values)] * n, 1).relative_half_width for n in (1, 4)]

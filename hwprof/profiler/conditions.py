@@ -90,6 +90,7 @@ def provenance(
         load_average_before=first.load_average,
         steal_share=max(steals) if steals else None,
         busy_beside=max(beside) if beside else None,
+        virtual=facts.virtual,
         throttle_events=sum(throttles) if throttles else None,
         memory_available_bytes=first.memory_available_bytes,
         timing_overhead_s=timing_overhead_s,

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hwprof.machine.host.cpuinfo import is_virtual
 from hwprof.machine.host.placement import available_cpus, can_pin
 from hwprof.machine.host.roots import SYSTEM, Roots
 from hwprof.machine.host.state import available_memory_bytes
@@ -29,6 +30,8 @@ class MachineFacts:
     """What this process can still take."""
     cpus: tuple[int, ...] | None = None
     """CPUs that this process may run on now."""
+    virtual: bool | None = None
+    """Whether it is a virtual machine."""
     pin_obstacle: str = ""
     """Why a process cannot be kept on chosen CPUs; empty when it can."""
 
@@ -48,6 +51,7 @@ def machine_facts(
         libraries={**library_versions(("numpy",)), **(libraries or {})},
         memory_available_bytes=available_memory_bytes(roots),
         cpus=available_cpus(roots),
+        virtual=is_virtual(roots),
         pin_obstacle=can_pin(),
     )
 
