@@ -22,6 +22,7 @@ from hwprof.targets.base import Target
 from hwprof.targets.worker import WorkerTarget
 
 DEVICE = "onnxruntime-cpu"
+MOST_THREADS = 10**9
 Listen = Callable[[Job, Progress], object]
 
 
@@ -133,7 +134,7 @@ def target_of(device: str | Target, threads: int | None = None, meter: str | Non
         return device
     if threads is not None and "threads" in parse(device)[1]:
         raise OptionError(f"threads are given beside '{device}', which sets threads; keep one")
-    options = {} if threads is None else {"threads": str(threads)}
+    options = {} if threads is None else {"threads": str(min(threads, MOST_THREADS))}
     return WorkerTarget(device, options, meter=meter)
 
 
@@ -149,8 +150,10 @@ def targets_of(
     if not devices:
         raise OptionError(f"there is no device to measure on; name one, such as {DEVICE}")
     if any(count < 1 for count in threads):
-        raise OptionError(f"threads must be at least 1, got {min(threads)}; try 1")
-    asked = [(d, t) for d in devices for t in threads or (None,)]
+        raise OptionError(f"threads must be at least 1, got {max(min(threads), -MOST_THREADS)}; try 1")
+    # A number too long to print is too large as well.
+    counts = [min(count, MOST_THREADS) for count in threads]
+    asked = [(d, t) for d in devices for t in counts or (None,)]
     found: list[tuple[str, Target]] = []
     seen: set[object] = set()
     for device, count in asked:
