@@ -63,9 +63,9 @@ def read_model_file(path: Path) -> ModelFile:
             raise ModelError(f"'{path}' {FOREIGN[path.suffix.lower()]}") from error
         raise
 
+
 def _is_there(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError:
         return False
-

@@ -1,7 +1,7 @@
 """The operators of PyTorch that a received program may call: by namespace, without overloads.
 
-They compute on tensors and nothing else: none reads a file, resizes a storage, talks to a device or
-keeps a state. In-place forms end in `_`. From PyTorch 2.13's list of native functions, without
+They compute on tensors and nothing else: none reads a file, resizes a storage, looks beyond its end,
+talks to a device or keeps a state. In-place forms end in `_`. From PyTorch 2.13's list of native functions, without
 backward passes, operators of one vendor's library, sparse tensors, and losses that no export holds.
 """
 
@@ -18,11 +18,11 @@ _conj _conj_copy _conj_physical _convert_weight_to_int4pack _convert_weight_to_i
 _convolution _convolution_mode _cummax_helper _cummin_helper _dyn_quant_matmul_4bit
 _dyn_quant_pack_4bit_weight _embedding_bag _embedding_bag_forward_only _euclidean_dist
 _fake_quantize_per_tensor_affine_cachemask_tensor_qparams _fft_c2c _fft_c2r _fft_r2c
-_flash_attention_forward _index_put_impl_ _int_mm _is_all_true _is_any_true _linalg_det
+_flash_attention_forward _int_mm _is_all_true _is_any_true _linalg_det
 _linalg_eigh _linalg_eigvals _linalg_slogdet _linalg_solve_ex _linalg_svd _log_softmax
 _logcumsumexp _masked_softmax _native_batch_norm_legit _native_batch_norm_legit_no_training
-_native_multi_head_attention _pad_circular _pad_enum _prelu_kernel _reshape_alias
-_reshape_alias_copy _reshape_copy _safe_softmax _saturate_weight_to_fp16
+_native_multi_head_attention _pad_circular _pad_enum _prelu_kernel
+_reshape_copy _safe_softmax _saturate_weight_to_fp16
 _scaled_dot_product_attention_math _scaled_dot_product_flash_attention
 _scaled_dot_product_flash_attention_for_cpu _scaled_mm _scaled_mm_v2 _shape_as_tensor _softmax
 _stack _thnn_fused_gru_cell _thnn_fused_lstm_cell _to_copy _transform_bias_rescale_qkv
@@ -143,12 +143,12 @@ convert_element_type
 """
 
 _PRIMS = """
-abs acos acosh add amax amin as_strided asin asinh atan atan2 atanh bitwise_and bitwise_not bitwise_or
-bitwise_xor broadcast_in_dim cat cbrt ceil clone collapse_view convert_element_type cos cosh div eq erf
-erf_inv erfc erfcx exp exp2 expand_dims expm1 fill floor fmax fmin fmod full full_like ge gt hypot imag
-iota isfinite le lgamma log log10 log1p log2 lt maximum minimum mul ne neg pow prod real reciprocal
-remainder reshape rev round rsqrt scalar_tensor sign signbit sin sinh slice slice_in_dim split_dim sqrt
-squeeze sub sum tan tanh transpose trunc var view_of where
+abs acos acosh add amax amin as_strided asin asinh atan atan2 atanh bitwise_and bitwise_not
+bitwise_or bitwise_xor broadcast_in_dim cat cbrt ceil clone collapse_view convert_element_type cos
+cosh div eq erf erf_inv erfc erfcx exp exp2 expand_dims expm1 fill floor fmax fmin fmod full
+full_like ge gt hypot imag iota isfinite le lgamma log log10 log1p log2 lt maximum minimum mul ne
+neg pow prod real reciprocal remainder reshape rev round rsqrt scalar_tensor sign signbit sin sinh
+slice slice_in_dim split_dim sqrt squeeze sub sum tan tanh transpose trunc var view_of where
 """
 
 ALLOWED: Mapping[str, frozenset[str]] = {
