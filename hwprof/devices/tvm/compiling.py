@@ -18,7 +18,7 @@ from hwprof.devices.tvm.tracing import (
     resolve_aliases,
     trace_nodes,
 )
-from hwprof.devices.tvm.tuning import open_database
+from hwprof.devices.tvm.tuning import checked_copy, open_database
 from hwprof.errors import ModelError, one_line
 from hwprof.models.base import Model
 
@@ -65,6 +65,8 @@ class Compiler:
     target: Any
     pipeline: str
     database: Path | None
+    made_for: tuple[str, int] = ("", 1)
+    """Processor and threads that its schedules must be for."""
 
     def lowered(self, model: Model) -> Lowered:
         """Import a model and run the pipeline. Raises ModelError."""
@@ -80,7 +82,8 @@ class Compiler:
         module, seen = lowered.module, dict(lowered.seen)
         with self._watching(seen, model):
             if self.database is not None:
-                with open_database(self.database):
+                copy = checked_copy(self.database, *self.made_for)
+                with copy as folder, open_database(folder):
                     module = self.tvm.relax.transform.MetaScheduleApplyDatabase()(module)
             executable = self.tvm.compile(module, self.target)
         if self.pipeline == "default":

@@ -103,7 +103,7 @@ class TvmCpu(DeclaredDevice):
         set_threads(tvm, self.threads)
         mcpu = processor(tvm, self.mcpu, hardware().isa)
         target = tvm.target.Target({"kind": "llvm", "mcpu": mcpu, "num-cores": self.threads})
-        compiler = Compiler(tvm, target, self.pipeline, self.database)
+        compiler = Compiler(tvm, target, self.pipeline, self.database, (mcpu, self.threads))
         if self.database is not None:
             from hwprof.devices.tvm.tuning import check_database, tune
 
