@@ -16,7 +16,6 @@ from hwprof.devices.gpu.memory import out_of_memory, ran_out
 from hwprof.devices.gpu.timing import EventClock, EventTimer
 from hwprof.devices.program import Program
 from hwprof.devices.torch.cache import run_own_code
-from hwprof.devices.torch.cache import run_own_code
 from hwprof.errors import DeviceError, HwprofError, MeasurementError, ModelError, one_line
 from hwprof.machine.host import MemoryReading
 from hwprof.models.advice import to_run

@@ -19,7 +19,7 @@ from hwprof.devices.tvm.tracing import (
     trace_nodes,
 )
 from hwprof.devices.tvm.tuning import checked_copy, open_database
-from hwprof.errors import ModelError, one_line
+from hwprof.errors import HwprofError, ModelError, one_line
 from hwprof.models.base import Model
 
 # After which passes the module is kept: the first takes operators apart, between the next two all
@@ -182,7 +182,7 @@ class _Refusal:
         """Nothing to do."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not isinstance(error, HwprofError):
             raise ModelError(
                 f"tvm {self._version} cannot compile '{self._model}': {_cause(error)}; export it "
                 "with other operators, or choose another device"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # Inference follows the values of shapes, which are small; large weights only slow it down.
 _FOLLOWED_BYTES = 1024
 # What inference of a small model takes is far less; what a hostile one asks for, far more.
-_ROOM_BYTES = 192 << 20
+ROOM_BYTES = 192 << 20
 
 
 def slim(proto: ModelProto) -> ModelProto:
@@ -62,7 +62,7 @@ def infer_shapes(proto: ModelProto) -> ModelProto:
     """
     import onnx
 
-    with bounded_memory(_ROOM_BYTES + 8 * proto.ByteSize()):
+    with bounded_memory(ROOM_BYTES + 8 * proto.ByteSize()):
         return onnx.shape_inference.infer_shapes(proto, data_prop=True)
 
 
