@@ -120,6 +120,14 @@ Meter = Annotated[
         autocompletion=completion.meters,
     ),
 ]
+CustomOps = Annotated[
+    Path | None,
+    typer.Option(
+        "--custom-ops",
+        metavar="FILE.so",
+        help="Library of operators for ONNX Runtime to load; its code runs.",
+    ),
+]
 CheckOutputs = Annotated[
     bool,
     typer.Option(

@@ -32,6 +32,7 @@ UNCHANGED = ("native", "fp32")
 REDUCED = ("tf32", "fp16", "bf16")
 # Without a tolerance such outputs pass, and no figure tells how far apart they are.
 UNLIKE = "NaN or infinities stand at different places in the two"
+OWN_OPERATORS = "its operators may come from the library that was given, and no reference has them"
 ADVICE = "nothing was kept; measure with --no-check-outputs if that is expected"
 
 Check = Callable[[Run], OutputAgreement]
@@ -57,6 +58,8 @@ class Agreement:
                 precision=spec.precision,
                 reason=f"no reference opens '{model.path.suffix}' files",
             )
+        if "custom_ops" in spec.options:
+            return lambda run: OutputAgreement(precision=spec.precision, reason=OWN_OPERATORS)
         own = spec.name == device and spec.precision in UNCHANGED and _eager(spec)
         if own and (model.format != "onnx" or spec.options.get("opt") == "none"):
             return None
