@@ -63,8 +63,8 @@ def measure(
     `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own.
     `shapes` and `batch` decide open input dimensions. `name` is what the model is called, else its
     file's or its graph's name. `meter` names the energy meter, else `$HWPROF_METER` does
-    (docs/energy.md); a target of one's own has its own.
-    `custom_ops` is a library of operators for ONNX Runtime to load: its code runs. With `table` the result is saved there.
+    (docs/energy.md); a target of one's own has its own. `custom_ops` is a library of operators for
+    ONNX Runtime to load: its code runs. With `table` the result is saved there.
     Unless `check_outputs` is off, a device whose outputs are not those of ONNX Runtime (of eager
     PyTorch for programs and modules) raises MeasurementError, and nothing is kept.
     Raises HwprofError with one sentence on what is wrong: OptionError, ModelError, DeviceError,
