@@ -14,6 +14,7 @@ from hwprof.cli.options import (
     Batches,
     Budget,
     CheckOutputs,
+    CustomOps,
     Devices,
     Inputs,
     InputsFile,
@@ -96,6 +97,7 @@ def measure(
     precision: Precision = 0.01,
     pin: Pin = "auto",
     meter: Meter = None,
+    custom_ops: CustomOps = None,
     check_outputs: CheckOutputs = True,
     per_op: Annotated[
         bool, typer.Option("--per-op/--no-per-op", help="Also measure every kernel.")
@@ -144,6 +146,7 @@ def measure(
             percentile=None if percentile is None else round(percentile / 100, 6),
         ),
         meter=meter,
+        custom_ops=custom_ops,
         table=path,
         resume=resume,
         check_outputs=check_outputs,

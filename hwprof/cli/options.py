@@ -120,6 +120,14 @@ Meter = Annotated[
         autocompletion=completion.meters,
     ),
 ]
+CustomOps = Annotated[
+    Path | None,
+    typer.Option(
+        "--custom-ops",
+        metavar="FILE.so",
+        help="Library of operators for ONNX Runtime to load; its code runs.",
+    ),
+]
 CheckOutputs = Annotated[
     bool,
     typer.Option(
@@ -142,9 +150,9 @@ def counts_of(option: str, text: str | None) -> tuple[int, ...]:
     if text is None:
         return ()
     parts = text.split(",")
-    if not all(part.isdecimal() and int(part) >= 1 for part in parts):
+    if not all(part.isdecimal() and len(part) < 20 and int(part) >= 1 for part in parts):
         raise typer.BadParameter(
-            f"'{text}' is not a whole number of at least 1, nor several like 1,2",
+            f"'{text[:80]}' is not a whole number of at least 1, nor several like 1,2",
             param_hint=f"'{option}'",
         )
     counts = tuple(int(part) for part in parts)

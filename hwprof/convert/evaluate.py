@@ -15,6 +15,7 @@ from hwprof.codec import CodecError, from_json, to_json
 from hwprof.errors import DeviceError, HwprofError, one_line
 from hwprof.measurement import Subject
 from hwprof.models.base import Model
+from hwprof.models.bounded import bounded_memory
 from hwprof.models.inputs import feed_of
 from hwprof.models.inputs.stored import read_values, write_values
 from hwprof.models.onnx.file import read_with_weights
@@ -23,6 +24,8 @@ from hwprof.models.outputs import OutputTensor, refuse_large
 
 LIMIT_S = 60
 LARGEST_BYTES = 200_000_000
+# What its operators may take on top: a file of a few bytes may ask for any size.
+ROOM_BYTES = 4 << 30
 # Of quantised models, it knows the operators of this set on.
 QUANTISED_OPSET = 21
 
@@ -63,13 +66,14 @@ def evaluate(model: Model) -> tuple[OutputTensor, ...]:
 
     proto: Any = read_with_weights(model.path)
     feed = feed_of(model)
-    try:
-        found = ReferenceEvaluator(proto).run(None, feed)
-    except RuntimeError:
-        if opset_of(proto) >= QUANTISED_OPSET:
-            raise
-        newer = onnx.version_converter.convert_version(proto, QUANTISED_OPSET)
-        found = ReferenceEvaluator(newer).run(None, feed)
+    with bounded_memory(ROOM_BYTES):
+        try:
+            found = ReferenceEvaluator(proto).run(None, feed)
+        except RuntimeError:
+            if opset_of(proto) >= QUANTISED_OPSET:
+                raise
+            newer = onnx.version_converter.convert_version(proto, QUANTISED_OPSET)
+            found = ReferenceEvaluator(newer).run(None, feed)
     outputs = tuple(OutputTensor.of(value) for value in found)
     refuse_large(sum(output.nbytes for output in outputs))
     return outputs

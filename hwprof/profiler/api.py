@@ -18,6 +18,7 @@ from hwprof.profiler.arguments import (
     check_model,
     check_settings,
     check_shapes,
+    library_option,
 )
 from hwprof.profiler.bench import Listener, measure_on
 from hwprof.profiler.campaign import early
@@ -47,6 +48,7 @@ def measure(
     batch: int | None = None,
     name: str | None = None,
     meter: str | None = None,
+    custom_ops: str | Path | None = None,
     table: Table | None = None,
     check_outputs: bool = True,
     listen: Listener = _ignore,
@@ -61,7 +63,8 @@ def measure(
     `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own.
     `shapes` and `batch` decide open input dimensions. `name` is what the model is called, else its
     file's or its graph's name. `meter` names the energy meter, else `$HWPROF_METER` does
-    (docs/energy.md); a target of one's own has its own. With `table` the result is saved there.
+    (docs/energy.md); a target of one's own has its own. `custom_ops` is a library of operators for
+    ONNX Runtime to load: its code runs. With `table` the result is saved there.
     Unless `check_outputs` is off, a device whose outputs are not those of ONNX Runtime (of eager
     PyTorch for programs and modules) raises MeasurementError, and nothing is kept.
     Raises HwprofError with one sentence on what is wrong: OptionError, ModelError, DeviceError,
@@ -70,9 +73,14 @@ def measure(
     check_settings(device, plan, table, name)
     check_model(model)
     shapes, batch = check_shapes(shapes), check_batch(batch)
-    if meter is not None and not isinstance(device, str):
-        raise OptionError("a target brings its own energy meter; leave out meter")
-    target = WorkerTarget(device, meter=meter) if isinstance(device, str) else device
+    if not isinstance(device, str) and (meter is not None or custom_ops is not None):
+        raise OptionError(
+            "a target brings its own energy meter and operators; leave out meter and custom_ops"
+        )
+    if isinstance(device, str):
+        target: Target = WorkerTarget(device, library_option(device, custom_ops), meter=meter)
+    else:
+        target = device
     spec = target.spec  # asked first: exporting a model for a device that is away is idle work
     plan = plan or Plan()
     costs = NodeCosts(table)

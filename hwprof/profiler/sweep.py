@@ -13,6 +13,7 @@ from hwprof.errors import DeviceError, HwprofError, OptionError
 from hwprof.lut import Table
 from hwprof.models.inputs.given import Asked
 from hwprof.profiler.agreement import Agreement
+from hwprof.profiler.arguments import library_option
 from hwprof.profiler.architectures import architecture_jobs
 from hwprof.profiler.bench import Progress
 from hwprof.profiler.campaign import Job, Outcome, Turns, in_turns, jobs_for, run_campaign
@@ -22,6 +23,7 @@ from hwprof.targets.base import Target
 from hwprof.targets.worker import WorkerTarget
 
 DEVICE = "onnxruntime-cpu"
+MOST_THREADS = 10**9
 Listen = Callable[[Job, Progress], object]
 
 
@@ -63,6 +65,7 @@ def sweep(
     resolution: int | None = None,
     plan: Plan | None = None,
     meter: str | None = None,
+    custom_ops: str | Path | None = None,
     table: Table | str | Path | None = None,
     resume: bool = False,
     check_outputs: bool = True,
@@ -76,7 +79,8 @@ def sweep(
     and several (or several `threads`) take turns, so that drift of the machine hits all alike.
     `shapes` and `batches` decide open input dimensions, and `inputs` are values for inputs, by name
     or a file of them (docs/inputs.md). A `plan` without a number of restarts has as many as it
-    needs, or three in turns, which a ratio's interval needs. With `table` (open, or a file's name)
+    needs, or three in turns, which a ratio's interval needs. `custom_ops` is a library of operators
+    for ONNX Runtime to load. With `table` (open, or a file's name)
     each result is saved at once; `resume` takes from it what it holds already. `listen` is told how
     a measurement gets on.
 
@@ -86,7 +90,7 @@ def sweep(
     that cannot be opened, which raises TableError.
     """
     asked = [devices] if isinstance(devices, (str, Target)) else list(devices)
-    targets = targets_of(asked, threads, meter)
+    targets = targets_of(asked, threads, meter, custom_ops)
     files = _files(models)
     plan = (plan or Plan()).in_turns(len(targets))
     if resume and table is None:
@@ -120,25 +124,35 @@ def usual_restarts(targets: int) -> int | None:
     return None if targets == 1 else RESTARTS_IN_TURNS
 
 
-def target_of(device: str | Target, threads: int | None = None, meter: str | None = None) -> Target:
-    """The target that a device's text, a number of threads and a meter name.
+def target_of(
+    device: str | Target,
+    threads: int | None = None,
+    meter: str | None = None,
+    custom_ops: str | Path | None = None,
+) -> Target:
+    """The target that a device's text, a number of threads, a meter and a library of operators name.
 
-    Raises OptionError for threads given twice, and for a target of one's own beside either.
+    Raises OptionError for what is given twice, and for a target of one's own beside any.
     """
     if isinstance(device, Target):
-        if threads is not None or meter is not None:
+        if threads is not None or meter is not None or custom_ops is not None:
             raise OptionError(
-                "a target brings its own threads and energy meter; leave out threads and meter"
+                "a target brings its own threads, energy meter and operators; leave out threads, "
+                "meter and custom_ops"
             )
         return device
     if threads is not None and "threads" in parse(device)[1]:
         raise OptionError(f"threads are given beside '{device}', which sets threads; keep one")
-    options = {} if threads is None else {"threads": str(threads)}
+    options = {} if threads is None else {"threads": str(min(threads, MOST_THREADS))}
+    options |= library_option(device, custom_ops)
     return WorkerTarget(device, options, meter=meter)
 
 
 def targets_of(
-    devices: Sequence[str | Target], threads: Sequence[int], meter: str | None
+    devices: Sequence[str | Target],
+    threads: Sequence[int],
+    meter: str | None,
+    custom_ops: str | Path | None = None,
 ) -> list[tuple[str, Target]]:
     """Each device with each number of threads: how it was asked for, and its target.
 
@@ -149,8 +163,10 @@ def targets_of(
     if not devices:
         raise OptionError(f"there is no device to measure on; name one, such as {DEVICE}")
     if any(count < 1 for count in threads):
-        raise OptionError(f"threads must be at least 1, got {min(threads)}; try 1")
-    asked = [(d, t) for d in devices for t in threads or (None,)]
+        raise OptionError(f"threads must be at least 1, got {max(min(threads), -MOST_THREADS)}; try 1")
+    # A number too long to print is too large as well.
+    counts = [min(count, MOST_THREADS) for count in threads]
+    asked = [(d, t) for d in devices for t in counts or (None,)]
     found: list[tuple[str, Target]] = []
     seen: set[object] = set()
     for device, count in asked:
@@ -158,7 +174,7 @@ def targets_of(
         if identity in seen:
             raise OptionError(f"device '{label}' is asked for twice; keep one of them")
         seen.add(identity)
-        found.append((label, target_of(device, count, meter)))
+        found.append((label, target_of(device, count, meter, custom_ops)))
     for _, target in found:
         try:
             target.spec  # noqa: B018 - what only the target can refuse, before any model is read

@@ -14,6 +14,7 @@ from hwprof.convert.process import Ran, run_converter
 from hwprof.errors import DeviceError, ModelError
 from hwprof.models.base import Model
 from hwprof.models.onnx.decide import decided_copy
+from hwprof.models.onnx.valid import fault_of, invalid
 
 INSTALL = "pip install 'hwprof[ncnn]'"
 
@@ -85,7 +86,8 @@ def converted(runtime: ModuleType, model: Model, folder: Path) -> Converted:
     if ran.returncode != 0 or not all(
         files[key].is_file() for key in ("ncnnparam", "ncnnbin", "ncnnpy")
     ):
-        raise ModelError(_failure(ran, name))
+        wrong = fault_of(source)
+        raise ModelError(invalid(name, wrong) if wrong else _failure(ran, name))
     layers = read_layers(files["ncnnparam"])
     missing = sorted({layer.kind for layer in layers if runtime.layer_to_index(layer.kind) < 0})
     if missing:
