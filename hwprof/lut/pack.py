@@ -39,6 +39,7 @@ _UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?", re
 
 # A device is said in some kilobytes, and its text is read again for each of its measurements.
 _LONGEST_SPEC = 1 << 16
+_LONGEST_NAME = 200
 # Timings take several bytes each, packed. What is a thousand times as long unpacked is no timing.
 _FREE_ELEMENTS = 1 << 16
 _ELEMENTS_PER_BYTE = 16
@@ -163,8 +164,8 @@ def check_failure(failure: Failure) -> None:
 
 def check_identity(identity: str, created_at: str) -> None:
     """Raises ValueError for an id that cannot be typed or a time that is not UTC in ISO 8601."""
-    if not identity or not identity.isprintable():
-        raise ValueError("its id or name must be printable and not empty")
+    if not 0 < len(identity) <= _LONGEST_NAME or not identity.isprintable():
+        raise ValueError("its id or name must be printable, not empty and not of hundreds of letters")
     if not _UTC_TIME.fullmatch(created_at):
         raise ValueError(f"created_at must be like 2025-01-31T09:30:00Z, got '{created_at}'")
     datetime.fromisoformat(created_at)
