@@ -11,7 +11,7 @@ import typer
 from hwprof.cli import completion
 from hwprof.cli.options import AsJson, Lut, examples
 from hwprof.cli.places import table_path
-from hwprof.cli.printing import print_json, print_page, say, tell
+from hwprof.cli.printing import complain, print_json, print_page, say, tell
 
 Format = Literal["parquet", "jsonl", "csv"]
 
@@ -95,7 +95,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a table, or one measurement by the first letters of its ID."""
-    from hwprof.errors import OptionError
+    from hwprof.errors import OptionError, TableError
     from hwprof.lut import Table
     from hwprof.lut.filters import Filters
     from hwprof.report.document import measurement_document
@@ -115,13 +115,19 @@ def show(
             else:
                 print_page((kernels_page if kernels else measurement_page)(measurement))
             return
-        found = table.measurements(**filters)
+        damaged: list[TableError] = []
+        found = table.measurements(on_damage=damaged.append, **filters)
+        failures = table.failures(on_damage=damaged.append, **filters)
         if as_json:
             print_json([measurement_document(m) for m in found])
-            return
-        page, count = table_page(found, table.failures(**filters))
-    print_page(page)
-    say(f"{count} measurement{'' if count == 1 else 's'} in {path}")
+        else:
+            page, count = table_page(found, failures)
+            print_page(page)
+            say(f"{count} measurement{'' if count == 1 else 's'} in {path}")
+    for error in damaged:
+        complain(str(error))
+    if damaged:
+        raise typer.Exit(1)
 
 
 @app.command(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from hwprof.lut.faults import explained
 from hwprof.lut.filters import device_matches
 from hwprof.lut.pack import Packed, unpack
 from hwprof.lut.pack_profile import PackedProfile, unpack_profile
+from hwprof.lut.watch import Watch
 from hwprof.measurement import Measurement
 from hwprof.profile import Profile
 
@@ -30,6 +31,7 @@ class Store:
         self.path = path
         self.readonly = readonly
         self._connection: sqlite3.Connection | None = connection
+        self._watch = Watch(connection, path)
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -54,7 +56,7 @@ class Store:
 
     @contextmanager
     def transaction(self, begin: str) -> Iterator[None]:
-        with explained(self.path), transaction(self.connection, begin):
+        with explained(self.path, self._watch), transaction(self.connection, begin):
             yield
 
     @contextmanager
@@ -70,21 +72,40 @@ class Store:
 
     def query(self, sql: str, *parameters: str | int) -> list[tuple[Any, ...]]:
         """All rows at once: a cursor left open would keep the -wal file from being folded in."""
-        with explained(self.path), self._bindable():
-            return self.connection.execute(sql, parameters).fetchall()
+        self._watch.begin()
+        with explained(self.path, self._watch), self._bindable():
+            return self._watch.fetched(self.connection.execute(sql, parameters))
 
-    def select(self, table: str, kind: type[T], tail: str, *parameters: str | int) -> list[T]:
-        """Rows of a table, checked against the types of `kind`."""
-        found = self.query(rows.select(table, kind, tail), *parameters)
-        with self.decoding(f"a row of {table}"):
-            return [rows.typed(row, kind) for row in found]
+    def select(
+        self,
+        table: str,
+        kind: type[T],
+        tail: str,
+        *parameters: str | int,
+        on_damage: Callable[[TableError], None] | None = None,
+    ) -> list[T]:
+        """Rows of a table, checked against the types of `kind`.
+
+        One that does not fit raises, or is handed to `on_damage` and left out.
+        """
+        found = []
+        for row in self.query(rows.select(table, kind, tail), *parameters):
+            try:
+                with self.decoding(f"a row of {table}"):
+                    found.append(rows.typed(row, kind))
+            except TableError as error:
+                if on_damage is None:
+                    raise
+                on_damage(error)
+        return found
 
     def insert(self, table: str, *items: Any, once: bool = False) -> None:
         """Write rows of one class; with `once`, those already there are left alone."""
         if not items:
             return
         sql = rows.insert(table, type(items[0]), once=once)
-        with explained(self.path), self._bindable():
+        self._watch.begin(resting=True)
+        with explained(self.path, self._watch), self._bindable():
             self.connection.executemany(sql, map(rows.values, items))
 
     def insert_device(self, row: rows.DeviceRow) -> None:
@@ -105,7 +126,8 @@ class Store:
 
     def remove_measurement(self, identity: str) -> None:
         """Remove a measurement with what belongs to it alone; nothing where there is none."""
-        with explained(self.path), self._bindable():
+        self._watch.begin(resting=True)
+        with explained(self.path, self._watch), self._bindable():
             for table, column in (
                 ("kernel_occurrence", "measurement_id"),
                 ("profile", "measurement_id"),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 
 from hwprof.errors import OptionError
+from hwprof.files import is_unknown, whole_file
 from hwprof.spaces.registry import get
 
 SPACE = "mobilenetv3"
@@ -22,25 +22,17 @@ def write_example(path: str | Path = "example.onnx", *, overwrite: bool = False)
 
     It is one architecture of the space mobilenetv3 (Cai et al., 2020): input `image`
     float32[1,3,160,160], output `logits` float32[1,1000]. Its weights are random, but fixed.
-    Raises OptionError where something is at `path` already, unless `overwrite`, and where nothing
-    can be written there.
+    Raises OptionError where something is at `path` already, unless `overwrite`, where nothing can
+    be written there, and over files of another kind than a model.
     """
     path = Path(path)
-    if path.exists() and not overwrite:
+    if os.path.lexists(path) and not overwrite:
         raise OptionError(
             f"'{path}' is there already and was left alone; name another file, or overwrite it "
             "with --force"
         )
     content = get(SPACE).build(ARCH).SerializeToString(deterministic=True)
-    # Written beside it and renamed: on a full disk, what was there before stays whole.
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise OptionError(
-            f"'{path}' cannot be written ({error.strerror}); name another file"
-        ) from error
+    # Tables, predictors and the like are not models, whoever insists.
+    with whole_file(path, OptionError, replaces=is_unknown) as stream:
+        stream.write(content)
     return path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,8 @@ from hwprof.lut.exchange.base import Format, Located, Record, bad_record, not_ou
 from hwprof.lut.exchange.from_rows import records_of
 from hwprof.lut.exchange.to_rows import COLUMNS, NEEDED, Kind, Row, needed, rows_of
 from hwprof.lut.rows import canonical_json
+
+_CELL_LETTERS = 64 << 20
 
 
 def write(records: Iterable[Record], stream: BinaryIO) -> None:
@@ -86,7 +87,7 @@ def _value(cell: str, kind: Kind) -> Any:
 @contextmanager
 def _long_fields() -> Iterator[None]:
     # A cell holds thousands of samples; the module's own limit is 128 KiB.
-    before = csv.field_size_limit(sys.maxsize)
+    before = csv.field_size_limit(_CELL_LETTERS)
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Unpack, cast
 
 from hwprof.errors import OptionError, TableError
-from hwprof.files import whole_file
+from hwprof.files import Kind, is_csv, is_json, is_parquet, whole_file
 from hwprof.lut.entries import Calibration
 from hwprof.lut.exchange.base import Format, Located, Record, describe
 from hwprof.lut.filters import Filters
@@ -19,6 +19,8 @@ from hwprof.measurement import Failure, Measurement
 
 FORMATS = {"jsonl": "jsonl", "csv": "csv", "parquet": "parquet"}
 """Module of each format, by the name it is asked for."""
+
+_KINDS: dict[str, Kind] = {"jsonl": is_json, "csv": is_csv, "parquet": is_parquet}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def export(
             form.write(records(), cast(BinaryIO, target))
         else:
             _refuse_the_table(path, table.path)
-            with whole_file(path) as stream:
+            with whole_file(path, replaces=_KINDS[form.name]) as stream:
                 form.write(records(), stream)
     return written
 
@@ -137,6 +139,9 @@ def _read(form: Format, path: Path) -> list[Located]:
             raise TableError(f"{path} is a folder: name a file to import")
         if not path.exists():
             raise TableError(f"there is no file {path}: check the path")
+        if not path.is_file():
+            # A pipe may never say anything, and a device never end.
+            raise TableError(f"{path} is not a regular file: copy what it gives into one")
         return list(form.read(path))
     except OSError as error:
         raise TableError(f"{path} cannot be read ({error}): check the file") from error
