@@ -47,7 +47,7 @@ def engine_folder() -> Any:
 
 
 def _read_index(name: str, text: str) -> int:
-    if not text.isdecimal() or int(text) >= MAX_DEVICES:
+    if not text.isdecimal() or len(text) > 9 or int(text) >= MAX_DEVICES:
         raise OptionError(
             f"{name} must be the number of a GPU, counted from 0, got '{text}'; try {name}=0"
         )
