@@ -49,9 +49,8 @@ def doctor(as_json: AsJson = False) -> int:
     else:
         colours = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
         for finding in findings:
-            # By itself: `say` lets no colour through.
-            typer.secho(f"{finding.status.value:7s}", fg=colours.get(finding.status), nl=False)
-            say(f" {finding.check:20s} {finding.message}")
+            mark = typer.style(f"{finding.status.value:7s}", fg=colours.get(finding.status))
+            say(f"{mark} {finding.check:20s} {finding.message}")
             if finding.fix:
                 say(f"{'':28s} mend: {finding.fix}")
     return int(any(finding.status is Status.FAIL for finding in findings))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,9 +13,6 @@ DeclaredInput = tuple[str, str, list[int | str] | None]
 
 A dimension of 0 is empty, but where a shape or the batch is given for it.
 """
-
-# More digits than any size has; Python itself refuses to read thousands of them.
-_WHOLE = re.compile(r"-?\d{1,18}")
 
 LEFT_OPEN = -1
 """In a given shape: this dimension is left to the file or the batch. `--shape` writes it `*`."""
@@ -38,7 +34,7 @@ def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
     """
     name, equals, rest = text.rpartition("=")
     parts = [part.strip() for part in rest.split(",")] if rest.strip() else []
-    fit = all(part == "*" or _WHOLE.fullmatch(part) for part in parts)
+    fit = all(part == "*" or part.removeprefix("-").isdecimal() for part in parts)
     if not equals or not name or not fit:
         raise OptionError(
             f"--shape must look like NAME=1,3,224,224, got '{text}'; give the input's name and "

@@ -50,7 +50,7 @@ class Outcome:
     failure: Failure | None = None
     resumed: bool = False
     unsaved: TableError | None = None
-    error: HwprofError | None = None
+    error: Exception | None = None
 
 
 def jobs_for(

@@ -26,8 +26,8 @@ FOLDERS = {
     "XDG_STATE_HOME": "state",
     "TMPDIR": "temporary",
 }
-# What is compiled for a device is kept here, and nowhere else.
-CACHE = "cache/hwprof"
+# Inductor keeps the code that it compiled in a folder with the user's name.
+CACHE = "temporary/torchinductor_"
 TABLE = ("here/hwprof.db", "here/hwprof.db-shm", "here/hwprof.db-wal")
 
 
@@ -59,10 +59,10 @@ class Room:
         return found
 
     def left(self) -> set[str]:
-        """Everything that is there now, but for the table and what devices compiled."""
+        """Everything that is there now, but for the table and the cache of compiled code."""
         found = {str(p.relative_to(self.root)) for p in self.root.rglob("*")}
         ours = {"here", *FOLDERS.values(), *TABLE}
-        return {each for each in found - ours if not (each + "/").startswith(CACHE + "/")}
+        return {each for each in found - ours if not each.startswith(CACHE)}
 
 
 @pytest.fixture

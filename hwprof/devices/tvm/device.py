@@ -38,7 +38,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _read_trials(name: str, text: str) -> int:
-    if not text.isdecimal() or len(text) > 9 or int(text) > MAX_TRIALS:
+    if not text.isdecimal() or int(text) > MAX_TRIALS:
         raise OptionError(
             f"{name} must be a number of trials per kernel, at most {MAX_TRIALS}, got '{text}'; "
             f"try {name}=32"
