@@ -11,6 +11,7 @@ from hwprof.cli import compare, completion, devices, example, lut, measure, pred
 from hwprof.cli.options import examples
 from hwprof.cli.printing import complain, say
 from hwprof.errors import HwprofError, OptionError
+from hwprof.telemetry import opt_out
 from hwprof.version import __version__
 
 INTERRUPTED = 130
@@ -78,6 +79,8 @@ def run(arguments: list[str] | None = None) -> int:
     """As `main`, giving back the exit code."""
     if completion.asked():
         return completion.answer(app)
+    # Whatever a command may import is quiet: plugins, too.
+    opt_out()
     try:
         code = app(arguments, prog_name="hwprof", standalone_mode=False)
     except typer.TyperException as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -12,6 +13,10 @@ from hwprof.cli import completion
 from hwprof.cli.options import AsJson, Lut, examples
 from hwprof.cli.places import table_path
 from hwprof.cli.printing import complain, print_json, print_page, say, tell
+
+if TYPE_CHECKING:
+    from hwprof.lut import Table
+    from hwprof.lut.filters import Filters
 
 Format = Literal["parquet", "jsonl", "csv"]
 
@@ -166,12 +171,31 @@ def export_command(
     )
     path = table_path(lut_path)
     with Table.open(path, create=False, readonly=True) as table:
-        if output == "-":
+        if output == "-" and sys.stdout.isatty():
+            count = _show(table, form, filters)
+        elif output == "-":
             count = export(table, form, sys.stdout.buffer, **filters)
             sys.stdout.buffer.flush()
         else:
             count = export(table, form, Path(output), **filters)
     tell(f"exported {count} records from {path} to {output}")
+
+
+def _show(table: Table, form: str, filters: Filters) -> int:
+    """An export on a terminal, where names from a table must not act; how many measurements.
+
+    Raises OptionError for Parquet, which nobody reads there.
+    """
+    from hwprof.errors import OptionError
+    from hwprof.lut import export
+
+    if form == "parquet":
+        raise OptionError("Parquet is not for a terminal; name a file with -o, or pipe it")
+    stream = io.BytesIO()
+    count = export(table, form, stream, **filters)
+    text = stream.getvalue().decode("utf-8", "backslashreplace")
+    say(text.replace("\r\n", "\n").rstrip("\n"))
+    return count
 
 
 @app.command(

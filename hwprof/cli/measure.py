@@ -178,7 +178,16 @@ def measure(
 
             print_page(ratios_page(measured))
         say(f"\nSaved in {path}; see 'hwprof lut show --lut {path}'.")
-    return 1 if any(o.failure for o in outcomes) else 0
+    return _code(outcomes)
+
+
+def _code(outcomes: list[Outcome]) -> int:
+    """0 where nothing failed, 2 where all that did is about what the caller wrote, else 1."""
+    from hwprof.errors import OptionError
+
+    failed = [outcome for outcome in outcomes if outcome.failure is not None]
+    written = all(isinstance(outcome.error, OptionError) for outcome in failed)
+    return 0 if not failed else 2 if written else 1
 
 
 def _archs(

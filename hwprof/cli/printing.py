@@ -7,25 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hwprof.report.visible import visible, visible_lines
+from hwprof.report.visible import LONGEST, MESSAGE, shortened, visible, visible_lines
 
 if TYPE_CHECKING:
     from hwprof.report.text import Page
 
 
 def say(text: str) -> None:
-    """Text on standard output, a line as a rule."""
-    typer.echo(visible_lines(text))
+    """Text on standard output, a line as a rule. On a terminal, no line is endless."""
+    lines = visible_lines(text)
+    if sys.stdout.isatty():
+        lines = "\n".join(shortened(line, LONGEST) for line in lines.split("\n"))
+    typer.echo(lines)
 
 
 def tell(text: str) -> None:
     """One line on standard error that is no error."""
-    typer.echo(visible_lines(text), err=True)
+    typer.echo(shortened(visible_lines(text), MESSAGE), err=True)
 
 
 def complain(message: str) -> None:
     """One line on standard error."""
-    typer.echo(f"error: {visible(' '.join(message.split()))}", err=True)
+    shown = shortened(visible(" ".join(message.split())), MESSAGE)
+    typer.echo(f"error: {shown}", err=True)
 
 
 def print_json(document: Any) -> None:
@@ -41,4 +45,5 @@ def print_page(page: Page) -> None:
 
     from hwprof.report.text import PIPE_WIDTH
 
-    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(page)
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    Console(width=width, highlight=False, emoji=False).print(page)

@@ -29,6 +29,7 @@ from hwprof.models.inputs import tensors_of
 from hwprof.models.inputs.stored import read_values, write_values
 from hwprof.models.onnx.file import parse, read_with_weights
 from hwprof.models.onnx.graph import opset_of
+from hwprof.telemetry import opt_out
 
 
 def in_precision(model: Model, precision: str, folder: Path) -> Path:
@@ -146,6 +147,7 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    opt_out()
     try:
         main(sys.argv[1:])
     except HwprofError as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hwprof.errors import TableError
+from hwprof.errors import TableError, WrongTable
 from hwprof.lut.watch import Watch
 
 # By primary result code (https://www.sqlite.org/rescode.html).
@@ -49,7 +49,8 @@ def explain(error: sqlite3.Error, path: Path) -> TableError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     # The low byte is the primary code; the rest only refines it.
     sentence = _SENTENCES.get(code & 0xFF, _DAMAGED)
-    return TableError(sentence.format(path=path, error=error))
+    kind = WrongTable if code & 0xFF == sqlite3.SQLITE_NOTADB else TableError
+    return kind(sentence.format(path=path, error=error))
 
 
 @contextmanager

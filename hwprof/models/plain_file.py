@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from hwprof.errors import HwprofError, ModelError
+from hwprof.errors import HwprofError, ModelError, wrong
 
 SHOWN = 80
 
@@ -15,10 +15,11 @@ SHOWN = 80
 def plain_size(path: Path, error: type[HwprofError] = ModelError, what: str = "model") -> int:
     """Size in bytes of the file at `path`, which messages call a `what`.
 
-    Raises `error`, in one sentence, where there is nothing, for a folder, and for what need not
-    end: a device, a pipe, a socket. Links are followed.
+    Raises what `hwprof.errors.wrong` makes of `error`, in one sentence, where there is nothing, for
+    a folder, and for what need not end: a device, a pipe, a socket. Links are followed.
     """
     name = printable(str(path))
+    error = wrong(error)
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError) as problem:

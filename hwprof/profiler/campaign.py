@@ -42,7 +42,7 @@ class Outcome:
     """What became of a job: a measurement or a failure.
 
     `resumed` marks a measurement that the table already held. `unsaved` is set, and the campaign
-    over, when the table could not take the result.
+    over, when the table could not take the result. `error` is what a failure was raised as.
     """
 
     job: Job
@@ -50,6 +50,7 @@ class Outcome:
     failure: Failure | None = None
     resumed: bool = False
     unsaved: TableError | None = None
+    error: Exception | None = None
 
 
 def jobs_for(
@@ -251,4 +252,5 @@ def _failed(job: Job, error: HwprofError, run_id: str) -> Outcome:
     return Outcome(
         job,
         failure=Failure(uuid.uuid4().hex, run_id, utc_now(), name, device, str(error)),
+        error=error,
     )

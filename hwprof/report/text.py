@@ -28,7 +28,7 @@ from hwprof.report.facts import (
     subject_inputs,
     unknown_ops,
 )
-from hwprof.report.visible import escape
+from hwprof.report.visible import escape, escape_each
 
 # A pipe has no width; a table cut at 80 columns would lose what the reader greps for.
 PIPE_WIDTH = 220
@@ -55,7 +55,7 @@ class Page:
 
     def plain(self, width: int = PIPE_WIDTH) -> str:
         """The page without colours, `width` characters wide at most."""
-        console = Console(width=width, highlight=False, color_system=None)
+        console = Console(width=width, highlight=False, emoji=False, color_system=None)
         with console.capture() as captured:
             console.print(self)
         return captured.get()
@@ -162,7 +162,7 @@ def _add_ops(out: Page, measurement: Measurement) -> None:
     out.print(table)
     unknown = unknown_ops(profile)
     if unknown:
-        out.print(f"           FLOPs not known for: {escape(', '.join(unknown))}")
+        out.print(f"           FLOPs not known for: {escape_each(unknown)}")
 
 
 def kernels_page(measurement: Measurement) -> Page:
@@ -192,7 +192,7 @@ def kernels_page(measurement: Measurement) -> Page:
             "-" if work is None else f"{work / 1e6:.3f}",
             "-" if rate is None else f"{rate / 1e9:.1f}",
             escape(occurrence.kernel.key),
-            escape(", ".join(occurrence.source_nodes)),
+            escape_each(occurrence.source_nodes),
         )
     out.print(table)
     out.print("calls are those of one run; ms is of all of them together, MFLOP of one call")
@@ -232,7 +232,7 @@ def table_page(
         share = latency.clean_share
         notes = ([] if m.source == "measured" else [m.source]) + [w.code.value for w in m.warnings]
         table.add_row(
-            m.id[:8],
+            escape(m.id[:8]),
             m.created_at[:16].replace("T", " "),
             escape(m.subject.name),
             escape(subject_inputs(m.subject)),

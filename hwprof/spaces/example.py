@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hwprof.errors import OptionError
+from hwprof.errors import ModelError, OptionError
 from hwprof.files import is_unknown, whole_file
 from hwprof.spaces.registry import get
 
@@ -22,8 +22,9 @@ def write_example(path: str | Path = "example.onnx", *, overwrite: bool = False)
 
     It is one architecture of the space mobilenetv3 (Cai et al., 2020): input `image`
     float32[1,3,160,160], output `logits` float32[1,1000]. Its weights are random, but fixed.
-    Raises OptionError where something is at `path` already, unless `overwrite`, where nothing can
-    be written there, and over files of another kind than a model.
+    Raises OptionError where something is at `path` already, unless `overwrite`, where no file can
+    be, and over files of another kind than a model; ModelError where writing fails, as on a full
+    disk.
     """
     path = Path(path)
     if os.path.lexists(path) and not overwrite:
@@ -33,6 +34,6 @@ def write_example(path: str | Path = "example.onnx", *, overwrite: bool = False)
         )
     content = get(SPACE).build(ARCH).SerializeToString(deterministic=True)
     # Tables, predictors and the like are not models, whoever insists.
-    with whole_file(path, OptionError, replaces=is_unknown) as stream:
+    with whole_file(path, ModelError, replaces=is_unknown) as stream:
         stream.write(content)
     return path

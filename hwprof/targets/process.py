@@ -13,6 +13,7 @@ from pathlib import Path
 from hwprof.devices import scratch
 from hwprof.errors import MeasurementError
 from hwprof.targets.stream import Ended, Launcher, Stream
+from hwprof.telemetry import opted_out
 
 GRACE_S = 5.0
 # -P: the folder hwprof is started in must not shadow any module of the worker.
@@ -72,7 +73,7 @@ class ProcessStream(Stream):
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
-                env={**environment, scratch.VARIABLE: self._scratch.name},
+                env={**opted_out(environment), scratch.VARIABLE: self._scratch.name},
                 # Ctrl-C reaches hwprof alone, which then closes its workers.
                 start_new_session=True,
             )

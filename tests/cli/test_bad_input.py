@@ -54,7 +54,9 @@ QUICK = ("--precision", "0.3", "--budget", "2", "--restarts", "1", "--no-per-op"
     ],
 )
 def test_options(hwprof: Cli, mlp: Path, options: tuple[str, ...], says: str) -> None:
-    assert says in hwprof("measure", mlp, *QUICK, *options).error
+    done = hwprof("measure", mlp, *QUICK, *options)
+    assert says in done.error
+    assert done.code == 2
 
 
 def test_models(hwprof: Cli, tmp_path: Path, squeezenet: Path, dynamic_mlp: Path) -> None:

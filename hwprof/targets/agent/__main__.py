@@ -9,6 +9,7 @@ import sys
 from typing import BinaryIO
 
 from hwprof.targets.agent.server import Server
+from hwprof.telemetry import opt_out
 
 PR_SET_PDEATHSIG = 1
 
@@ -28,4 +29,6 @@ def own_stdout() -> BinaryIO:
 
 if __name__ == "__main__":
     die_with_parent()
+    # Whoever started it, perhaps on another machine, may not have.
+    opt_out()
     Server(sys.stdin.buffer, own_stdout()).serve()
