@@ -63,6 +63,7 @@ class _Document:
     warnings: tuple[MeasurementWarning, ...]
     profile_reason: str
     values: tuple[Values, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 def pack(measurement: Measurement) -> Packed:
@@ -105,6 +106,7 @@ def unpack(packed: Packed) -> Measurement:
         profile=None if packed.profile is None else unpack_profile(packed.profile),
         source=row.source,
         profile_reason=document.profile_reason,
+        tags=document.tags,
     )
 
 
@@ -184,6 +186,7 @@ def _pack(measurement: Measurement) -> Packed:
         measurement.warnings,
         measurement.profile_reason,
         subject.values,
+        measurement.tags,
     )
     row = rows.MeasurementRow(
         id=measurement.id,

@@ -18,6 +18,7 @@ from hwprof.profiler.arguments import (
     check_model,
     check_settings,
     check_shapes,
+    check_tags,
 )
 from hwprof.profiler.bench import Listener, measure_on
 from hwprof.profiler.campaign import early
@@ -46,6 +47,7 @@ def measure(
     shapes: Mapping[str, Sequence[int]] | None = None,
     batch: int | None = None,
     name: str | None = None,
+    tags: Sequence[str] = (),
     meter: str | None = None,
     table: Table | None = None,
     check_outputs: bool = True,
@@ -60,7 +62,7 @@ def measure(
     are made up, and the record says what of.
     `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own.
     `shapes` and `batch` decide open input dimensions. `name` is what the model is called, else its
-    file's or its graph's name. `meter` names the energy meter, else `$HWPROF_METER` does
+    file's or its graph's name, and `tags` mark the record. `meter` names the energy meter, else `$HWPROF_METER` does
     (docs/energy.md); a target of one's own has its own. With `table` the result is saved there.
     Unless `check_outputs` is off, a device whose outputs are not those of ONNX Runtime (of eager
     PyTorch for programs and modules) raises MeasurementError, and nothing is kept.
@@ -69,7 +71,7 @@ def measure(
     """
     check_settings(device, plan, table, name)
     check_model(model)
-    shapes, batch = check_shapes(shapes), check_batch(batch)
+    shapes, batch, marks = check_shapes(shapes), check_batch(batch), check_tags(tags)
     if meter is not None and not isinstance(device, str):
         raise OptionError("a target brings its own energy meter; leave out meter")
     target = WorkerTarget(device, meter=meter) if isinstance(device, str) else device
@@ -94,6 +96,7 @@ def measure(
             node_cost=costs.of(target),
             check=None if agreement is None else agreement.of(loaded, spec),
             keep=None if table is None else early(table),
+            tags=marks,
             listen=listen,
         )
     if table is not None:

@@ -35,6 +35,8 @@ class Job:
     """What the model is called; None takes its file's name."""
     device: str = ""
     """The device as it was asked for: what a failure names when it has no spec."""
+    tags: tuple[str, ...] = ()
+    """What its measurement is marked with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,9 @@ class Outcome:
     """What became of a job: a measurement or a failure.
 
     `resumed` marks a measurement that the table already held. `unsaved` is set, and the campaign
-    over, when the table could not take the result.
+    over, when the table could not take the result. `refused` marks a failure that lies in what the
+    caller wrote, such as a file that is not there or a shape that does not fit: nothing was tried,
+    and the table keeps nothing of it.
     """
 
     job: Job
@@ -50,6 +54,7 @@ class Outcome:
     failure: Failure | None = None
     resumed: bool = False
     unsaved: TableError | None = None
+    refused: bool = False
 
 
 def jobs_for(
@@ -112,7 +117,7 @@ def run_campaign(
     saved when its plan is done.
     With `resume`, a job whose model, shapes, device and plan the table holds already is not
     measured again. With `agreement`, outputs are compared once the first restart is timed. A job
-    that fails becomes a failure and the rest goes on.
+    that fails becomes a failure and the rest goes on; one that was asked for wrongly is no row.
     """
     run_id = uuid.uuid4().hex
     costs = NodeCosts(table)
@@ -130,7 +135,7 @@ def run_campaign(
                     _save(outcome, table)
             except TableError as error:
                 # The result is handed over all the same: it exists nowhere else.
-                yield Outcome(outcome.job, outcome.measurement, outcome.failure, unsaved=error)
+                yield replace(outcome, unsaved=error)
                 return
             yield outcome
 
@@ -151,7 +156,7 @@ def early(table: Table) -> Callable[[Measurement], None]:
 def _save(outcome: Outcome, table: Table) -> None:
     if outcome.measurement is not None and not outcome.resumed:
         table.replace(outcome.measurement)
-    elif outcome.failure is not None:
+    elif outcome.failure is not None and not outcome.refused:
         table.add_failure(outcome.failure)
 
 
@@ -222,6 +227,7 @@ def _start(
             node_cost=costs.of(job.target),
             check=check,
             keep=None if table is None else early(table),
+            tags=job.tags,
             listen=tell,
         )
     except TableError:
@@ -251,4 +257,6 @@ def _failed(job: Job, error: HwprofError, run_id: str) -> Outcome:
     return Outcome(
         job,
         failure=Failure(uuid.uuid4().hex, run_id, utc_now(), name, device, str(error)),
+        # A missing model is an OptionError too.
+        refused=isinstance(error, OptionError),
     )
