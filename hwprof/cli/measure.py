@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -78,6 +78,18 @@ def measure(
             show_default="the architecture's own",
         ),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What the model is called, if it is one.",
+            show_default="its file's name",
+        ),
+    ] = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="TEXT", help="Mark the results with it (repeatable)."),
+    ] = None,
     devices: Devices = None,
     threads: ThreadCounts = None,
     batches: Batches = None,
@@ -135,6 +147,8 @@ def measure(
         archs=_archs(models, space, archs, selected, sample),
         sample=sample,
         resolution=resolution,
+        name=name,
+        tags=tags or (),
         plan=Plan(
             precision=precision,
             budget_s=budget,
@@ -163,9 +177,7 @@ def measure(
         # Also when interrupted: what was measured is printed, and still one document.
         measured = [o.measurement for o in outcomes if o.measurement is not None]
         if as_json:
-            from hwprof.report.document import measurement_document
-
-            print_json([measurement_document(m) for m in measured])
+            print_json([_document(outcome) for outcome in outcomes])
     for outcome in outcomes:
         if outcome.unsaved is not None:
             raise outcome.unsaved
@@ -175,7 +187,9 @@ def measure(
 
             print_page(ratios_page(measured))
         say(f"\nSaved in {path}; see 'hwprof lut show --lut {path}'.")
-    return 1 if any(o.failure for o in outcomes) else 0
+    failed = [outcome for outcome in outcomes if outcome.failure is not None]
+    # What the caller wrote wrongly is no failure of a job.
+    return 0 if not failed else 2 if all(outcome.refused for outcome in failed) else 1
 
 
 def _archs(
@@ -201,6 +215,15 @@ def _archs(
         return archs or []
     chosen: list[str] = predicting().to_measure(space, selected)
     return chosen
+
+
+def _document(outcome: Outcome) -> dict[str, Any]:
+    from hwprof.report.document import failure_document, measurement_document
+
+    if outcome.failure is not None:
+        return failure_document(outcome.failure, kept=not outcome.refused)
+    assert outcome.measurement is not None
+    return measurement_document(outcome.measurement)
 
 
 def _show(outcome: Outcome, as_json: bool, *, several: bool) -> None:

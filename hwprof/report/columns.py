@@ -17,6 +17,8 @@ from rich.text import Text
 from hwprof.report.visible import visible
 
 GAP = 2
+# Where there is room for nothing, texts are cut to this.
+_NARROWEST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class Fitted:
         columns = [printable(c, ascii_only=options.ascii_only) for c in self.columns]
         ellipsis = "~" if options.ascii_only else "…"
         shown = fit(columns, options.max_width)
-        for row in range(-1, max((len(c.cells) for c, _ in shown), default=0)):
+        rows = max((len(column.cells) for column, _ in shown), default=-1)
+        for row in range(-1, rows):
             line = Text(no_wrap=True, overflow="crop")
             for number, (column, width) in enumerate(shown):
                 whole = column.head if row < 0 else column.cells[row]
@@ -100,6 +103,10 @@ def fit(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
         if column.rank and used + more <= width:
             taken[number] = widths[number][0]
             used += more
+    shrinking = [number for number in taken if columns[number].cut]
+    while used > width and any(taken[number] > _NARROWEST for number in shrinking):
+        taken[max(shrinking, key=lambda number: taken[number])] -= 1
+        used -= 1
     room = width - used
     # The most important ones grow first, those of one rank alike.
     for rank in sorted({columns[number].rank for number in taken}):

@@ -21,9 +21,11 @@ Row = Measurement | Failure
 FAILED = "failed"
 # As few digits as `--model` takes for a hash.
 _DIGITS = 6
-# Of a name: enough to tell most apart.
+# Enough of a name to tell most apart. With these, eighty columns hold model, latency, device and
+# the beginning of a note.
 _LEAST_NAME = 16
-_LEAST_NOTES = 12
+_LEAST_DEVICE = 24
+_LEAST_NOTES = 8
 
 PIPED = (
     *("id", "created_at", "model", "inputs", "latency_s", "ci95_low_s", "ci95_high_s"),
@@ -70,15 +72,15 @@ def listing_page(
         column("id", (row.id[:digits] for row in rows)),
         column("when (UTC)", (_when(row.created_at) for row in rows), rank=3),
         column("model", (name_of(r, shared) for r in rows), cut="middle", least=_LEAST_NAME),
-        column("input", map(_inputs, rows), cut="end", least=_LEAST_NOTES, rank=6),
+        column("input", map(_inputs, rows), cut="end", least=_LEAST_NAME, rank=6),
         column("ms", map(_milliseconds, rows), right=True, styles=failed),
         column("±", map(_half_width, rows), right=True),
         column("clean", map(_clean, rows), right=True, rank=7),
         column("peak", map(_peak, rows), right=True, rank=4),
         column("gross J", (gross for gross, _ in energy), right=True, rank=8),
         column("net J", (net for _, net in energy), right=True, rank=8),
-        column("device", (_device(r, devices) for r in rows), cut="middle", least=_LEAST_NAME),
-        column("tags", map(_tags, rows), cut="end", least=6, rank=5),
+        column("device", (_device(r, devices) for r in rows), cut="middle", least=_LEAST_DEVICE),
+        column("tags", map(_tags, rows), cut="end", least=_LEAST_NOTES, rank=5),
         column("notes", map(_notes, rows), cut="end", least=_LEAST_NOTES, rank=2),
     ]
     # A column of which no row has anything tells nothing.
