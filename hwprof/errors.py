@@ -17,10 +17,6 @@ class ModelError(HwprofError):
     """The model file, or a shape asked of it, cannot be measured."""
 
 
-class MissingModelError(ModelError, OptionError):
-    """There is no model file where one was named: whoever wrote that can mend it, no model can."""
-
-
 class DeviceError(HwprofError):
     """The device is unknown, unavailable, or refuses this model."""
 

@@ -126,8 +126,8 @@ def _near(text: str, known: Iterable[str]) -> str:
     names = {name.lower(): name for name in known}
     if not names:
         return "there are none at all"
-    near = [name for lower, name in sorted(names.items()) if text.lower() in lower]
-    near += [names[lower] for lower in get_close_matches(text.lower(), names, _NAMED, 0.5)]
+    near = [names[lower] for lower in get_close_matches(text.lower(), names, _NAMED, 0.5)]
+    near += [name for lower, name in sorted(names.items()) if text.lower() in lower]
     shown = list(dict.fromkeys(near))[:_NAMED]
     if shown:
         return f"try {' or '.join(shown)}"

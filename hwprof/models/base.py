@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from hwprof.errors import MissingModelError, ModelError, OptionError
+from hwprof.errors import ModelError, OptionError
 from hwprof.graph import TensorSpec
 from hwprof.measurement import Subject, Values
 from hwprof.models.inputs.given import Asked, Given, is_tensor, resolve
@@ -158,12 +158,11 @@ def _decided(
 
 
 def check_exists(path: Path) -> None:
-    """Raise MissingModelError for a folder, and where there is nothing."""
-    # Of a name that is too long, or holds NUL, nothing is there either.
-    if os.path.isdir(path):  # noqa: PTH112
-        raise MissingModelError(f"'{path}' is a folder; name the model file inside it")
-    if not os.path.exists(path):  # noqa: PTH110
-        raise MissingModelError(f"there is no file '{path}'; check the path")
+    """Raise ModelError for a folder, and where there is nothing."""
+    if path.is_dir():
+        raise ModelError(f"'{path}' is a folder; name the model file inside it")
+    if not path.exists():
+        raise ModelError(f"there is no file '{path}'; check the path")
 
 
 def unreadable(path: Path | str, error: OSError) -> ModelError:

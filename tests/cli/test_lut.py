@@ -124,7 +124,7 @@ def test_one_failure_is_shown_with_its_whole_reason(hwprof: Cli, filled: Path) -
 def test_a_short_terminal_listing(hwprof: Cli, filled: Path, terminal: None) -> None:
     lines = CODES.sub("", hwprof("lut", "show", "--limit", "3").out).splitlines()
     assert len(lines) == 5
-    assert lines[-1] == "3 measurements in hwprof.db" or "failure" in lines[-1]
+    assert lines[-1] == "3 measurements in hwprof.db"
     assert all(cell_len(line) <= 80 for line in lines)
 
 
