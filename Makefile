@@ -1,4 +1,6 @@
 # `make demo` and `make test` work on a fresh machine: each sets up what it needs first.
+# The scripts import ONNX Runtime themselves, which would report to its vendor (docs/privacy.md).
+export ORT_DISABLE_TELEMETRY ?= 1
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

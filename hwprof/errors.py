@@ -1,12 +1,18 @@
 """What hwprof raises when the caller can do something about it.
 
 Every message is one sentence that says what is wrong, ending in the next action.
-The command line prints the message and nothing else.
+The command line prints the message and nothing else. It exits with 2 for an `OptionError`, which is
+about what the caller wrote, and with 1 for the others, which are about what failed; an error that
+is both has a class of its own here.
 """
 
 
 class HwprofError(Exception):
     """Base of every error that hwprof raises on purpose."""
+
+    def __str__(self) -> str:
+        """The message. Names from files stand in it, and a traceback is printed as it is."""
+        return visible(super().__str__())
 
 
 class OptionError(HwprofError):
@@ -29,7 +35,42 @@ class TableError(HwprofError):
     """The lookup table, or a file exchanged with it, cannot be read or written."""
 
 
+class WrongModel(ModelError, OptionError):
+    """The file that is named for a model is not there, or is of another kind."""
+
+
+class WrongDevice(DeviceError, OptionError):
+    """No device has the name that is asked for."""
+
+
+class WrongTable(TableError, OptionError):
+    """What is named for a table or an exchanged file is not there, or is of another kind.
+
+    So is what is asked of a table by an id or a name that it does not hold.
+    """
+
+
+def wrong(kind: type[HwprofError]) -> type[HwprofError]:
+    """The class for what the caller wrote among errors of `kind`."""
+    known: tuple[type[HwprofError], ...] = (WrongModel, WrongDevice, WrongTable)
+    return next((each for each in known if issubclass(each, kind)), kind)
+
+
 def one_line(error: BaseException, length: int = 400) -> str:
     """The first line of an error that says something, without a full stop."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:length].rstrip(" .")
+
+
+def visible(text: str) -> str:
+    """`text` with every character that does not print as an escape, such as `\\x1b`.
+
+    Line breaks and tabs are among them. What prints stays as it is, in any script.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

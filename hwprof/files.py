@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -11,8 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from hwprof.errors import HwprofError, TableError
+from hwprof.errors import HwprofError, TableError, wrong
 
+# What a name itself is wrong with: no such folder, a folder for a file, too long.
+MISNAMED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 _DRAFT = ".hwprof-{}.tmp"
 # A draft that nobody has written to for so long, and that nobody holds, is of a killed process.
 STALE_S = 3600.0
@@ -23,17 +26,19 @@ def whole_file(target: Path, error: type[HwprofError] = TableError) -> Iterator[
     """A stream whose content takes the place of `target` once the block ends well.
 
     Whatever ends the block otherwise, `target` stays as it was. Devices and pipes are written to
-    directly. Raises `error`, in one sentence, for a target that cannot be written and a full disk.
+    directly. Raises `error`, in one sentence, for a target that cannot be written and a full disk,
+    and what `hwprof.errors.wrong` makes of it for a name that cannot be one.
     """
     if "\0" in str(target):
-        raise error("a file's name cannot contain the character NUL: name another file")
+        raise wrong(error)("a file's name cannot contain the character NUL: name another file")
     try:
         with replacing(target) as stream:
             yield stream
     except IsADirectoryError as problem:
-        raise error(f"'{target}' is a folder: name a file") from problem
+        raise wrong(error)(f"'{target}' is a folder: name a file") from problem
     except OSError as problem:
-        raise error(
+        kind = wrong(error) if problem.errno in MISNAMED else error
+        raise kind(
             f"'{target}' cannot be written ({problem.strerror or problem}): check its folder and "
             "free space, or name another file"
         ) from problem

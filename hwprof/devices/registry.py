@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hwprof.device_spec import DeviceSpec
 from hwprof.devices.base import Availability, Device
 from hwprof.devices.options import Option
-from hwprof.errors import DeviceError, OptionError
+from hwprof.errors import DeviceError, OptionError, WrongDevice
 from hwprof.plugins import Entry, Registry, in_words
 
 REGISTRY = Registry(
@@ -147,9 +147,9 @@ def check(name: str, options: Mapping[str, str], *, plugins: Iterable[Entry] | N
         REGISTRY.load(entry).create(options)
 
 
-def unknown(name: str, plugins: Iterable[Entry] | None = None) -> DeviceError:
+def unknown(name: str, plugins: Iterable[Entry] | None = None) -> WrongDevice:
     """The error for a name that no device has."""
-    return DeviceError(
+    return WrongDevice(
         f"unknown device '{name}'; known here: {', '.join(names(plugins=plugins))} "
         "(run 'hwprof devices' to see which are available)"
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from hwprof.errors import TableError
+from hwprof.errors import TableError, WrongTable
 from hwprof.lut import schema
 from hwprof.lut.faults import explain
 
@@ -35,7 +35,7 @@ def connect(path: Path, *, create: bool, readonly: bool, lock_wait_s: float) -> 
     except sqlite3.Error as error:
         raise explain(error, path) from error
     except schema.ForeignFileError as error:
-        raise TableError(
+        raise WrongTable(
             f"{path} is an SQLite file of another program: name another file"
         ) from error
     except schema.NewerSchemaError as error:
@@ -70,19 +70,19 @@ def transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
 
 def _check_path(path: Path, *, create: bool) -> None:
     if "\0" in str(path):
-        raise TableError("a table's name cannot contain the character NUL: name another file")
+        raise WrongTable("a table's name cannot contain the character NUL: name another file")
     try:
         if path.is_dir():
-            raise TableError(f"{path} is a folder: name a file for the table")
+            raise WrongTable(f"{path} is a folder: name a file for the table")
         if path.exists() and not path.is_file():
-            raise TableError(f"{path} is not a regular file: name another file for the table")
+            raise WrongTable(f"{path} is not a regular file: name another file for the table")
         if not path.exists() and not create:
-            raise TableError(f"there is no table at {path}: check the path")
+            raise WrongTable(f"there is no table at {path}: check the path")
         if not path.parent.is_dir():
-            raise TableError(f"the folder {path.parent} does not exist: create it first")
+            raise WrongTable(f"the folder {path.parent} does not exist: create it first")
     except OSError as error:
         # A name that is too long, or a folder that may not be entered.
-        raise TableError(f"'{path}' cannot be used as a table ({error}): name another") from error
+        raise WrongTable(f"'{path}' cannot be used as a table ({error}): name another") from error
 
 
 def _connect(path: Path, options: str, lock_wait_s: float) -> sqlite3.Connection:
@@ -197,5 +197,5 @@ def _version(connection: sqlite3.Connection) -> int:
         return schema.read_version(connection)
 
 
-def _empty(path: Path) -> TableError:
-    return TableError(f"{path} is an empty file: measure or import something into it first")
+def _empty(path: Path) -> WrongTable:
+    return WrongTable(f"{path} is an empty file: measure or import something into it first")

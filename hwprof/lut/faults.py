@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hwprof.errors import TableError
+from hwprof.errors import TableError, WrongTable
 
 # By primary result code (https://www.sqlite.org/rescode.html).
 _BUSY = "the table {path} stayed locked by another process: wait for it to finish and try again"
@@ -47,7 +47,8 @@ def explain(error: sqlite3.Error, path: Path) -> TableError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     # The low byte is the primary code; the rest only refines it.
     sentence = _SENTENCES.get(code & 0xFF, _DAMAGED)
-    return TableError(sentence.format(path=path, error=error))
+    kind = WrongTable if code & 0xFF == sqlite3.SQLITE_NOTADB else TableError
+    return kind(sentence.format(path=path, error=error))
 
 
 @contextmanager

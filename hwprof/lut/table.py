@@ -15,7 +15,7 @@ from typing import Self, Unpack
 
 from hwprof.codec import from_json
 from hwprof.device_spec import DeviceSpec
-from hwprof.errors import TableError
+from hwprof.errors import TableError, WrongTable
 from hwprof.lut import filters as selection
 from hwprof.lut import rows
 from hwprof.lut.connection import LOCK_WAIT_S, connect
@@ -158,12 +158,12 @@ class Table:
             )
         ]
         if not ids or not prefix:
-            raise TableError(
+            raise WrongTable(
                 f"the table {self.path} holds no measurement with the id '{prefix}': "
                 "list what it holds and copy an id from there"
             )
         if len(ids) > 1 and ids[0] != prefix:
-            raise TableError(
+            raise WrongTable(
                 f"several measurements have ids that begin with '{prefix}' "
                 f"({', '.join(ids[:5])}{', ...' if len(ids) > 5 else ''}): give more of the id"
             )

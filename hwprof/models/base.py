@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from hwprof.errors import ModelError, OptionError
+from hwprof.errors import ModelError, OptionError, WrongModel
 from hwprof.graph import TensorSpec
 from hwprof.measurement import Subject, Values
 from hwprof.models.inputs.given import Asked, Given, is_tensor, resolve
@@ -158,11 +158,15 @@ def _decided(
 
 
 def check_exists(path: Path) -> None:
-    """Raise ModelError for a folder, and where there is nothing."""
-    if path.is_dir():
-        raise ModelError(f"'{path}' is a folder; name the model file inside it")
-    if not path.exists():
-        raise ModelError(f"there is no file '{path}'; check the path")
+    """Raise WrongModel for a folder, and where nothing is or can be."""
+    try:
+        folder, there = path.is_dir(), path.exists()
+    except (OSError, ValueError) as error:  # too long a name, or a NUL in it
+        raise WrongModel(f"'{path}' cannot be a file's name; check the path") from error
+    if folder:
+        raise WrongModel(f"'{path}' is a folder; name the model file inside it")
+    if not there:
+        raise WrongModel(f"there is no file '{path}'; check the path")
 
 
 def unreadable(path: Path | str, error: OSError) -> ModelError:

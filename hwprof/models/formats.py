@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from hwprof.errors import ModelError
+from hwprof.errors import WrongModel
 from hwprof.models.base import Model, ModelFormat
 
 NAMES: Mapping[ModelFormat, str] = {
@@ -46,11 +46,11 @@ def format_of(path: Path) -> ModelFormat:
 def refuse_other_formats(
     model: Model, known: ModelFormat | tuple[ModelFormat, ...], device: str
 ) -> None:
-    """Raise ModelError when the model is of a format that `device` does not open."""
+    """Raise WrongModel when the model is of a format that `device` does not open."""
     formats = (known,) if isinstance(known, str) else known
     if model.format not in formats:
         listed = " and ".join(NAMES[each] for each in formats)
-        raise ModelError(
+        raise WrongModel(
             f"device {device} opens {listed}, and '{model.path.name}' is none; "
             "export the model in that form, or choose another device"
         )

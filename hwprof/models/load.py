@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from hwprof.errors import ModelError
+from hwprof.errors import ModelError, WrongModel
 from hwprof.models.base import Model, ModelFile, ModelFormat, described
 from hwprof.models.formats import FOREIGN, format_of
 from hwprof.models.inputs.given import Asked
@@ -57,8 +57,10 @@ def read_model_file(path: Path) -> ModelFile:
     """What a model file of any format says of itself. Raises ModelError."""
     try:
         return _READERS[format_of(path)](path)
+    except WrongModel:
+        raise
     except ModelError as error:
         # A name may say anything; it is asked only where the content is none of ours.
         if path.is_file() and path.suffix.lower() in FOREIGN:
-            raise ModelError(f"'{path}' {FOREIGN[path.suffix.lower()]}") from error
+            raise WrongModel(f"'{path}' {FOREIGN[path.suffix.lower()]}") from error
         raise

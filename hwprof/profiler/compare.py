@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwprof.errors import OptionError, TableError
+from hwprof.errors import OptionError, TableError, WrongTable
 from hwprof.latency import restart_headlines as headlines
 from hwprof.lut import Table
 from hwprof.measurement import Measurement
@@ -90,7 +90,8 @@ def compare(
         loaded = load_model(model, shapes=shapes, batch=batch, inputs=inputs, room_bytes=room)
         first, second = ((loaded, target) for target in targets)
     else:
-        files = [side for side in (a, b) if not isinstance(side, Target) and Path(side).is_file()]
+        named = [side for side in (a, b) if not isinstance(side, Target)]
+        files = [side for side in named if _is_file(side)]
         if not files:
             return _compare_of_table(a, b, table)
         if len(files) == 1:
@@ -129,6 +130,13 @@ def compare(
     return comparison
 
 
+def _is_file(side: str | Path) -> bool:
+    try:
+        return Path(side).is_file()
+    except (OSError, ValueError):  # too long a name, or a NUL in it
+        return False
+
+
 def _compare_of_table(
     a: str | Path | Target, b: str | Path | Target, table: Table | str | Path | None
 ) -> Comparison:
@@ -147,14 +155,14 @@ def _compare_of_table(
 def stored(table: Table, text: str) -> Measurement:
     """The measurement whose id begins with `text`, else the newest of the model of that name.
 
-    Raises TableError when there is neither.
+    Raises WrongTable when there is neither.
     """
     try:
         return table.get(text)
     except TableError as error:
         newest = next(table.measurements(model=text, limit=1), None)
         if newest is None:
-            raise TableError(
+            raise WrongTable(
                 f"'{text}' is neither a model file nor the id or model name of a measurement in "
                 f"{table.path}; 'hwprof lut show' lists what it holds"
             ) from error

@@ -6,7 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from hwprof.errors import OptionError
+from hwprof.errors import HwprofError, ModelError, OptionError
+from hwprof.files import MISNAMED
 from hwprof.spaces.registry import get
 
 SPACE = "mobilenetv3"
@@ -22,11 +23,12 @@ def write_example(path: str | Path = "example.onnx", *, overwrite: bool = False)
 
     It is one architecture of the space mobilenetv3 (Cai et al., 2020): input `image`
     float32[1,3,160,160], output `logits` float32[1,1000]. Its weights are random, but fixed.
-    Raises OptionError where something is at `path` already, unless `overwrite`, and where nothing
-    can be written there.
+    Raises OptionError where something is at `path` already, unless `overwrite`, and where no file
+    can be; ModelError where writing fails, as on a full disk.
     """
+    kind: type[HwprofError]
     path = Path(path)
-    if path.exists() and not overwrite:
+    if not overwrite and os.path.lexists(path):
         raise OptionError(
             f"'{path}' is there already and was left alone; name another file, or overwrite it "
             "with --force"
@@ -40,7 +42,6 @@ def write_example(path: str | Path = "example.onnx", *, overwrite: bool = False)
     except OSError as error:
         with suppress(OSError):
             part.unlink()
-        raise OptionError(
-            f"'{path}' cannot be written ({error.strerror}); name another file"
-        ) from error
+        kind = OptionError if error.errno in MISNAMED else ModelError
+        raise kind(f"'{path}' cannot be written ({error.strerror}); name another file") from error
     return path

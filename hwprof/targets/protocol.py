@@ -19,6 +19,9 @@ from hwprof.errors import (
     ModelError,
     OptionError,
     TableError,
+    WrongDevice,
+    WrongModel,
+    WrongTable,
 )
 from hwprof.machine.host import Pin
 from hwprof.measurement import Subject
@@ -168,5 +171,8 @@ class Refusal:
 
 ERRORS: Mapping[str, type[HwprofError]] = {
     kind.__name__: kind
-    for kind in (DeviceError, MeasurementError, ModelError, OptionError, TableError)
+    for kind in (
+        *(DeviceError, MeasurementError, ModelError, OptionError, TableError),
+        *(WrongDevice, WrongModel, WrongTable),
+    )
 }

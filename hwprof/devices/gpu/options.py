@@ -55,7 +55,11 @@ def _read_index(name: str, text: str) -> int:
 
 
 def _read_folder(name: str, text: str) -> str:
-    if text and not Path(text).is_dir():
+    try:
+        there = not text or Path(text).is_dir()
+    except (OSError, ValueError):  # too long a name, or a NUL in it
+        there = False
+    if not there:
         raise OptionError(f"{name} must be a folder that exists, got '{text}'; create it first")
     return text
 

@@ -23,6 +23,20 @@ PIPELINES = ("zero", "static_shape_tuning", "default")
 MAX_TRIALS = 100_000
 
 
+def _read_folder(name: str, text: str) -> Path:
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:  # ~name of nobody here
+        raise OptionError(f"{name}: '{text}' names no home here; write the path out") from error
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long a name, or a NUL in it
+        return False
+
+
 def _read_trials(name: str, text: str) -> int:
     if not text.isdecimal() or int(text) > MAX_TRIALS:
         raise OptionError(
@@ -52,7 +66,7 @@ class TvmCpu(DeclaredDevice):
     database: Path | None = option(  # noqa: RUF009 - it makes a field
         None,
         "folder of schedules",
-        lambda _, text: Path(text).expanduser().absolute(),
+        _read_folder,
         written="",
         form="FOLDER",
         show=lambda folder: str(folder or "none"),
@@ -70,7 +84,7 @@ class TvmCpu(DeclaredDevice):
             )
         if self.database is None:
             return
-        if not self.tune and not self.database.is_dir():
+        if not self.tune and not _is_folder(self.database):
             raise OptionError(
                 f"there is no folder '{self.database}' with schedules; check the path of "
                 "database, or add tune=32 to fill it"

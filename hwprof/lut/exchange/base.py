@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from hwprof.errors import TableError
+from hwprof.errors import TableError, WrongTable
 from hwprof.lut.entries import Calibration
 from hwprof.measurement import Failure, Measurement
 from hwprof.version import __version__
@@ -79,9 +79,9 @@ def check_version(found: int, path: Path) -> None:
         raise not_ours(path, f"its schema version is {found}")
 
 
-def not_ours(path: Path, why: object) -> TableError:
+def not_ours(path: Path, why: object) -> WrongTable:
     """For a file that no export of hwprof looks like."""
-    return TableError(
+    return WrongTable(
         f"{path} is not an hwprof export ({why}): name a file that `hwprof lut export` wrote"
     )
 

@@ -9,8 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, Unpack, cast
 
-from hwprof.errors import OptionError, TableError
-from hwprof.files import whole_file
+from hwprof.errors import OptionError, TableError, WrongTable
+from hwprof.files import MISNAMED, whole_file
 from hwprof.lut.entries import Calibration
 from hwprof.lut.exchange.base import Format, Located, Record, describe
 from hwprof.lut.filters import Filters
@@ -128,18 +128,19 @@ def _refuse_the_table(target: Path, table: Path) -> None:
     # A name that cannot be looked at is not the table's; writing to it will tell why.
     with suppress(OSError, ValueError):
         if target.exists() and table.exists() and target.samefile(table):
-            raise TableError(f"{target} is the table itself: export to another file")
+            raise WrongTable(f"{target} is the table itself: export to another file")
 
 
 def _read(form: Format, path: Path) -> list[Located]:
     try:
         if path.is_dir():
-            raise TableError(f"{path} is a folder: name a file to import")
+            raise WrongTable(f"{path} is a folder: name a file to import")
         if not path.exists():
-            raise TableError(f"there is no file {path}: check the path")
+            raise WrongTable(f"there is no file {path}: check the path")
         return list(form.read(path))
     except OSError as error:
-        raise TableError(f"{path} cannot be read ({error}): check the file") from error
+        kind = WrongTable if error.errno in MISNAMED else TableError
+        raise kind(f"{path} cannot be read ({error}): check the file") from error
 
 
 def _others(table: Table, filters: Filters) -> Iterator[Record]:

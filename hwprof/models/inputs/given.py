@@ -133,7 +133,11 @@ def _by_name(asked: Asked, names: Sequence[str], model: str) -> dict[str, tuple[
 
 
 def _whole(path: Path, names: Sequence[str]) -> dict[str, Value]:
-    return read_folder(path, names) if path.is_dir() else joined(read_npz(path), names)
+    try:
+        folder = path.is_dir()
+    except (OSError, ValueError) as error:  # too long a name, or a NUL in it
+        raise OptionError(f"'{path}' cannot be a file's name; check the path") from error
+    return read_folder(path, names) if folder else joined(read_npz(path), names)
 
 
 def _read(value: Any, dtype: str, name: str) -> Value | Recipe:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from hwprof.codec import CodecError, from_json, to_json
-from hwprof.errors import HwprofError, TableError
+from hwprof.errors import HwprofError, TableError, WrongTable
 from hwprof.files import whole_file
 from hwprof.predictors.base import Measured
 from hwprof.predictors.fewshot.calibration import Calibration
@@ -90,7 +90,7 @@ def load_adapted(path: Path) -> tuple[Fitted, Measured, str | None, bool]:
     """Read a predictor with a device's measurements. Raises TableError as `load_fitted` does."""
     header, tensors = _read(path)
     if not header.adapted:
-        raise TableError(
+        raise WrongTable(
             f"'{path}' holds a predictor that was not adapted to a device; adapt it first, or "
             "load it with FewShotPredictor.load"
         )
@@ -244,13 +244,17 @@ def _write(path: Path, tensors: Tensors, header: _Header) -> None:
 
 
 def _read(path: Path) -> tuple[_Header, Tensors]:
-    if not path.is_file():
-        raise TableError(f"there is no predictor file '{path}'; check the path")
+    try:
+        there = path.is_file()
+    except (OSError, ValueError):  # too long a name, or a NUL in it
+        there = False
+    if not there:
+        raise WrongTable(f"there is no predictor file '{path}'; check the path")
     try:
         with safe_open(str(path), framework="numpy") as handle:
             text = (handle.metadata() or {}).get(_KEY)
             if text is None:
-                raise TableError(
+                raise WrongTable(
                     f"'{path}' is not a few-shot predictor of hwprof; give a file that save() wrote"
                 )
             version = from_json(text, _Version).schema
@@ -271,9 +275,19 @@ def _read(path: Path) -> tuple[_Header, Tensors]:
     except CodecError as error:
         raise _damaged(path, f"its header does not read: {error}") from error
     except (SafetensorError, OSError, ValueError) as error:
-        raise TableError(
+        kind = TableError if _begins_so(path) else WrongTable
+        raise kind(
             f"'{path}' is truncated or not a predictor file ({error}); save it again"
         ) from error
+
+
+def _begins_so(path: Path) -> bool:
+    """Whether a file begins as its format says: a length of 8 bytes, then a JSON object."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(9)[8:] == b"{"
+    except OSError:
+        return True
 
 
 def _damaged(path: Path, why: str) -> TableError:
