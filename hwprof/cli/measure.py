@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -177,7 +178,7 @@ def measure(
         # Also when interrupted: what was measured is printed, and still one document.
         measured = [o.measurement for o in outcomes if o.measurement is not None]
         if as_json:
-            print_json([_document(outcome) for outcome in outcomes])
+            print_json([each for outcome in outcomes for each in _documents(outcome)])
     for outcome in outcomes:
         if outcome.unsaved is not None:
             raise outcome.unsaved
@@ -187,9 +188,14 @@ def measure(
 
             print_page(ratios_page(measured))
         say(f"\nSaved in {path}; see 'hwprof lut show --lut {path}'.")
+    return _code(outcomes)
+
+
+def _code(outcomes: list[Outcome]) -> int:
+    """0 where nothing failed, 2 where all that did is about what the caller wrote, else 1."""
     failed = [outcome for outcome in outcomes if outcome.failure is not None]
-    # What the caller wrote wrongly is no failure of a job.
-    return 0 if not failed else 2 if all(outcome.refused for outcome in failed) else 1
+    written = all(outcome.refused for outcome in failed)
+    return 0 if not failed else 2 if written else 1
 
 
 def _archs(
@@ -217,13 +223,14 @@ def _archs(
     return chosen
 
 
-def _document(outcome: Outcome) -> dict[str, Any]:
+def _documents(outcome: Outcome) -> Iterator[dict[str, Any]]:
+    """What became of a job, in the form that `--json` prints."""
     from hwprof.report.document import failure_document, measurement_document
 
+    if outcome.measurement is not None:
+        yield measurement_document(outcome.measurement)
     if outcome.failure is not None:
-        return failure_document(outcome.failure, kept=not outcome.refused)
-    assert outcome.measurement is not None
-    return measurement_document(outcome.measurement)
+        yield failure_document(outcome.failure, kept=not outcome.refused)
 
 
 def _show(outcome: Outcome, as_json: bool, *, several: bool) -> None:

@@ -44,9 +44,7 @@ class Outcome:
     """What became of a job: a measurement or a failure.
 
     `resumed` marks a measurement that the table already held. `unsaved` is set, and the campaign
-    over, when the table could not take the result. `refused` marks a failure that lies in what the
-    caller wrote, such as a file that is not there or a shape that does not fit: nothing was tried,
-    and the table keeps nothing of it.
+    over, when the table could not take the result. `error` is what a failure was raised as.
     """
 
     job: Job
@@ -54,7 +52,15 @@ class Outcome:
     failure: Failure | None = None
     resumed: bool = False
     unsaved: TableError | None = None
-    refused: bool = False
+    error: Exception | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether it failed by what the caller wrote: a file that is not there, a wrong shape.
+
+        Nothing was tried then, and the table keeps no row of it.
+        """
+        return isinstance(self.error, OptionError)
 
 
 def jobs_for(
@@ -257,6 +263,5 @@ def _failed(job: Job, error: HwprofError, run_id: str) -> Outcome:
     return Outcome(
         job,
         failure=Failure(uuid.uuid4().hex, run_id, utc_now(), name, device, str(error)),
-        # A missing model is an OptionError too.
-        refused=isinstance(error, OptionError),
+        error=error,
     )

@@ -89,7 +89,7 @@ def sweep(
     `listen` is told how a measurement gets on.
 
     Everything that was asked for is checked first: raises OptionError for what does not fit
-    together, MissingModelError (an OptionError too) where none of the files is there, DeviceError
+    together, WrongModel (an OptionError too) where none of the files is there, DeviceError
     for a device that cannot be used here. Among several files or devices, one that is missing is a
     failure among the outcomes, as is everything that goes wrong later, except a table that cannot
     be opened, which raises TableError. Failures that lie in what was asked are `Outcome.refused`,
@@ -238,7 +238,7 @@ def _check_together(
 def _names(files: Sequence[Path], name: str | None) -> list[str | None]:
     """What each file is called. Raises OptionError for a name for several, or for none.
 
-    MissingModelError where no file is there at all: nothing would be measured.
+    WrongModel where no file is there at all: nothing would be measured.
     """
     if name is not None and len(files) != 1:
         raise OptionError("a name is for a single model file; leave it out, or measure one alone")

@@ -210,7 +210,7 @@ def test_exit_codes_follow_the_outcomes(hwprof: Cli, sweeps: Callable[..., Libra
     done = hwprof("measure", "a.onnx")
     assert done.code == 1
     assert "Saved in" not in done.out
-    wrong = replace(bad, refused=True)
+    wrong = replace(bad, error=OptionError("a shape does not fit"))
     sweeps(good, wrong)
     done = hwprof("measure", "a.onnx", "--json")
     assert done.code == 2

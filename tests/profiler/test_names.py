@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hwprof
-from hwprof.errors import MissingModelError, OptionError
+from hwprof.errors import OptionError, WrongModel
 from hwprof.lut import Table
 from hwprof.machine.host import snapshot
 from hwprof.profiler.arguments import check_name, check_tags
@@ -126,11 +126,11 @@ def test_files_that_are_all_missing_are_refused_at_once(
     target: ReplayTarget, tmp_path: Path
 ) -> None:
     for models in (tmp_path / "gone.onnx", [tmp_path / "gone.onnx", tmp_path / "lost.onnx"]):
-        with pytest.raises(MissingModelError, match="no file .*gone.onnx"):
+        with pytest.raises(WrongModel, match="no file .*gone.onnx"):
             sweep(models, target, table=tmp_path / "t.db")
-    with pytest.raises(MissingModelError, match="is a folder"):
+    with pytest.raises(WrongModel, match="is a folder"):
         sweep(tmp_path, target)
-    with pytest.raises(MissingModelError, match="there is no file"):
+    with pytest.raises(WrongModel, match="cannot be a file's name"):
         sweep("x" * 300, target)
     assert list(tmp_path.iterdir()) == []
 
