@@ -239,6 +239,8 @@ class Measurement:
     """`measured`, `imported`, `interpolated` or `predicted`: never mixed silently."""
     profile_reason: str = ""
     """Why a profile that was asked for is None."""
+    tags: tuple[str, ...] = ()
+    """What the caller marked it with, to find it again. No part of any identity."""
 
     def __post_init__(self) -> None:
         if not self.restarts:

@@ -12,7 +12,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,6 @@ ASKED = "_HWPROF_COMPLETE"
 MODEL_FILES = (".onnx", ".pt2", ".tflite")
 # More than this nobody reads; a table may hold many thousands.
 MOST_IDS = 100
-SHOWN_DIGITS = 8
 # What shells act on even inside of quotes.
 _ACTIVE = re.compile(r"""["'`$\\]""")
 # Longer names nobody picks from a list.
@@ -136,14 +135,28 @@ def measured_devices(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def identities(ctx: typer.Context, incomplete: str) -> list[str]:
     """Ids of the newest measurements in the table, as short as `hwprof lut show` writes them."""
+    return _of_table(ctx, lambda table: _short(table, table.ids(), incomplete))
+
+
+def rows(ctx: typer.Context, incomplete: str) -> list[str]:
+    """As `identities`, those of failures among them."""
 
     def found(table: Table) -> list[str]:
-        whole = len(incomplete) > SHOWN_DIGITS
-        ids = table.ids() if incomplete else table.ids(limit=MOST_IDS)
-        short = [identity if whole else identity[:SHOWN_DIGITS] for identity in ids]
-        return _matching(short, incomplete)[:MOST_IDS]
+        return _short(table, [entry.id for entry in table.listing.entries()], incomplete)
 
     return _of_table(ctx, found)
+
+
+def tags(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Tags in the table."""
+    return _of_table(ctx, lambda table: _matching(table.listing.tags(), incomplete))
+
+
+def _short(table: Table, ids: Sequence[str], incomplete: str) -> list[str]:
+    digits = table.listing.digits()
+    whole = len(incomplete) > digits
+    short = [identity if whole else identity[:digits] for identity in ids]
+    return _matching(short, incomplete)[:MOST_IDS]
 
 
 def sides(ctx: typer.Context, incomplete: str) -> list[str]:

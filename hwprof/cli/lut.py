@@ -1,4 +1,4 @@
-"""`hwprof lut`: show, export and import a lookup table."""
+"""`hwprof lut`: show, export, import and prune a lookup table."""
 
 from __future__ import annotations
 
@@ -9,50 +9,34 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
-from hwprof.cli import completion
+from hwprof.cli import completion, removing
 from hwprof.cli.options import AsJson, Lut, examples
 from hwprof.cli.places import table_path
 from hwprof.cli.printing import complain, print_json, print_page, say, tell
+from hwprof.cli.rows import print_rows
+from hwprof.cli.selecting import (
+    Before,
+    Device,
+    Limit,
+    Model,
+    OnlyFailures,
+    RunId,
+    Since,
+    Source,
+    Tag,
+    rows_of,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hwprof.errors import TableError
     from hwprof.lut import Table
     from hwprof.lut.filters import Filters
+    from hwprof.lut.listing import Entry
+    from hwprof.measurement import Failure, Measurement
 
 Format = Literal["parquet", "jsonl", "csv"]
-
-# What narrows a selection.
-Model = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Model name, glob, or 6+ digits of its SHA-256.",
-        autocompletion=completion.models,
-    ),
-]
-Device = Annotated[
-    str | None,
-    typer.Option(
-        metavar="DEVICE",
-        help="Part of a device's name or slug, or a glob.",
-        autocompletion=completion.measured_devices,
-    ),
-]
-RunId = Annotated[
-    str | None,
-    typer.Option("--run", metavar="ID", help="Run id: the measurements of one command."),
-]
-Source = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SOURCE",
-        help="measured, imported, interpolated or predicted.",
-        autocompletion=completion.sources,
-    ),
-]
-Since = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Earliest time, for example 2026-01-31.")
-]
-Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="At most so many, the newest.")]
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -62,7 +46,7 @@ app = typer.Typer(rich_markup_mode=None)
     epilog=examples("hwprof lut show", "hwprof lut export -o latencies.parquet"),
 )
 def lut(context: typer.Context) -> int:
-    """Show, export and import lookup tables."""
+    """Show, export, import and prune lookup tables."""
     if context.invoked_subcommand is None:
         say(context.get_help())
         return 2
@@ -81,17 +65,20 @@ def show(
         str | None,
         typer.Argument(
             metavar="ID",
-            help="The first letters of a measurement's id.",
+            help="The first letters of a row's id.",
             show_default="the whole table",
-            autocompletion=completion.identities,
+            autocompletion=completion.rows,
         ),
     ] = None,
     model: Model = None,
     device: Device = None,
     run_id: RunId = None,
     source: Source = None,
+    tag: Tag = None,
     since: Since = None,
+    before: Before = None,
     limit: Limit = None,
+    failures: OnlyFailures = False,
     kernels: Annotated[
         bool,
         typer.Option("--kernels", help="With an ID: every kernel, in execution order."),
@@ -100,39 +87,77 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a table, or one measurement by the first letters of its ID."""
-    from hwprof.errors import OptionError, TableError
+    from hwprof.errors import OptionError
     from hwprof.lut import Table
     from hwprof.lut.filters import Filters
-    from hwprof.report.document import measurement_document
-    from hwprof.report.text import kernels_page, measurement_page, table_page
+    from hwprof.report.document import row_document
+    from hwprof.report.listing import counted, listing_page, piped
 
     if kernels and identity is None:
         raise OptionError("--kernels needs the ID of one measurement; 'hwprof lut show' lists them")
     filters = Filters(
-        model=model, device=device, run_id=run_id, source=source, since=since, limit=limit
+        model=model,
+        device=device,
+        run_id=run_id,
+        source=source,
+        tag=tag,
+        since=since,
+        before=before,
+        limit=limit,
     )
     path = table_path(lut_path)
     with Table.open(path, create=False, readonly=True) as table, table.snapshot():
         if identity is not None:
-            measurement = table.get(identity)
-            if as_json:
-                print_json(measurement_document(measurement))
-            else:
-                print_page((kernels_page if kernels else measurement_page)(measurement))
+            _show_one(table.listing.read(table.listing.find(identity)), kernels, as_json)
             return
+        entries = rows_of(table, filters, failures_only=failures)
         damaged: list[TableError] = []
-        found = table.measurements(on_damage=damaged.append, **filters)
-        failures = table.failures(on_damage=damaged.append, **filters)
+        found = _readable(table, entries, damaged)
         if as_json:
-            print_json([measurement_document(m) for m in found])
+            print_json([row_document(row) for row in found])
         else:
-            page, count = table_page(found, failures)
-            print_page(page)
-            say(f"{count} measurement{'' if count == 1 else 's'} in {path}")
+            names = table.listing.shared_names()
+            digits = table.listing.digits()
+            print_rows(
+                lambda: listing_page(list(found), digits=digits, shared=names), piped(found)
+            )
+    if sys.stdout.isatty() and not as_json:
+        failed = sum(entry.failed for entry in entries)
+        say(f"{counted(len(entries) - failed, failed)} in {path}")
     for error in damaged:
         complain(str(error))
     if damaged:
         raise typer.Exit(1)
+
+
+def _readable(
+    table: Table, entries: Iterable[Entry], damaged: list[TableError]
+) -> Iterator[Measurement | Failure]:
+    """The rows one by one; what is wrong with those that do not read is added to `damaged`."""
+    from hwprof.errors import TableError
+
+    for entry in entries:
+        try:
+            yield table.listing.read(entry)
+        except TableError as error:
+            damaged.append(error)
+
+
+def _show_one(row: Measurement | Failure, kernels: bool, as_json: bool) -> None:
+    """One row with all that is known of it. Raises OptionError for the kernels of a failure."""
+    from hwprof.errors import OptionError
+    from hwprof.measurement import Failure
+    from hwprof.report.document import row_document
+    from hwprof.report.text import failure_page, kernels_page, measurement_page
+
+    if as_json:
+        print_json(row_document(row))
+    elif not isinstance(row, Failure):
+        print_page((kernels_page if kernels else measurement_page)(row))
+    elif kernels:
+        raise OptionError("a failure has no kernels; leave out --kernels to see its reason")
+    else:
+        print_page(failure_page(row))
 
 
 @app.command(
@@ -154,7 +179,9 @@ def export_command(
     device: Device = None,
     run_id: RunId = None,
     source: Source = None,
+    tag: Tag = None,
     since: Since = None,
+    before: Before = None,
     limit: Limit = None,
     lut_path: Lut = None,
 ) -> None:
@@ -167,10 +194,18 @@ def export_command(
     if form not in get_args(Format):
         raise OptionError(f"'{output}' names no format; give --format parquet, jsonl or csv")
     filters = Filters(
-        model=model, device=device, run_id=run_id, source=source, since=since, limit=limit
+        model=model,
+        device=device,
+        run_id=run_id,
+        source=source,
+        tag=tag,
+        since=since,
+        before=before,
+        limit=limit,
     )
     path = table_path(lut_path)
     with Table.open(path, create=False, readonly=True) as table:
+        rows_of(table, filters)  # refused, before a file is written, where nothing matches
         if output == "-" and sys.stdout.isatty():
             count = _show(table, form, filters)
         elif output == "-":
@@ -218,3 +253,6 @@ def import_command(
     with Table.open(path) as table:
         report = import_file(file, table, fmt)
     say(f"imported {file} into {path}: {report.added} added, {report.already_there} there")
+
+
+app.command("rm", epilog=removing.EXAMPLES)(removing.remove)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -79,6 +80,18 @@ def measure(
             show_default="the architecture's own",
         ),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What the model is called, if it is one.",
+            show_default="its file's name",
+        ),
+    ] = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="TEXT", help="Mark the results with it (repeatable)."),
+    ] = None,
     devices: Devices = None,
     threads: ThreadCounts = None,
     batches: Batches = None,
@@ -137,6 +150,8 @@ def measure(
         archs=_archs(models, space, archs, selected, sample),
         sample=sample,
         resolution=resolution,
+        name=name,
+        tags=tags or (),
         plan=Plan(
             precision=precision,
             budget_s=budget,
@@ -166,9 +181,7 @@ def measure(
         # Also when interrupted: what was measured is printed, and still one document.
         measured = [o.measurement for o in outcomes if o.measurement is not None]
         if as_json:
-            from hwprof.report.document import measurement_document
-
-            print_json([measurement_document(m) for m in measured])
+            print_json([each for outcome in outcomes for each in _documents(outcome)])
     for outcome in outcomes:
         if outcome.unsaved is not None:
             raise outcome.unsaved
@@ -183,10 +196,8 @@ def measure(
 
 def _code(outcomes: list[Outcome]) -> int:
     """0 where nothing failed, 2 where all that did is about what the caller wrote, else 1."""
-    from hwprof.errors import OptionError
-
     failed = [outcome for outcome in outcomes if outcome.failure is not None]
-    written = all(isinstance(outcome.error, OptionError) for outcome in failed)
+    written = all(outcome.refused for outcome in failed)
     return 0 if not failed else 2 if written else 1
 
 
@@ -213,6 +224,16 @@ def _archs(
         return archs or []
     chosen: list[str] = predicting().to_measure(space, selected)
     return chosen
+
+
+def _documents(outcome: Outcome) -> Iterator[dict[str, Any]]:
+    """What became of a job, in the form that `--json` prints."""
+    from hwprof.report.document import failure_document, measurement_document
+
+    if outcome.measurement is not None:
+        yield measurement_document(outcome.measurement)
+    if outcome.failure is not None:
+        yield failure_document(outcome.failure, kept=not outcome.refused)
 
 
 def _show(outcome: Outcome, as_json: bool, *, several: bool) -> None:

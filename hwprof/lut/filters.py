@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from pathlib import PurePath
 from typing import TypedDict
 
 from hwprof.errors import OptionError
@@ -14,14 +15,23 @@ from hwprof.lut.pack import SOURCES
 # Shorter prefixes of a hash would catch models and devices whose name merely looks like one.
 _HASH_PREFIX = re.compile(r"[0-9a-f]{6,64}")
 _GLOB = re.compile(r"[*?\[]")
+# What ends the name of a model file.
+_SUFFIXES = (".onnx", ".pt2", ".tflite")
+# CASE, for SQL may look at the right side of AND first: a damaged document has no tags.
+_TAGGED = (
+    "CASE WHEN json_valid(document) THEN EXISTS (SELECT 1 FROM json_each(document, '$.tags') "
+    "WHERE value = ? OR value GLOB ?) ELSE 0 END"
+)
 
 
 class Filters(TypedDict, total=False):
     """Everything a selection can be narrowed by; an absent or None entry does not narrow it.
 
-    model: subject name, glob over subject names, or at least 6 digits of the model's SHA-256.
+    model: subject name, glob over subject names, at least 6 digits of the model's SHA-256, or both
+    as NAME@DIGITS.
     device: part of a device's name or slug, glob over either, or 6 digits of its fingerprint.
-    run_id, source: exact. since: earliest `created_at`, ISO 8601 (UTC unless it says otherwise).
+    run_id, source: exact. tag: one of a measurement's tags, or a glob over them.
+    since: earliest `created_at`, ISO 8601 (UTC unless it says otherwise); before: earlier than this.
     limit: at most so many, the newest ones.
     """
 
@@ -29,7 +39,9 @@ class Filters(TypedDict, total=False):
     device: str | None
     run_id: str | None
     source: str | None
+    tag: str | None
     since: str | datetime | None
+    before: str | datetime | None
     limit: int | None
 
 
@@ -55,14 +67,19 @@ class Where:
 def measurements_where(filters: Filters, fingerprints: Sequence[str] | None) -> Where:
     """Conditions on the measurement table; `fingerprints` are the devices that match, if asked."""
     where = _common(filters)
-    model, source = filters.get("model"), filters.get("source")
+    model, source, tag = filters.get("model"), filters.get("source"), filters.get("tag")
     if model is not None:
         # 0 characters where it cannot be a hash: then only names count.
         digits = len(model) if _HASH_PREFIX.fullmatch(model) else 0
+        name, at, start = model.rpartition("@")
+        both = len(start) if at and _HASH_PREFIX.fullmatch(start) else 0
         where.add(
-            "subject_name = ? OR subject_name GLOB ? OR (? > 0 AND substr(sha256, 1, ?) = ?)",
-            *(model, model, digits, digits, model),
+            "subject_name = ? OR subject_name GLOB ? OR (? > 0 AND substr(sha256, 1, ?) = ?) "
+            "OR (? > 0 AND subject_name = ? AND substr(sha256, 1, ?) = ?)",
+            *(model, model, digits, digits, model, both, name, both, start),
         )
+    if tag is not None:
+        where.add(_TAGGED, tag, tag)
     if fingerprints is not None:
         where.add_any("device_fingerprint", fingerprints)
     if source is not None:
@@ -73,11 +90,25 @@ def measurements_where(filters: Filters, fingerprints: Sequence[str] | None) -> 
 
 
 def failures_where(filters: Filters) -> Where:
-    """Conditions on the failure table, where model and device are as the caller wrote them."""
+    """Conditions on the failure table, where model and device are as the caller wrote them.
+
+    A file is found by what its measurement would be called as well. A failure belongs to what was
+    measured, and has the tags of its run.
+    """
     where = _common(filters)
-    model, device = filters.get("model"), filters.get("device")
+    model, device, tag = filters.get("model"), filters.get("device"), filters.get("tag")
     if model is not None:
-        where.add("subject = ? OR subject GLOB ?", model, model)
+        where.add(
+            "subject = ? OR subject GLOB ? OR file_stem(subject) = ? OR file_stem(subject) GLOB ?",
+            *(model, model, model, model),
+        )
+    if tag is not None:
+        where.add(
+            f"run_id IN (SELECT run_id FROM measurement WHERE {_TAGGED})",  # noqa: S608 - constant
+            *(tag, tag),
+        )
+    if filters.get("source") not in (None, "measured"):
+        where.add("0")
     if device is not None:
         pattern = device.lower()
         if _GLOB.search(pattern):
@@ -107,18 +138,28 @@ def device_matches(pattern: str, fingerprint: str, slug: str, name: str) -> bool
     return pattern in slug or pattern in name.lower()
 
 
+def file_stem(subject: object) -> str | None:
+    """What the measurement of a failure's subject would be called, for use in SQL."""
+    if not isinstance(subject, str):
+        return None
+    path = PurePath(subject)
+    return path.stem if path.suffix.lower() in _SUFFIXES else subject
+
+
 def _common(filters: Filters) -> Where:
     where = Where()
-    run_id, since = filters.get("run_id"), filters.get("since")
+    run_id, since, before = filters.get("run_id"), filters.get("since"), filters.get("before")
     if run_id is not None:
         where.add("run_id = ?", run_id)
     if since is not None:
         where.add("created_at >= ?", _time_text(since))
+    if before is not None:
+        where.add("created_at < ?", _time_text(before))
     return where
 
 
 def _time_text(since: str | datetime) -> str:
-    """Start of every `created_at` text from that moment on."""
+    """Start of every `created_at` text from that moment on; earlier ones sort before it."""
     try:
         moment = datetime.fromisoformat(since) if isinstance(since, str) else since
         if moment.tzinfo is not None:

@@ -71,6 +71,7 @@ class _Document:
     warnings: tuple[MeasurementWarning, ...]
     profile_reason: str
     values: tuple[Values, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 def pack(measurement: Measurement) -> Packed:
@@ -121,6 +122,7 @@ def unpack(packed: Packed) -> Measurement:
         profile=None if packed.profile is None else unpack_profile(packed.profile),
         source=row.source,
         profile_reason=document.profile_reason,
+        tags=document.tags,
     )
     check_measurement(measurement)
     return measurement
@@ -218,6 +220,7 @@ def _pack(measurement: Measurement) -> Packed:
         measurement.warnings,
         measurement.profile_reason,
         subject.values,
+        measurement.tags,
     )
     row = rows.MeasurementRow(
         id=measurement.id,

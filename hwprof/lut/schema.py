@@ -8,7 +8,7 @@ History of `SCHEMA_VERSION`:
    `restart.basis` is gone: it follows from the samples.
 3  For how long threads ran and waited: `_busy` and `_waited` of a restart, `run_cpu` and
    `run_waited` of a profile, which tells of branches in `never_ran`, and of
-   passes through loops in `passes` and `pass_cost_s`; `document` holds `values`.
+   passes through loops in `passes` and `pass_cost_s`; `document` holds `values` and `tags`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from hwprof.errors import TableError
 from hwprof.lut import rows
 from hwprof.lut.connection import transaction
 from hwprof.lut.faults import explained
-from hwprof.lut.filters import device_matches
+from hwprof.lut.filters import device_matches, file_stem
 from hwprof.lut.pack import Packed, unpack
 from hwprof.lut.pack_profile import PackedProfile, unpack_profile
 from hwprof.lut.watch import Watch
@@ -32,6 +32,7 @@ class Store:
         self.readonly = readonly
         self._connection: sqlite3.Connection | None = connection
         self._watch = Watch(connection, path)
+        connection.create_function("file_stem", 1, file_stem, deterministic=True)
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -137,6 +138,23 @@ class Store:
                 # Names from this package, never input.
                 statement = f"DELETE FROM {table} WHERE {column} = ?"  # noqa: S608
                 self.connection.execute(statement, (identity,))
+
+    def remove_failure(self, identity: str) -> None:
+        """Remove a failure; nothing where there is none."""
+        with explained(self.path), self._bindable():
+            self.connection.execute("DELETE FROM failure WHERE id = ?", (identity,))
+
+    def remove_unused(self) -> None:
+        """Remove the kernels that nothing ran, and the devices that nothing was measured on."""
+        with explained(self.path):
+            self.connection.execute(
+                "DELETE FROM kernel WHERE id NOT IN (SELECT kernel_id FROM kernel_occurrence)"
+            )
+            self.connection.execute(
+                "DELETE FROM device WHERE fingerprint NOT IN "
+                "(SELECT device_fingerprint FROM measurement UNION "
+                "SELECT device_fingerprint FROM calibration)"
+            )
 
     def device_rows(self, pattern: str | None) -> list[rows.DeviceRow]:
         """Devices that match the pattern (all, for None), by slug."""

@@ -5,7 +5,7 @@ Every `add` is one transaction: a process that dies leaves a whole measurement o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from hwprof.lut import rows
 from hwprof.lut.connection import LOCK_WAIT_S, connect
 from hwprof.lut.entries import Calibration, KernelRecord
 from hwprof.lut.filters import Filters
+from hwprof.lut.listing import Entry, Listing
 from hwprof.lut.pack import check_failure, pack, pack_calibration, unpack_plan
 from hwprof.lut.plausible import check_constant
 from hwprof.lut.store import Store
@@ -132,6 +133,20 @@ class Table:
                 self._store.insert("failure", failure)
         return not there
 
+    @property
+    def listing(self) -> Listing:
+        """The rows by what names them: measurements and failures alike."""
+        return Listing(self._store)
+
+    def remove(self, entries: Iterable[Entry]) -> int:
+        """Remove these rows of the `listing`, all or none; how many were still there.
+
+        What belongs to them alone goes along: samples, kernels, and devices of which no
+        measurement and no calibration is left.
+        """
+        with self.transaction():
+            return self.listing.remove(entries)
+
     def get(self, prefix: str) -> Measurement:
         """The measurement with this id, or the only one whose id begins so.
 
@@ -214,10 +229,10 @@ class Table:
     def failures(
         self, *, on_damage: OnDamage | None = None, **filters: Unpack[Filters]
     ) -> Iterator[Failure]:
-        """The failures that match, newest first. A failure has no source: that filter is ignored.
+        """The failures that match, newest first: none where a `source` but `measured` is asked for.
 
-        `model` and `device` are held against the names that the caller had given. `on_damage` as
-        for `measurements`.
+        `model` and `device` are held against the names that the caller had given, `tag` against
+        the tags of what was measured in the same run. `on_damage` as for `measurements`.
         """
         where = selection.failures_where(filters)
         tail = f"{where} ORDER BY created_at DESC, id DESC LIMIT ?"

@@ -18,6 +18,7 @@ from hwprof.profiler.arguments import (
     check_model,
     check_settings,
     check_shapes,
+    check_tags,
     library_option,
 )
 from hwprof.profiler.bench import Listener, measure_on
@@ -47,6 +48,7 @@ def measure(
     shapes: Mapping[str, Sequence[int]] | None = None,
     batch: int | None = None,
     name: str | None = None,
+    tags: Sequence[str] = (),
     meter: str | None = None,
     custom_ops: str | Path | None = None,
     table: Table | None = None,
@@ -62,9 +64,10 @@ def measure(
     are made up, and the record says what of.
     `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own.
     `shapes` and `batch` decide open input dimensions. `name` is what the model is called, else its
-    file's or its graph's name. `meter` names the energy meter, else `$HWPROF_METER` does
-    (docs/energy.md); a target of one's own has its own. `custom_ops` is a library of operators for
-    ONNX Runtime to load: its code runs. With `table` the result is saved there.
+    file's or its graph's name, and `tags` mark the record. `meter` names the energy meter, else
+    `$HWPROF_METER` does (docs/energy.md); a target of one's own has its own. `custom_ops` is a
+    library of operators for ONNX Runtime to load: its code runs. With `table` the result is saved
+    there.
     Unless `check_outputs` is off, a device whose outputs are not those of ONNX Runtime (of eager
     PyTorch for programs and modules) raises MeasurementError, and nothing is kept.
     Raises HwprofError with one sentence on what is wrong: OptionError, ModelError, DeviceError,
@@ -72,7 +75,7 @@ def measure(
     """
     check_settings(device, plan, table, name)
     check_model(model)
-    shapes, batch = check_shapes(shapes), check_batch(batch)
+    shapes, batch, marks = check_shapes(shapes), check_batch(batch), check_tags(tags)
     if not isinstance(device, str) and (meter is not None or custom_ops is not None):
         raise OptionError(
             "a target brings its own energy meter and operators; leave out meter and custom_ops"
@@ -102,6 +105,7 @@ def measure(
             node_cost=costs.of(target),
             check=None if agreement is None else agreement.of(loaded, spec),
             keep=None if table is None else early(table),
+            tags=marks,
             listen=listen,
         )
     if table is not None:

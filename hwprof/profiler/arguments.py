@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,8 +118,38 @@ def check_settings(
         raise OptionError(
             f"the table must be an open one, got {_shown(table)}; open it with hwprof.Table.open"
         )
-    if name is not None and not isinstance(name, str):
+    if name is not None:
+        check_name(name)
+
+
+def check_name(name: object) -> str:
+    """What a model is to be called. Raises OptionError for what is no text that a table can hold."""
+    if not isinstance(name, str):
         raise OptionError(f"the name must be a text, got {_shown(name)}; leave it out or quote it")
+    if not name.strip() or not _is_unicode(name):
+        raise OptionError(f"the name {_shown(name)} is empty or no Unicode; leave it out")
+    return name
+
+
+def check_tags(tags: object) -> tuple[str, ...]:
+    """Tags, each once in the order given. Raises OptionError.
+
+    A tag prints, does not begin or end with a blank, and holds no comma: lists of them are joined
+    by one.
+    """
+    if isinstance(tags, str) or not isinstance(tags, Sequence):
+        raise OptionError(f"tags must be a list of texts, got {_shown(tags)}; write ['nightly']")
+    for tag in tags:
+        if not isinstance(tag, str) or not tag.strip() or tag.strip() != tag:
+            raise OptionError(
+                f"a tag must be a text without blanks around it, got {_shown(tag)}; "
+                "try one like nightly"
+            )
+        if not tag.isprintable() or "," in tag:
+            raise OptionError(
+                f"the tag {_shown(tag)} holds a comma, or what does not print; leave that out"
+            )
+    return tuple(dict.fromkeys(tags))
 
 
 def library_option(device: str, custom_ops: str | Path | None) -> dict[str, str]:
@@ -193,6 +223,15 @@ def _check_proto(proto: onnx.ModelProto) -> None:
             "this ONNX model is larger than the 2 GiB that one message holds; save it with "
             "onnx.save(model, path, save_as_external_data=True) and give the path"
         )
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be stored: an argument that is no UTF-8 comes with halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _shown(value: object) -> str:

@@ -97,6 +97,7 @@ class Bench:
         node_cost: NodeCost | None = None,
         check: Check | None = None,
         keep: Callable[[Measurement], object] | None = None,
+        tags: tuple[str, ...] = (),
         listen: Listener = _silent,
     ) -> None:
         self._model = model
@@ -107,6 +108,7 @@ class Bench:
         self._node_cost = node_cost
         self._check = check
         self._keep = keep
+        self._tags = tags
         self._listen = listen
         self._rule = Restarts(plan)
         self._restarts: list[Restart] = []
@@ -180,6 +182,7 @@ class Bench:
             ),
             profile=profile,
             profile_reason=self._profile_reason,
+            tags=self._tags,
         )
         return replace(measurement, warnings=warnings_for(measurement, self._plan))
 
@@ -232,6 +235,7 @@ def measure_on(
     node_cost: NodeCost | None = None,
     check: Check | None = None,
     keep: Callable[[Measurement], object] | None = None,
+    tags: tuple[str, ...] = (),
     listen: Listener = _silent,
 ) -> Measurement:
     """Measure `model` on `target` as `plan` says; arguments as `Bench` takes them.
@@ -246,6 +250,7 @@ def measure_on(
         node_cost=node_cost,
         check=check,
         keep=keep,
+        tags=tags,
         listen=listen,
     )
     while not bench.done:

@@ -35,6 +35,8 @@ class Job:
     """What the model is called; None takes its file's name."""
     device: str = ""
     """The device as it was asked for: what a failure names when it has no spec."""
+    tags: tuple[str, ...] = ()
+    """What its measurement is marked with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,14 @@ class Outcome:
     resumed: bool = False
     unsaved: TableError | None = None
     error: Exception | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether it failed by what the caller wrote: a file that is not there, a wrong shape.
+
+        Nothing was tried then, and the table keeps no row of it.
+        """
+        return isinstance(self.error, OptionError)
 
 
 def jobs_for(
@@ -113,7 +123,7 @@ def run_campaign(
     saved when its plan is done.
     With `resume`, a job whose model, shapes, device and plan the table holds already is not
     measured again. With `agreement`, outputs are compared once the first restart is timed. A job
-    that fails becomes a failure and the rest goes on.
+    that fails becomes a failure and the rest goes on; one that was asked for wrongly is no row.
     """
     run_id = uuid.uuid4().hex
     costs = NodeCosts(table)
@@ -131,7 +141,7 @@ def run_campaign(
                     _save(outcome, table)
             except TableError as error:
                 # The result is handed over all the same: it exists nowhere else.
-                yield Outcome(outcome.job, outcome.measurement, outcome.failure, unsaved=error)
+                yield replace(outcome, unsaved=error)
                 return
             yield outcome
 
@@ -152,7 +162,7 @@ def early(table: Table) -> Callable[[Measurement], None]:
 def _save(outcome: Outcome, table: Table) -> None:
     if outcome.measurement is not None and not outcome.resumed:
         table.replace(outcome.measurement)
-    elif outcome.failure is not None:
+    elif outcome.failure is not None and not outcome.refused:
         table.add_failure(outcome.failure)
 
 
@@ -223,6 +233,7 @@ def _start(
             node_cost=costs.of(job.target),
             check=check,
             keep=None if table is None else early(table),
+            tags=job.tags,
             listen=tell,
         )
     except TableError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -12,11 +14,14 @@ from hwprof.devices.registry import parse
 from hwprof.errors import DeviceError, HwprofError, OptionError
 from hwprof.lut import Table
 from hwprof.models.inputs.given import Asked
+from hwprof.models.plain_file import plain_size
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.arguments import library_option
 from hwprof.profiler.architectures import architecture_jobs
+from hwprof.profiler.arguments import check_name, check_tags
 from hwprof.profiler.bench import Progress
 from hwprof.profiler.campaign import Job, Outcome, Turns, in_turns, jobs_for, run_campaign
+from hwprof.profiler.names import names_of
 from hwprof.profiler.plan import RESTARTS_IN_TURNS, Plan
 from hwprof.spaces import Space
 from hwprof.targets.base import Target
@@ -63,6 +68,8 @@ def sweep(
     archs: Sequence[str] = (),
     sample: int | None = None,
     resolution: int | None = None,
+    name: str | None = None,
+    tags: Sequence[str] = (),
     plan: Plan | None = None,
     meter: str | None = None,
     custom_ops: str | Path | None = None,
@@ -78,16 +85,19 @@ def sweep(
     `resolution` is then the side of the image, or the tokens. Devices are as in `hwprof.measure`,
     and several (or several `threads`) take turns, so that drift of the machine hits all alike.
     `shapes` and `batches` decide open input dimensions, and `inputs` are values for inputs, by name
-    or a file of them (docs/inputs.md). A `plan` without a number of restarts has as many as it
-    needs, or three in turns, which a ratio's interval needs. `custom_ops` is a library of operators
-    for ONNX Runtime to load. With `table` (open, or a file's name)
-    each result is saved at once; `resume` takes from it what it holds already. `listen` is told how
-    a measurement gets on.
+    or a file of them (docs/inputs.md). `name` is what a single file is called; several of one name
+    are told apart by their folders. `tags` mark every result. A `plan` without a number of restarts
+    has as many as it needs, or three in turns, which a ratio's interval needs. `custom_ops` is a
+    library of operators for ONNX Runtime to load. With `table` (open, or a file's name) each result
+    is saved at once; `resume` takes from it what it holds already. `listen` is told how a
+    measurement gets on.
 
     Everything that was asked for is checked first: raises OptionError for what does not fit
-    together, DeviceError for a device that cannot be used here. Among several devices, one that is
-    missing is a failure among the outcomes, as is everything that goes wrong later, except a table
-    that cannot be opened, which raises TableError.
+    together, WrongModel (an OptionError too) where none of the files is there, DeviceError
+    for a device that cannot be used here. Among several files or devices, one that is missing is a
+    failure among the outcomes, as is everything that goes wrong later, except a table that cannot
+    be opened, which raises TableError. Failures that lie in what was asked are `Outcome.refused`,
+    and no rows.
     """
     asked = [devices] if isinstance(devices, (str, Target)) else list(devices)
     targets = targets_of(asked, threads, meter, custom_ops)
@@ -98,19 +108,25 @@ def sweep(
     if any(batch < 1 for batch in batches):
         raise OptionError(f"batches must be at least 1, got {min(batches)}; try 1")
     _check_together(files, shapes, inputs, space, archs, sample, resolution)
+    marks, called = check_tags(tags), _names(files, name)
     jobs: list[Iterator[Turns]] = []
     first = targets[0][1]
     if space is None:
         number = len(files)
         for batch in batches or (None,):
-            jobs.append(in_turns(jobs_for(files, first, shapes or {}, batch, inputs), targets))
+            asked_of = jobs_for(files, first, shapes or {}, batch, inputs)
+            named = (
+                replace(job, name=each, tags=marks)
+                for job, each in zip(asked_of, called, strict=True)
+            )
+            jobs.append(in_turns(named, targets))
     else:
         known = spaces.get(space) if isinstance(space, str) else space
         texts = _texts(known, archs, sample)
         number = len(texts)
         for batch in batches or (1,):
             built = architecture_jobs(known, texts, first, batch=batch, resolution=resolution)
-            jobs.append(in_turns(built, targets))
+            jobs.append(in_turns((replace(job, tags=marks) for job in built), targets))
     outcomes = _run(chain.from_iterable(jobs), plan, table, resume, check_outputs, listen)
     labels = tuple(label for label, _ in targets)
     return Sweep(outcomes, number * len(targets) * len(batches or (1,)), labels)
@@ -233,6 +249,18 @@ def _check_together(
             "shapes and values of inputs are for files; a resolution sets the input of a search "
             "space"
         )
+
+
+def _names(files: Sequence[Path], name: str | None) -> list[str | None]:
+    """What each file is called. Raises OptionError for a name for several, or for none.
+
+    WrongModel where no file is there at all: nothing would be measured.
+    """
+    if name is not None and len(files) != 1:
+        raise OptionError("a name is for a single model file; leave it out, or measure one alone")
+    if files and not any(os.path.isfile(file) for file in files):  # noqa: PTH113 - never raises
+        plain_size(files[0])
+    return names_of(files) if name is None else [check_name(name)]
 
 
 def _texts(space: Space, archs: Sequence[str], sample: int | None) -> list[str]:

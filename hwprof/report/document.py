@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from hwprof.codec import to_builtins, to_json
-from hwprof.measurement import Measurement
+from hwprof.measurement import Failure, Measurement
 from hwprof.opcosts import bytes_moved
 from hwprof.opcosts.known import flops_or_none
 from hwprof.profile import Profile
@@ -72,6 +72,7 @@ def measurement_document(measurement: Measurement) -> dict[str, Any]:
         "run_id": measurement.run_id,
         "created_at": measurement.created_at,
         "source": measurement.source,
+        "tags": list(measurement.tags),
         "inputs": [
             {"name": t.name, "dtype": t.dtype, "shape": list(t.shape)}
             for t in measurement.subject.inputs
@@ -109,6 +110,28 @@ def measurement_document(measurement: Measurement) -> dict[str, Any]:
         "plan": dict(measurement.plan),
         "provenance": to_builtins(measurement.provenance),
     }
+
+
+def failure_document(failure: Failure, *, kept: bool = True) -> dict[str, Any]:
+    """A measurement that did not come about, among the results of `--json`.
+
+    Its `source` is `failed`, and there is a `reason` and no latency. Without an id it is no row.
+    """
+    return {
+        "model": failure.subject,
+        "id": failure.id if kept else None,
+        "run_id": failure.run_id,
+        "created_at": failure.created_at,
+        "source": "failed",
+        "device": {"slug": failure.device},
+        "latency_s": None,
+        "reason": failure.reason,
+    }
+
+
+def row_document(row: Measurement | Failure) -> dict[str, Any]:
+    """Any row of a table."""
+    return failure_document(row) if isinstance(row, Failure) else measurement_document(row)
 
 
 def comparison_document(comparison: Comparison) -> dict[str, Any]:

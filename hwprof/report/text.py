@@ -6,7 +6,7 @@ comes from a model, a table or a device is put into it through `escape`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -23,7 +23,6 @@ from hwprof.report.facts import (
     clean_note,
     inputs_text,
     memory_text,
-    mib,
     per_op_reason,
     subject_inputs,
     unknown_ops,
@@ -103,6 +102,8 @@ def measurement_page(measurement: Measurement, *, resumed: bool = False) -> Page
     if measurement.subject.inputs:
         out.print(f"  inputs   {escape(inputs_text(measurement))}")
     out.print(f"  device   {escape(measurement.device.slug)}")
+    if measurement.tags:
+        out.print(f"  tags     {escape(', '.join(measurement.tags))}")
     out.print(
         f"  latency  [bold]{ms(latency.headline_s)} ms[/bold] {spread(latency)}  "
         f"({basis_text(latency)}; median {ms(latency.median_s)}, min {ms(latency.min_s)})"
@@ -127,6 +128,16 @@ def measurement_page(measurement: Measurement, *, resumed: bool = False) -> Page
     _add_ops(out, measurement)
     for warning in measurement.warnings:
         out.print(f"  [yellow]warning[/yellow]  {warning.code.value}: {escape(warning.message)}")
+    return out
+
+
+def failure_page(failure: Failure) -> Page:
+    """A measurement that did not come about, with its whole reason."""
+    out = Page()
+    out.print(f"\n[bold]{escape(failure.subject)}[/bold]  [red]failed[/red]")
+    out.print(f"  device   {escape(failure.device)}")
+    out.print(f"  when     {escape(failure.created_at)}")
+    out.print(f"  reason   {escape(failure.reason)}")
     return out
 
 
@@ -210,49 +221,6 @@ def _spent(profile: Profile, occurrence: KernelOccurrence, seconds: float) -> st
     if profile.below_clock(occurrence):
         return below(profile.floor_s(occurrence))
     return ms(seconds)
-
-
-def table_page(
-    measurements: Iterable[Measurement], failures: Iterable[Failure]
-) -> tuple[Page, int]:
-    """The rows of a lookup table, and how many measurements there were."""
-    out = Page()
-    table = RichTable(box=None, padding=(0, 2, 0, 0))
-    for head in ("id", "when (UTC)", "model", "input"):
-        table.add_column(head, overflow="fold")
-    for head in ("latency ms", "±", "clean", "peak", "gross J", "net J"):
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("device", overflow="fold")
-    table.add_column("notes", overflow="fold")
-    count = 0
-    for m in measurements:
-        count += 1
-        latency, reading = m.latency, m.energy.reading
-        width = latency.relative_half_width
-        share = latency.clean_share
-        notes = ([] if m.source == "measured" else [m.source]) + [w.code.value for w in m.warnings]
-        table.add_row(
-            escape(m.id[:8]),
-            m.created_at[:16].replace("T", " "),
-            escape(m.subject.name),
-            escape(subject_inputs(m.subject)),
-            ms(latency.headline_s),
-            "-" if width is None else f"{width:.1%}",
-            "-" if share is None else f"{share:.0%}",
-            mib(m.memory.peak_bytes),
-            "absent" if reading is None else f"{reading.gross_j_per_run:.3g}",
-            "absent" if reading is None else f"{reading.net_j_per_run:.3g}",
-            escape(m.device.slug),
-            escape(", ".join(notes)),
-        )
-    if count:
-        out.print(table)
-    for failure in failures:
-        out.print(
-            f"[red]failed[/red]  {escape(failure.subject)} on {escape(failure.device)}: "
-            f"{escape(failure.reason)}"
-        )
-    return out, count
 
 
 def comparison_page(comparison: Comparison) -> Page:

@@ -85,6 +85,7 @@ def example_measurement(seed: int) -> Measurement:
         ),
         profile=_profile(rng) if rng.random() < 0.7 else None,
         source=rng.choice(("measured", "measured", "measured", "imported")),
+        tags=(("nightly", "before the change")[: seed % 3]),
     )
     if measurement.profile is not None:
         return measurement

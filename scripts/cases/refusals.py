@@ -195,7 +195,7 @@ def commands(setting: Setting) -> Iterator[Verdict]:
         done = subprocess.run([*start, *line], capture_output=True, text=True, check=False)
         printed = done.stdout + done.stderr
         if way == "shown" and done.stdout.split():
-            identity = next((w for w in done.stdout.split() if len(w) == 8 and w.isalnum()), "")
+            identity = next((w for w in done.stdout.split() if len(w) == 32 and w.isalnum()), "")
             each = [*with_kernels[:2], identity, *with_kernels[2:]]
             again = subprocess.run([*start, *each], capture_output=True, text=True, check=False)
             printed += again.stdout + again.stderr

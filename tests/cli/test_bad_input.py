@@ -165,7 +165,9 @@ def test_exchange(hwprof: Cli, mlp: Path, tmp_path: Path) -> None:
 
 def test_show_and_compare(hwprof: Cli, mlp: Path) -> None:
     assert hwprof("measure", mlp, *QUICK).code == 0
-    assert "no measurement with the id" in hwprof("lut", "show", "ffff").error
+    unknown = hwprof("lut", "show", "ffff")
+    assert "no row with the id" in unknown.error
+    assert unknown.code == 2
     assert "--kernels needs the ID" in hwprof("lut", "show", "--kernels").error
     assert "lut show" in hwprof("compare", "nothing", "mlp").error
     assert "two model files" in hwprof("compare", mlp, "nothing").error

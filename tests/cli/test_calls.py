@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ USUAL: dict[str, Any] = {
     "archs": [],
     "sample": None,
     "resolution": None,
+    "name": None,
+    "tags": (),
     "plan": Plan(),
     "meter": None,
     "table": Path("hwprof.db"),
@@ -126,6 +129,12 @@ USUAL: dict[str, Any] = {
             ["a.onnx"],
             ["onnxruntime-cpu"],
             {"meter": "rapl", "table": Path("t.db"), "resume": True, "check_outputs": False},
+        ),
+        (
+            ("a.onnx", "--name", "net", "--tag", "one", "--tag", "two"),
+            ["a.onnx"],
+            ["onnxruntime-cpu"],
+            {"name": "net", "tags": ["one", "two"]},
         ),
         (
             ("--space", "fbnet", "--arch", "x y", "--arch", "z", "--resolution", "64"),
@@ -193,12 +202,22 @@ def test_exit_codes_follow_the_outcomes(hwprof: Cli, sweeps: Callable[..., Libra
     sweeps(good, bad, good)
     done = hwprof("measure", "a.onnx", "--json")
     assert done.code == 1
-    assert [m["id"] for m in done.json] == [example_measurement(0).id] * 2
+    measured, failed = example_measurement(0).id, example_failure(0).id
+    assert [m["id"] for m in done.json] == [measured, failed, measured]
+    assert [m["source"] == "failed" for m in done.json] == [False, True, False]
     assert done.err == f"error: {' '.join(example_failure(0).reason.split())}\n"
     sweeps(bad)
     done = hwprof("measure", "a.onnx")
     assert done.code == 1
     assert "Saved in" not in done.out
+    wrong = replace(bad, error=OptionError("a shape does not fit"))
+    sweeps(good, wrong)
+    done = hwprof("measure", "a.onnx", "--json")
+    assert done.code == 2
+    # It is no row, so there is no id to look it up by.
+    assert [m["id"] for m in done.json] == [measured, None]
+    sweeps(wrong, bad)
+    assert hwprof("measure", "a.onnx").code == 1
 
 
 @pytest.mark.parametrize(

@@ -101,13 +101,54 @@ def test_a_person_reads_milliseconds_and_reasons(hwprof: Cli, squeezenet: Path) 
 
 
 def test_one_bad_model_does_not_stop_the_others(hwprof: Cli, mlp: Path, tmp_path: Path) -> None:
-    missing = tmp_path / "missing.onnx"
-    done = hwprof("measure", missing, mlp, *QUICK, "--no-per-op", "--json")
-    assert "there is no file" in done.error
-    assert [result["model"] for result in done.json] == ["mlp"]
-    shown = hwprof("lut", "show")
-    assert "failed" in shown.out
-    assert "mlp" in shown.out
+    cut = tmp_path / "cut.onnx"
+    cut.write_bytes(mlp.read_bytes()[:100])
+    done = hwprof("measure", cut, mlp, *QUICK, "--no-per-op", "--json")
+    assert "cut.onnx" in done.error
+    assert done.code == 1
+    assert [result["model"] for result in done.json] == [str(cut), "mlp"]
+    assert done.json[0]["latency_s"] is None
+    assert done.json[0]["reason"] == done.error.removeprefix("error: ")
+    shown = hwprof("lut", "show", "--json").json
+    assert {row["id"]: row["source"] for row in shown} == {
+        done.json[0]["id"]: "failed",
+        done.json[1]["id"]: "measured",
+    }
+
+
+def test_what_is_misspelt_is_no_row(hwprof: Cli, mlp: Path, tmp_path: Path) -> None:
+    alone = hwprof("measure", tmp_path / "modle.onnx", *QUICK)
+    assert "there is no file" in alone.error
+    assert alone.code == 2
+    assert not Path("hwprof.db").exists()
+    among = hwprof("measure", tmp_path / "modle.onnx", mlp, *QUICK, "--no-per-op", "--json")
+    assert "there is no file" in among.error
+    assert among.code == 2
+    assert [result["id"] is None for result in among.json] == [True, False]
+    for wrong in (("--shape", "x=4,9"), ("--input", "z=1"), ("--device", "npu"), ("--fast",)):
+        assert hwprof("measure", mlp, *QUICK, *wrong).code != 0
+    assert [row["model"] for row in hwprof("lut", "show", "--json").json] == ["mlp"]
+
+
+def test_models_of_one_name_and_names_of_ones_own(hwprof: Cli, mlp: Path, tmp_path: Path) -> None:
+    import onnx
+
+    from tests.small_models import mlp_proto
+
+    paths = [tmp_path / folder / "model.onnx" for folder in ("a", "b")]
+    for width, path in enumerate(paths, 9):
+        path.parent.mkdir()
+        onnx.save(mlp_proto(width=width), str(path))
+    quick = (*QUICK, "--no-per-op", "--json")
+    together = hwprof("measure", *paths, *quick, "--tag", "pair", "--tag", "trial").json
+    assert [result["model"] for result in together] == ["a/model", "b/model"]
+    assert [result["tags"] for result in together] == [["pair", "trial"]] * 2
+    (named,) = hwprof("measure", paths[0], *quick, "--name", "mine").json
+    assert named["model"] == "mine"
+    assert named["sha256"] == together[0]["sha256"]
+    tagged = hwprof("lut", "show", "--tag", "pair", "--json").json
+    assert {row["id"] for row in tagged} == {row["id"] for row in together}
+    assert hwprof("measure", *paths, *quick, "--name", "ours").code == 2
 
 
 def test_threads_and_optimisation_level_are_other_devices(hwprof: Cli, mlp: Path) -> None:
@@ -147,7 +188,7 @@ def test_one_measurement_and_its_kernels_are_shown(hwprof: Cli, squeezenet: Path
     kernels = hwprof("lut", "show", prefix, "--kernels").out
     assert "com.microsoft.nchwc:Conv{" in kernels
     assert "covers" in kernels
-    assert hwprof("lut", "show", "--model", "resnet*").out.startswith("0 measurements")
+    assert "none of the 1 row" in hwprof("lut", "show", "--model", "resnet*").error
 
 
 def test_compare_two_models_now_and_from_the_table(

@@ -169,6 +169,7 @@ def measurements(draw: st.DrawFn) -> Measurement:
         ),
         profile=draw(st.none() | profiles()),
         profile_reason=draw(texts),
+        tags=tuple(draw(st.lists(texts, max_size=2))),
     )
 
 

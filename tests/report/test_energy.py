@@ -9,7 +9,8 @@ import pytest
 from hwprof.measurement import Energy, EnergyReading, Measurement
 from hwprof.report.document import measurement_document
 from hwprof.report.facts import per_op_reason
-from hwprof.report.text import measurement_page, table_page
+from hwprof.report.listing import table_page
+from hwprof.report.text import measurement_page
 from hwprof.testing.examples import example_measurement
 
 READING = EnergyReading("rapl", "package-0 [x]", 10, 2.0, 50.0, 1.0, 10.0, 0.001)

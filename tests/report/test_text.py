@@ -14,6 +14,7 @@ from rich.console import Console
 from hwprof.codec import to_builtins
 from hwprof.profiler.compare import compare_stored
 from hwprof.report.document import comparison_document, json_text, measurement_document
+from hwprof.report.listing import table_page
 from hwprof.report.text import (
     Page,
     comparison_page,
@@ -21,7 +22,6 @@ from hwprof.report.text import (
     measurement_page,
     ms,
     ratios_page,
-    table_page,
 )
 from hwprof.testing.examples import example_failure, example_measurement
 
@@ -40,6 +40,7 @@ def test_pages_are_texts_and_print_nothing(capsys: pytest.CaptureFixture[str]) -
         text = measurement_page(m).plain()
         assert m.subject.name in text
         assert m.device.slug in text
+        assert ", ".join(m.tags) in text
         assert ms(m.latency.headline_s) in text
         for warning in m.warnings:
             assert warning.code.value in text
@@ -49,7 +50,7 @@ def test_pages_are_texts_and_print_nothing(capsys: pytest.CaptureFixture[str]) -
     page, count = table_page(measurements, [example_failure(0)])
     assert count == 6
     assert all(m.id[:8] in page.plain() for m in measurements)
-    assert example_failure(0).reason in page.plain()
+    assert example_failure(0).reason in page.plain(1000)
     assert table_page([], [])[0].plain() == ""
     assert capsys.readouterr() == ("", "")
 

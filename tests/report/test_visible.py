@@ -14,13 +14,14 @@ from hwprof.graph import TensorSpec
 from hwprof.measurement import Failure, Measurement, MeasurementWarning, WarningCode
 from hwprof.profiler.compare import compare_stored
 from hwprof.report.document import json_text, measurement_document
+from hwprof.report.listing import table_page
 from hwprof.report.text import (
     Page,
     comparison_page,
+    failure_page,
     kernels_page,
     measurement_page,
     ratios_page,
-    table_page,
 )
 from hwprof.report.visible import visible, visible_lines
 from hwprof.testing.examples import example_measurement
@@ -97,6 +98,7 @@ def pages(bad: Measurement) -> list[Page]:
         kernels_page(bad),
         kernels_page(without),
         table_page([bad], [failure])[0],
+        failure_page(failure),
         comparison_page(compare_stored(bad, other)),
         ratios_page([bad, other]),
     ]

@@ -60,7 +60,11 @@ def _read_index(name: str, text: str) -> int:
 def _read_folder(name: str, text: str) -> str:
     if not text:
         return text
-    if not Path(text).is_dir():
+    try:
+        there = Path(text).is_dir()
+    except (OSError, ValueError):  # too long a name, or a NUL in it
+        there = False
+    if not there:
         raise OptionError(f"{name} must be a folder that exists, got '{text}'; create it first")
     reason = intruder(Path(os.path.realpath(text)))
     if reason:

@@ -51,6 +51,7 @@ COLUMNS: Mapping[str, Kind] = {
     "device": "text",
     "device_fingerprint": "text",
     "source": "text",
+    "tags": "text",
     "metric": "text",
     "unit": "text",
     "kernel": "text",
@@ -150,6 +151,7 @@ def _measurement_rows(measurement: Measurement, common: Row) -> Iterator[Row]:
         "device": device.slug,
         "device_fingerprint": device.fingerprint,
         "source": measurement.source,
+        "tags": ",".join(measurement.tags),
         "metric": "latency",
         "unit": "s",
     }
