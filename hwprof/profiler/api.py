@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from hwprof.errors import OptionError
+from hwprof.errors import OptionError, TableError, UnsavedError
 from hwprof.lut import Table
 from hwprof.measurement import Measurement
 from hwprof.models.inputs.given import Asked
@@ -23,6 +22,7 @@ from hwprof.profiler.bench import Listener, measure_on
 from hwprof.profiler.campaign import early
 from hwprof.profiler.node_cost import NodeCosts
 from hwprof.profiler.plan import Plan
+from hwprof.scratch import scratch_folder
 from hwprof.targets.base import Target
 from hwprof.targets.worker import WorkerTarget
 
@@ -49,6 +49,7 @@ def measure(
     meter: str | None = None,
     table: Table | None = None,
     check_outputs: bool = True,
+    timeout: float | None = None,
     listen: Listener = _ignore,
 ) -> Measurement:
     """Measure one model in fresh worker processes.
@@ -61,23 +62,30 @@ def measure(
     `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own.
     `shapes` and `batch` decide open input dimensions. `name` is what the model is called, else its
     file's or its graph's name. `meter` names the energy meter, else `$HWPROF_METER` does
-    (docs/energy.md); a target of one's own has its own. With `table` the result is saved there.
+    (docs/energy.md); a target of one's own has its own. With `table` the result is saved there, as
+    soon as there is a latency. `timeout` is how many seconds opening the model, running a batch or
+    profiling may take before the worker is ended; without it, bounds grow with the model's own runs
+    (docs/guide.md). Restarts that were measured before one failed are kept, with a warning.
     Unless `check_outputs` is off, a device whose outputs are not those of ONNX Runtime (of eager
     PyTorch for programs and modules) raises MeasurementError, and nothing is kept.
     Raises HwprofError with one sentence on what is wrong: OptionError, ModelError, DeviceError,
-    MeasurementError or TableError.
+    MeasurementError or TableError, whose UnsavedError brings the result that could not be saved.
     """
     check_settings(device, plan, table, name)
     check_model(model)
     shapes, batch = check_shapes(shapes), check_batch(batch)
     if meter is not None and not isinstance(device, str):
         raise OptionError("a target brings its own energy meter; leave out meter")
-    target = WorkerTarget(device, meter=meter) if isinstance(device, str) else device
+    if timeout is not None and not isinstance(device, str):
+        raise OptionError("a target brings its own time-out; leave out timeout")
+    target = device
+    if isinstance(target, str):
+        target = WorkerTarget(target, meter=meter, timeout_s=timeout)
     spec = target.spec  # asked first: exporting a model for a device that is away is idle work
     plan = plan or Plan()
     costs = NodeCosts(table)
-    agreement = Agreement() if check_outputs else None
-    with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
+    agreement = Agreement(timeout_s=timeout) if check_outputs else None
+    with scratch_folder() as folder:
         path, called, values = _file_of(model, inputs, Path(folder))
         loaded = load_model(
             path,
@@ -97,7 +105,10 @@ def measure(
             listen=listen,
         )
     if table is not None:
-        table.replace(measurement)
+        try:
+            table.replace(measurement)
+        except TableError as error:
+            raise UnsavedError(error, measurement) from error
     return measurement
 
 

@@ -66,6 +66,7 @@ def sweep(
     table: Table | str | Path | None = None,
     resume: bool = False,
     check_outputs: bool = True,
+    timeout: float | None = None,
     listen: Listen | None = None,
 ) -> Sweep:
     """Measure every model on every device, with each of `threads` and `batches`.
@@ -77,8 +78,9 @@ def sweep(
     `shapes` and `batches` decide open input dimensions, and `inputs` are values for inputs, by name
     or a file of them (docs/inputs.md). A `plan` without a number of restarts has as many as it
     needs, or three in turns, which a ratio's interval needs. With `table` (open, or a file's name)
-    each result is saved at once; `resume` takes from it what it holds already. `listen` is told how
-    a measurement gets on.
+    each result is saved at once; `resume` takes from it what it holds already, and does not try
+    again what did not answer in time, unless `timeout` is longer now. `timeout` is as in
+    `hwprof.measure`. `listen` is told how a measurement gets on.
 
     Everything that was asked for is checked first: raises OptionError for what does not fit
     together, DeviceError for a device that cannot be used here. Among several devices, one that is
@@ -86,7 +88,7 @@ def sweep(
     that cannot be opened, which raises TableError.
     """
     asked = [devices] if isinstance(devices, (str, Target)) else list(devices)
-    targets = targets_of(asked, threads, meter)
+    targets = targets_of(asked, threads, meter, timeout)
     files = _files(models)
     plan = (plan or Plan()).in_turns(len(targets))
     if resume and table is None:
@@ -107,7 +109,9 @@ def sweep(
         for batch in batches or (1,):
             built = architecture_jobs(known, texts, first, batch=batch, resolution=resolution)
             jobs.append(in_turns(built, targets))
-    outcomes = _run(chain.from_iterable(jobs), plan, table, resume, check_outputs, listen)
+    outcomes = _run(
+        chain.from_iterable(jobs), plan, table, resume, check_outputs, timeout, listen
+    )
     labels = tuple(label for label, _ in targets)
     return Sweep(outcomes, number * len(targets) * len(batches or (1,)), labels)
 
@@ -120,25 +124,35 @@ def usual_restarts(targets: int) -> int | None:
     return None if targets == 1 else RESTARTS_IN_TURNS
 
 
-def target_of(device: str | Target, threads: int | None = None, meter: str | None = None) -> Target:
-    """The target that a device's text, a number of threads and a meter name.
+def target_of(
+    device: str | Target,
+    threads: int | None = None,
+    meter: str | None = None,
+    timeout: float | None = None,
+) -> Target:
+    """The target that a device's text, a number of threads, a meter and a time-out name.
 
-    Raises OptionError for threads given twice, and for a target of one's own beside either.
+    Raises OptionError for threads given twice, and for a target of one's own beside any of them.
     """
     if isinstance(device, Target):
         if threads is not None or meter is not None:
             raise OptionError(
                 "a target brings its own threads and energy meter; leave out threads and meter"
             )
+        if timeout is not None:
+            raise OptionError("a target brings its own time-out; leave out timeout")
         return device
     if threads is not None and "threads" in parse(device)[1]:
         raise OptionError(f"threads are given beside '{device}', which sets threads; keep one")
     options = {} if threads is None else {"threads": str(threads)}
-    return WorkerTarget(device, options, meter=meter)
+    return WorkerTarget(device, options, meter=meter, timeout_s=timeout)
 
 
 def targets_of(
-    devices: Sequence[str | Target], threads: Sequence[int], meter: str | None
+    devices: Sequence[str | Target],
+    threads: Sequence[int],
+    meter: str | None,
+    timeout: float | None = None,
 ) -> list[tuple[str, Target]]:
     """Each device with each number of threads: how it was asked for, and its target.
 
@@ -158,7 +172,7 @@ def targets_of(
         if identity in seen:
             raise OptionError(f"device '{label}' is asked for twice; keep one of them")
         seen.add(identity)
-        found.append((label, target_of(device, count, meter)))
+        found.append((label, target_of(device, count, meter, timeout)))
     for _, target in found:
         try:
             target.spec  # noqa: B018 - what only the target can refuse, before any model is read
@@ -234,13 +248,22 @@ def _run(
     table: Table | str | Path | None,
     resume: bool,
     check_outputs: bool,
+    timeout: float | None,
     listen: Listen | None,
 ) -> Generator[Outcome, None, None]:
     # The table is opened when the first outcome is asked for: a sweep that is only made, or that
     # does not fit together, leaves no file.
-    agreement = Agreement() if check_outputs else None
+    agreement = Agreement(timeout_s=timeout) if check_outputs else None
     with opened(table) as kept:
-        yield from run_campaign(jobs, plan, kept, resume=resume, agreement=agreement, listen=listen)
+        yield from run_campaign(
+            jobs,
+            plan,
+            kept,
+            resume=resume,
+            timeout_s=timeout,
+            agreement=agreement,
+            listen=listen,
+        )
 
 
 def _files(models: str | Path | Sequence[str | Path]) -> list[Path]:
