@@ -37,14 +37,14 @@ def listen() -> None:
 
 def _hear(number: int, frame: FrameType | None) -> None:
     _heard.append(number)
-    if _over or len(_heard) >= INSISTS:
+    if len(_heard) >= INSISTS:
         os._exit(code())
-    if len(_heard) == 1:
+    if len(_heard) == 1 and not _over:
         raise KeyboardInterrupt
 
 
 def finished() -> None:
-    """All is done and said: a signal from now on ends the process and interrupts nothing."""
+    """All is done and said: what ends in a moment need not be interrupted."""
     _over.append(True)
 
 

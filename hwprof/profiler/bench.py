@@ -76,6 +76,7 @@ class Bench:
     the opened model after the first restart's last run, and its memory was read: comparing outputs
     is no part of either. `keep` gets the record as soon as a restart gives a latency, and again
     after each other one: what follows, kernels and the profiler's own cost among it, may fail.
+    `replaces` is the id of an earlier record that was cut off, whose place this one takes.
     """
 
     def __init__(
@@ -89,11 +90,12 @@ class Bench:
         check: Check | None = None,
         keep: Callable[[Measurement], object] | None = None,
         listen: Listener = _silent,
+        replaces: str | None = None,
     ) -> None:
         self._model = model
         self._target = target
         self._plan = plan
-        self._id = uuid.uuid4().hex
+        self._id = replaces or uuid.uuid4().hex
         self._run_id = run_id or self._id
         self._node_cost = node_cost
         self._check = check

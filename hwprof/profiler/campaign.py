@@ -215,7 +215,7 @@ def _start(job: Job, asked: _Asked) -> _Started | Outcome:
         if asked.listen is not None:
             asked.listen(job, progress)
 
-    mark = ""
+    mark, kept = "", None
     table = asked.table
     try:
         if job.fault is not None:
@@ -248,6 +248,8 @@ def _start(job: Job, asked: _Asked) -> _Started | Outcome:
             check=check,
             keep=None if table is None else early(table),
             listen=tell,
+            # What was cut off is made whole, not kept beside.
+            replaces=None if kept is None else kept.id,
         )
     except TableError:
         raise
