@@ -36,6 +36,7 @@ class WarningCode(StrEnum):
     KERNELS_DO_NOT_ADD_UP = "kernels do not add up"
     KERNELS_BELOW_CLOCK = "kernels below the clock"
     IMPOSSIBLE_RATE = "impossible rate"
+    CUT_OFF = "cut off"
 
 
 @dataclass(frozen=True, slots=True)

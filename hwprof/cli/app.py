@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
-from hwprof.cli import compare, completion, devices, example, lut, measure, predict
+from hwprof.cli import compare, completion, devices, endings, example, lut, measure, predict
 from hwprof.cli.options import examples
 from hwprof.cli.printing import complain, say
 from hwprof.errors import HwprofError, OptionError
 from hwprof.telemetry import opt_out
 from hwprof.version import __version__
 
-INTERRUPTED = 130
 FAILED = 1
 USAGE = 2
 
@@ -93,7 +93,7 @@ def run(arguments: list[str] | None = None) -> int:
         complain(str(error))
         return FAILED
     except (typer.Abort, KeyboardInterrupt):
-        code = INTERRUPTED
+        code = endings.INTERRUPTED
     except BrokenPipeError:
         return _reader_gone()
     except SystemExit as ending:
@@ -101,9 +101,11 @@ def run(arguments: list[str] | None = None) -> int:
         if isinstance(ending.__context__, BrokenPipeError):
             return _reader_gone()
         code = ending.code
-    if code == INTERRUPTED:
+    if code == endings.INTERRUPTED:
         # Also what typer makes of Ctrl-C.
-        complain("interrupted; what was measured before is saved")
+        code = endings.code()
+        with suppress(OSError):  # the terminal may be gone, which HUP says
+            complain(endings.sentence())
     return code if isinstance(code, int) else 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -23,12 +23,16 @@ from hwprof.cli.options import (
     Precision,
     Shapes,
     Threads,
+    Timeout,
     examples,
     inputs_of,
     shapes_of,
 )
 from hwprof.cli.places import table_path
 from hwprof.cli.printing import print_json, print_page
+
+if TYPE_CHECKING:
+    from hwprof.profiler.compare import Comparison
 
 EXAMPLES = examples(
     "hwprof compare a.onnx b.onnx",
@@ -61,6 +65,7 @@ def compare(
     pin: Pin = "auto",
     meter: Meter = None,
     check_outputs: CheckOutputs = True,
+    timeout: Timeout = None,
     lut_path: Lut = None,
     as_json: AsJson = False,
 ) -> None:
@@ -70,6 +75,7 @@ def compare(
     two measurements of a table, by ID or by model name (the newest one counts).
     """
     from hwprof.cli.progress import Bar
+    from hwprof.errors import UnsavedError
     from hwprof.profiler import compare as library
     from hwprof.profiler.plan import Plan
 
@@ -80,8 +86,10 @@ def compare(
         per_op=False,
         pin=pin,
     )
-    with Bar(2) as bar:
-        comparison = library.compare(
+    unsaved: UnsavedError | None = None
+    try:
+        with Bar(2) as bar:
+            comparison = library.compare(
             a,
             b,
             model=model,
@@ -94,8 +102,11 @@ def compare(
             meter=meter,
             table=table_path(lut_path),
             check_outputs=check_outputs,
+            timeout=timeout,
             listen=lambda progress: bar.update("comparing", progress),
         )
+    except UnsavedError as error:
+        comparison, unsaved = cast("Comparison", error.result), error
     if as_json:
         from hwprof.report.document import comparison_document
 
@@ -104,3 +115,6 @@ def compare(
         from hwprof.report.text import comparison_page
 
         print_page(comparison_page(comparison))
+    if unsaved is not None:
+        # Said last, and with its exit code: what was measured stands above.
+        raise unsaved

@@ -25,6 +25,7 @@ from hwprof.cli.options import (
     Precision,
     Shapes,
     ThreadCounts,
+    Timeout,
     counts_of,
     examples,
     inputs_of,
@@ -112,6 +113,7 @@ def measure(
     meter: Meter = None,
     custom_ops: CustomOps = None,
     check_outputs: CheckOutputs = True,
+    timeout: Timeout = None,
     per_op: Annotated[
         bool, typer.Option("--per-op/--no-per-op", help="Also measure every kernel.")
     ] = True,
@@ -165,6 +167,7 @@ def measure(
         table=path,
         resume=resume,
         check_outputs=check_outputs,
+        timeout=timeout,
         listen=bar.tell,
     )
     bar.total, several = sweep.total, len(sweep.devices) > 1
@@ -243,6 +246,8 @@ def _show(outcome: Outcome, as_json: bool, *, several: bool) -> None:
     if outcome.failure is not None:
         # Most reasons name the model; among several devices it must be clear which one failed.
         device = f"{outcome.job.device}: " if several else ""
-        complain(device + outcome.failure.reason)
-    elif outcome.measurement is not None and not as_json:
+        again = "not tried again: " if outcome.resumed else ""
+        complain(device + again + outcome.failure.reason)
+    # Both where a failure cut a measurement off.
+    if outcome.measurement is not None and not as_json:
         print_page(measurement_page(outcome.measurement, resumed=outcome.resumed))

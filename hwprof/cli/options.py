@@ -136,6 +136,16 @@ CheckOutputs = Annotated[
     ),
 ]
 
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        help="Give up on a model that takes longer to open, to run a batch or to profile.",
+        show_default="1800 to open, 600 for the first run, then by its own runs",
+    ),
+]
+
 
 def examples(*lines: str) -> str:
     """The end of a command's help. The \\b keeps typer from joining its lines."""

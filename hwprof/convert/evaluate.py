@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hwprof.children import bound
 from hwprof.codec import CodecError, from_json, to_json
 from hwprof.errors import DeviceError, HwprofError, one_line
 from hwprof.measurement import Subject
@@ -42,7 +43,7 @@ def evaluated(model: Model, folder: Path) -> tuple[OutputTensor, ...]:
     command = [sys.executable, "-P", "-m", __name__, str(model.path), str(target), str(values)]
     try:
         done = subprocess.run(
-            command,
+            bound(command),
             input=to_json(model.subject),
             capture_output=True,
             check=False,

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from hwprof.children import bound
 from hwprof.codec import from_json, to_json
 from hwprof.errors import DeviceError, HwprofError, ModelError
 from hwprof.measurement import Subject
@@ -43,7 +44,7 @@ def in_precision(model: Model, precision: str, folder: Path) -> Path:
     command = [sys.executable, "-P", "-m", __name__]
     command += [str(source), str(target), precision, str(values)]
     stdin = to_json(model.subject)
-    done = subprocess.run(command, input=stdin, capture_output=True, check=False)
+    done = subprocess.run(bound(command), input=stdin, capture_output=True, check=False)
     if done.returncode == 0 and target.exists():
         return target
     lines = done.stderr.decode(errors="replace").strip().splitlines()

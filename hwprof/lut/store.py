@@ -15,6 +15,7 @@ from hwprof.lut import rows
 from hwprof.lut.connection import transaction
 from hwprof.lut.faults import explained
 from hwprof.lut.filters import device_matches, file_stem
+from hwprof.lut.moved import identity, lost, rescued
 from hwprof.lut.pack import Packed, unpack
 from hwprof.lut.pack_profile import PackedProfile, unpack_profile
 from hwprof.lut.watch import Watch
@@ -33,6 +34,8 @@ class Store:
         self._connection: sqlite3.Connection | None = connection
         self._watch = Watch(connection, path)
         connection.create_function("file_stem", 1, file_stem, deterministic=True)
+        self._file = identity(path)
+        self._rescued: Path | None = None
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -57,8 +60,17 @@ class Store:
 
     @contextmanager
     def transaction(self, begin: str) -> Iterator[None]:
+        outermost = not self.connection.in_transaction
         with explained(self.path, self._watch), transaction(self.connection, begin):
             yield
+        if outermost and not self.readonly and begin != "BEGIN":
+            self._check_place()
+
+    def _check_place(self) -> None:
+        """Raise TableError where what was just saved has no name: the file is not at its path."""
+        if self._file is not None and identity(self.path) != self._file:
+            self._rescued = rescued(self.connection, self.path, self._rescued)
+            raise lost(self.path, self._rescued)
 
     @contextmanager
     def decoding(self, what: str) -> Iterator[None]:

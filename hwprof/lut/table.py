@@ -243,6 +243,11 @@ class Table:
             )
         )
 
+    def failures_of(self, mark: str) -> Iterator[Failure]:
+        """The failures of one job, newest first: those whose ids end in its `mark`, 16 digits."""
+        tail = "WHERE substr(id, 17) = ? ORDER BY created_at DESC, id DESC"
+        return iter(self._store.select("failure", Failure, tail, mark))
+
     def devices(self, device: str | None = None) -> Iterator[DeviceSpec]:
         """The devices that match, by slug. `device` as in `Filters`."""
         found = self._store.device_rows(device)

@@ -42,9 +42,10 @@ Check = Callable[[Run], OutputAgreement]
 class Agreement:
     """Compares outputs with the reference's, whose own are computed once per model."""
 
-    def __init__(self, reference: Target | None = None) -> None:
-        """`reference` stands in for the devices that tell what is right."""
-        self._truth = Truth(reference)
+    def __init__(self, reference: Target | None = None, timeout_s: float | None = None) -> None:
+        """`reference` stands in for the devices that tell what is right, each within `timeout_s`
+        seconds a call, as `WorkerTarget` has it."""
+        self._truth = Truth(reference, timeout_s)
 
     def of(self, model: Model, spec: DeviceSpec) -> Check | None:
         """The check of `model` on the device `spec`; None for what is right by itself.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from hwprof.errors import OptionError
+from hwprof.errors import OptionError, TableError, UnsavedError
 from hwprof.lut import Table
 from hwprof.measurement import Measurement
 from hwprof.models.inputs.given import Asked
@@ -25,6 +24,7 @@ from hwprof.profiler.bench import Listener, measure_on
 from hwprof.profiler.campaign import early
 from hwprof.profiler.node_cost import NodeCosts
 from hwprof.profiler.plan import Plan
+from hwprof.scratch import scratch_folder
 from hwprof.targets.base import Target
 from hwprof.targets.worker import WorkerTarget
 
@@ -53,6 +53,7 @@ def measure(
     custom_ops: str | Path | None = None,
     table: Table | None = None,
     check_outputs: bool = True,
+    timeout: float | None = None,
     listen: Listener = _ignore,
 ) -> Measurement:
     """Measure one model in fresh worker processes.
@@ -67,11 +68,14 @@ def measure(
     file's or its graph's name, and `tags` mark the record. `meter` names the energy meter, else
     `$HWPROF_METER` does (docs/energy.md); a target of one's own has its own. `custom_ops` is a
     library of operators for ONNX Runtime to load: its code runs. With `table` the result is saved
-    there.
+    there, as soon as there is a latency. `timeout` is how many seconds opening the model, running
+    a batch or profiling may take before the worker is ended; without it, bounds grow with the
+    model's own runs (docs/guide.md). Restarts that were measured before one failed are kept, with
+    a warning.
     Unless `check_outputs` is off, a device whose outputs are not those of ONNX Runtime (of eager
     PyTorch for programs and modules) raises MeasurementError, and nothing is kept.
     Raises HwprofError with one sentence on what is wrong: OptionError, ModelError, DeviceError,
-    MeasurementError or TableError.
+    MeasurementError or TableError, whose UnsavedError brings the result that could not be saved.
     """
     check_settings(device, plan, table, name)
     check_model(model)
@@ -80,15 +84,17 @@ def measure(
         raise OptionError(
             "a target brings its own energy meter and operators; leave out meter and custom_ops"
         )
-    if isinstance(device, str):
-        target: Target = WorkerTarget(device, library_option(device, custom_ops), meter=meter)
-    else:
-        target = device
+    if timeout is not None and not isinstance(device, str):
+        raise OptionError("a target brings its own time-out; leave out timeout")
+    target = device
+    if isinstance(target, str):
+        library = library_option(target, custom_ops)
+        target = WorkerTarget(target, library, meter=meter, timeout_s=timeout)
     spec = target.spec  # asked first: exporting a model for a device that is away is idle work
     plan = plan or Plan()
     costs = NodeCosts(table)
-    agreement = Agreement() if check_outputs else None
-    with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
+    agreement = Agreement(timeout_s=timeout) if check_outputs else None
+    with scratch_folder() as folder:
         path, called, values = _file_of(model, inputs, Path(folder))
         loaded = load_model(
             path,
@@ -109,7 +115,10 @@ def measure(
             listen=listen,
         )
     if table is not None:
-        table.replace(measurement)
+        try:
+            table.replace(measurement)
+        except TableError as error:
+            raise UnsavedError(error, measurement) from error
     return measurement
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from hwprof.errors import OptionError, TableError, WrongTable
+from hwprof.errors import OptionError, TableError, UnsavedError, WrongTable
 from hwprof.latency import restart_headlines as headlines
 from hwprof.lut import Table
 from hwprof.measurement import Measurement
@@ -65,6 +65,7 @@ def compare(
     meter: str | None = None,
     table: Table | str | Path | None = None,
     check_outputs: bool = True,
+    timeout: float | None = None,
     listen: Listener = lambda progress: None,
 ) -> Comparison:
     """Ratio of two latencies, a over b, with its 95 % interval.
@@ -74,18 +75,19 @@ def compare(
     of fresh processes (5 without a plan) on the same `inputs`, if they are given, and saved where
     there is a `table` (open, or a file's name). Where neither names a file, they are two
     measurements of `table`, by the first letters of their ids or by model name, of which the
-    newest counts.
+    newest counts. `timeout` is as in `hwprof.measure`.
     Raises OptionError for sides that do not go together, and HwprofError with one sentence on what
-    else is wrong: ModelError, DeviceError, MeasurementError or TableError.
+    else is wrong: ModelError, DeviceError, MeasurementError or TableError, whose UnsavedError brings
+    the comparison that could not be saved.
     """
     # Imported here: whoever reads stored measurements does without.
     from hwprof.models.load import load_model
-    from hwprof.profiler.campaign import jobs_for
+    from hwprof.profiler.campaign import early, jobs_for
     from hwprof.profiler.sweep import opened, target_of
 
     if model is not None:
         devices = (side if isinstance(side, Target) else str(side) for side in (a, b))
-        targets = [target_of(name, threads, meter) for name in devices]
+        targets = [target_of(name, threads, meter, timeout=timeout) for name in devices]
         room = min(target.spec.hardware.memory_bytes for target in targets) or None
         loaded = load_model(model, shapes=shapes, batch=batch, inputs=inputs, room_bytes=room)
         first, second = ((loaded, target) for target in targets)
@@ -100,7 +102,7 @@ def compare(
                 f"'{stranger}' is not a model file, but the other side is; give two model files, "
                 "two devices with a model, or two measurements of a table"
             )
-        target = target_of(device, threads, meter)
+        target = target_of(device, threads, meter, timeout=timeout)
         jobs = jobs_for([Path(file) for file in files], target, shapes or {}, batch, inputs)
         room = target.spec.hardware.memory_bytes or None
         first, second = (
@@ -121,12 +123,16 @@ def compare(
             first,
             second,
             plan or Plan(restarts=PAIRS),
-            agreement=Agreement() if check_outputs else None,
+            agreement=Agreement(timeout_s=timeout) if check_outputs else None,
+            keep=None if kept is None else early(kept),
             listen=listen,
         )
         if kept is not None:
-            kept.add(comparison.a)
-            kept.add(comparison.b)
+            try:
+                kept.replace(comparison.a)
+                kept.replace(comparison.b)
+            except TableError as error:
+                raise UnsavedError(error, comparison) from error
     return comparison
 
 
@@ -195,13 +201,15 @@ def compare_now(
     *,
     run_id: str | None = None,
     agreement: Agreement | None = None,
+    keep: Callable[[Measurement], object] | None = None,
     listen: Listener = lambda progress: None,
 ) -> Comparison:
     """Measure both sides in turn, a b b a ..., one fresh process each, and pair them.
 
     Drift of the machine hits both halves of a pair alike, so the interval is Student's t over the
     pairs' log ratios. `plan.restarts` is the number of pairs, at least 3, or 5 where it is None.
-    With `agreement`, the outputs of both are compared with ONNX Runtime's first.
+    With `agreement`, the outputs of both are compared with ONNX Runtime's first. `keep` gets the
+    record of a side after each of its processes: a later one may fail.
     """
     pairs = max(MIN_PAIRS, PAIRS if plan.restarts is None else plan.restarts)
     plan = replace(plan, restarts=pairs, per_op=False)
@@ -212,6 +220,7 @@ def compare_now(
             plan,
             run_id=run_id,
             check=None if agreement is None else agreement.of(model, target.spec),
+            keep=keep,
             listen=listen,
         )
         for model, target in (a, b)

@@ -16,9 +16,8 @@ from hwprof.lut import Table
 from hwprof.models.inputs.given import Asked
 from hwprof.models.plain_file import plain_size
 from hwprof.profiler.agreement import Agreement
-from hwprof.profiler.arguments import library_option
 from hwprof.profiler.architectures import architecture_jobs
-from hwprof.profiler.arguments import check_name, check_tags
+from hwprof.profiler.arguments import check_name, check_tags, library_option
 from hwprof.profiler.bench import Progress
 from hwprof.profiler.campaign import Job, Outcome, Turns, in_turns, jobs_for, run_campaign
 from hwprof.profiler.names import names_of
@@ -76,6 +75,7 @@ def sweep(
     table: Table | str | Path | None = None,
     resume: bool = False,
     check_outputs: bool = True,
+    timeout: float | None = None,
     listen: Listen | None = None,
 ) -> Sweep:
     """Measure every model on every device, with each of `threads` and `batches`.
@@ -89,8 +89,9 @@ def sweep(
     are told apart by their folders. `tags` mark every result. A `plan` without a number of restarts
     has as many as it needs, or three in turns, which a ratio's interval needs. `custom_ops` is a
     library of operators for ONNX Runtime to load. With `table` (open, or a file's name) each result
-    is saved at once; `resume` takes from it what it holds already. `listen` is told how a
-    measurement gets on.
+    is saved at once; `resume` takes from it what it holds already, and does not try again what did
+    not answer in time, unless `timeout` is longer now. `timeout` is as in `hwprof.measure`.
+    `listen` is told how a measurement gets on.
 
     Everything that was asked for is checked first: raises OptionError for what does not fit
     together, WrongModel (an OptionError too) where none of the files is there, DeviceError
@@ -100,7 +101,7 @@ def sweep(
     and no rows.
     """
     asked = [devices] if isinstance(devices, (str, Target)) else list(devices)
-    targets = targets_of(asked, threads, meter, custom_ops)
+    targets = targets_of(asked, threads, meter, custom_ops=custom_ops, timeout=timeout)
     files = _files(models)
     plan = (plan or Plan()).in_turns(len(targets))
     if resume and table is None:
@@ -127,7 +128,9 @@ def sweep(
         for batch in batches or (1,):
             built = architecture_jobs(known, texts, first, batch=batch, resolution=resolution)
             jobs.append(in_turns((replace(job, tags=marks) for job in built), targets))
-    outcomes = _run(chain.from_iterable(jobs), plan, table, resume, check_outputs, listen)
+    outcomes = _run(
+        chain.from_iterable(jobs), plan, table, resume, check_outputs, timeout, listen
+    )
     labels = tuple(label for label, _ in targets)
     return Sweep(outcomes, number * len(targets) * len(batches or (1,)), labels)
 
@@ -144,9 +147,11 @@ def target_of(
     device: str | Target,
     threads: int | None = None,
     meter: str | None = None,
+    *,
     custom_ops: str | Path | None = None,
+    timeout: float | None = None,
 ) -> Target:
-    """The target that a device's text, a number of threads, a meter and a library of operators name.
+    """The target that a device's text, threads, a meter, operators and a time-out name.
 
     Raises OptionError for what is given twice, and for a target of one's own beside any.
     """
@@ -156,19 +161,23 @@ def target_of(
                 "a target brings its own threads, energy meter and operators; leave out threads, "
                 "meter and custom_ops"
             )
+        if timeout is not None:
+            raise OptionError("a target brings its own time-out; leave out timeout")
         return device
     if threads is not None and "threads" in parse(device)[1]:
         raise OptionError(f"threads are given beside '{device}', which sets threads; keep one")
     options = {} if threads is None else {"threads": str(min(threads, MOST_THREADS))}
     options |= library_option(device, custom_ops)
-    return WorkerTarget(device, options, meter=meter)
+    return WorkerTarget(device, options, meter=meter, timeout_s=timeout)
 
 
 def targets_of(
     devices: Sequence[str | Target],
     threads: Sequence[int],
     meter: str | None,
+    *,
     custom_ops: str | Path | None = None,
+    timeout: float | None = None,
 ) -> list[tuple[str, Target]]:
     """Each device with each number of threads: how it was asked for, and its target.
 
@@ -190,7 +199,8 @@ def targets_of(
         if identity in seen:
             raise OptionError(f"device '{label}' is asked for twice; keep one of them")
         seen.add(identity)
-        found.append((label, target_of(device, count, meter, custom_ops)))
+        target = target_of(device, count, meter, custom_ops=custom_ops, timeout=timeout)
+        found.append((label, target))
     for _, target in found:
         try:
             target.spec  # noqa: B018 - what only the target can refuse, before any model is read
@@ -278,13 +288,22 @@ def _run(
     table: Table | str | Path | None,
     resume: bool,
     check_outputs: bool,
+    timeout: float | None,
     listen: Listen | None,
 ) -> Generator[Outcome, None, None]:
     # The table is opened when the first outcome is asked for: a sweep that is only made, or that
     # does not fit together, leaves no file.
-    agreement = Agreement() if check_outputs else None
+    agreement = Agreement(timeout_s=timeout) if check_outputs else None
     with opened(table) as kept:
-        yield from run_campaign(jobs, plan, kept, resume=resume, agreement=agreement, listen=listen)
+        yield from run_campaign(
+            jobs,
+            plan,
+            kept,
+            resume=resume,
+            timeout_s=timeout,
+            agreement=agreement,
+            listen=listen,
+        )
 
 
 def _files(models: str | Path | Sequence[str | Path]) -> list[Path]:

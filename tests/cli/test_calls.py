@@ -73,6 +73,7 @@ USUAL: dict[str, Any] = {
     "table": Path("hwprof.db"),
     "resume": False,
     "check_outputs": True,
+    "timeout": None,
 }
 
 
