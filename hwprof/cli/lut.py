@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 
 import typer
 
-from hwprof.cli import completion
+from hwprof.cli import completion, streams
 from hwprof.cli.options import AsJson, Lut, examples
 from hwprof.cli.places import table_path
 from hwprof.cli.printing import print_json, print_page, say, tell
@@ -163,6 +163,8 @@ def export_command(
         if output == "-":
             count = export(table, form, sys.stdout.buffer, **filters)
             sys.stdout.buffer.flush()
+            if streams.failed():
+                return  # which is told at the end
         else:
             count = export(table, form, Path(output), **filters)
     tell(f"exported {count} records from {path} to {output}")

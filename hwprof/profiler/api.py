@@ -23,6 +23,7 @@ from hwprof.profiler.bench import Listener, measure_on
 from hwprof.profiler.campaign import early
 from hwprof.profiler.node_cost import NodeCosts
 from hwprof.profiler.plan import Plan
+from hwprof.profiler.usual_device import is_torch, usual_device
 from hwprof.targets.base import Target
 from hwprof.targets.worker import WorkerTarget
 
@@ -39,7 +40,7 @@ def _ignore(progress: object) -> None:
 
 def measure(
     model: str | Path | onnx.ModelProto | TorchModel,
-    device: str | Target = "onnxruntime-cpu",
+    device: str | Target | None = None,
     plan: Plan | None = None,
     *,
     inputs: Asked = None,
@@ -58,7 +59,9 @@ def measure(
     `inputs` are what every run is made on: arrays or tensors by name or in order, or for a file
     also rules such as `{"ids": "0..50256"}` and files (docs/inputs.md); inputs that are not given
     are made up, and the record says what of.
-    `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own.
+    `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own; None
+    takes that of the model's own runtime: `torch-cpu` for .pt2 files, programs and modules,
+    `litert-cpu` for .tflite files, `onnxruntime-cpu` for all others.
     `shapes` and `batch` decide open input dimensions. `name` is what the model is called, else its
     file's or its graph's name. `meter` names the energy meter, else `$HWPROF_METER` does
     (docs/energy.md); a target of one's own has its own. With `table` the result is saved there.
@@ -67,8 +70,10 @@ def measure(
     Raises HwprofError with one sentence on what is wrong: OptionError, ModelError, DeviceError,
     MeasurementError or TableError.
     """
-    check_settings(device, plan, table, name)
+    check_settings("" if device is None else device, plan, table, name)
     check_model(model)
+    if device is None:
+        device = usual_device(model)
     shapes, batch = check_shapes(shapes), check_batch(batch)
     if meter is not None and not isinstance(device, str):
         raise OptionError("a target brings its own energy meter; leave out meter")
@@ -109,7 +114,7 @@ def _file_of(
 
     The file's own name matters to nobody: a model's may hold what no file name can.
     """
-    if _is_torch(model):
+    if is_torch(model):
         from hwprof.convert.torch.export import save
 
         path, values = save(model, inputs, folder)
@@ -122,8 +127,3 @@ def _file_of(
     path = folder / "model.onnx"
     onnx.save(proto, str(path))
     return path, proto.graph.name or "model", inputs
-
-
-def _is_torch(model: object) -> bool:
-    """Whether a class of torch is among the model's; asked without importing torch."""
-    return any(kind.__module__.partition(".")[0] == "torch" for kind in type(model).__mro__)

@@ -14,6 +14,7 @@ from hwprof.measurement import Failure, Measurement
 from hwprof.models.base import printable
 from hwprof.models.inputs.given import ALL, Asked
 from hwprof.models.load import input_names, load_model
+from hwprof.presented import Presented
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.bench import UNFINISHED, Bench, Progress, utc_now
 from hwprof.profiler.node_cost import NodeCosts
@@ -37,8 +38,8 @@ class Job:
     """The device as it was asked for: what a failure names when it has no spec."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+@dataclass(frozen=True, slots=True, repr=False)
+class Outcome(Presented):
     """What became of a job: a measurement or a failure.
 
     `resumed` marks a measurement that the table already held. `unsaved` is set, and the campaign
@@ -50,6 +51,14 @@ class Outcome:
     failure: Failure | None = None
     resumed: bool = False
     unsaved: TableError | None = None
+
+    @property
+    def brief(self) -> str:
+        if self.measurement is not None:
+            return self.measurement.brief
+        if self.failure is None:
+            return "nothing"
+        return f"{self.failure.subject} on {self.failure.device}: failed, {self.failure.reason}"
 
 
 def jobs_for(
