@@ -15,10 +15,13 @@ from typing import Literal
 
 from hwprof.conditions import GpuConditions, OutputAgreement
 from hwprof.device_spec import DeviceSpec
+from hwprof.figures import ms, spread
 from hwprof.graph import TensorSpec
 from hwprof.latency import Latency, summarise
+from hwprof.presented import Presented
 from hwprof.profile import Profile
 from hwprof.samples import Samples
+from hwprof.throughput import Throughput, throughput
 
 
 class WarningCode(StrEnum):
@@ -218,8 +221,8 @@ class Provenance:
 PlanValue = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+@dataclass(frozen=True, slots=True, repr=False)
+class Measurement(Presented):
     """One model on one device under one plan."""
 
     id: str
@@ -253,6 +256,19 @@ class Measurement:
         parts = [r.steady for r in self.restarts]
         where = self.provenance
         return summarise(parts, self.device.threads, where.busy_beside, where.virtual)
+
+    @property
+    def throughput(self) -> Throughput | None:
+        """Inputs per second, derived from the headline; None where the batch is not known."""
+        return throughput(self.latency, self.subject.batch)
+
+    @property
+    def brief(self) -> str:
+        figure = "no latency"
+        if all(len(r.steady) for r in self.restarts):
+            latency = self.latency
+            figure = f"{ms(latency.headline_s)} ms {spread(latency)}"
+        return f"{self.subject.name} on {self.device.slug}: {figure} ({self.id[:8]})"
 
     @property
     def kernels_gap(self) -> float | None:

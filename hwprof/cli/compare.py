@@ -9,7 +9,6 @@ import typer
 
 from hwprof.cli import completion
 from hwprof.cli.options import (
-    DEFAULT_DEVICE,
     AsJson,
     Batch,
     Budget,
@@ -21,15 +20,17 @@ from hwprof.cli.options import (
     Meter,
     Pin,
     Precision,
+    Quiet,
     Shapes,
     Threads,
     Timeout,
+    Verbose,
     examples,
     inputs_of,
     shapes_of,
 )
 from hwprof.cli.places import table_path
-from hwprof.cli.printing import print_json, print_page
+from hwprof.cli.printing import print_json, print_page, say
 
 if TYPE_CHECKING:
     from hwprof.profiler.compare import Comparison
@@ -50,7 +51,7 @@ def compare(
         Path | None,
         typer.Option(metavar="FILE", help="Model to measure when A and B are devices."),
     ] = None,
-    device: Device = DEFAULT_DEVICE,
+    device: Device = None,
     threads: Threads = None,
     batch: Batch = None,
     shapes: Shapes = None,
@@ -68,13 +69,15 @@ def compare(
     timeout: Timeout = None,
     lut_path: Lut = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Ratio of two latencies, with its 95% interval.
 
     A and B are two model files (measured now, in turn), two devices with --model (likewise), or
     two measurements of a table, by ID or by model name (the newest one counts).
     """
-    from hwprof.cli.progress import Bar
+    from hwprof.cli.progress import Bar, amount_of
     from hwprof.errors import UnsavedError
     from hwprof.profiler import compare as library
     from hwprof.profiler.plan import Plan
@@ -88,7 +91,7 @@ def compare(
     )
     unsaved: UnsavedError | None = None
     try:
-        with Bar(2) as bar:
+        with Bar(2, amount_of(quiet, verbose)) as bar:
             comparison = library.compare(
             a,
             b,
@@ -103,7 +106,7 @@ def compare(
             table=table_path(lut_path),
             check_outputs=check_outputs,
             timeout=timeout,
-            listen=lambda progress: bar.update("comparing", progress),
+            listen=lambda progress: bar.update(f"comparing {a} and {b}", progress),
         )
     except UnsavedError as error:
         comparison, unsaved = cast("Comparison", error.result), error
@@ -111,6 +114,8 @@ def compare(
         from hwprof.report.document import comparison_document
 
         print_json(comparison_document(comparison))
+    elif quiet:
+        say(comparison.brief)
     else:
         from hwprof.report.text import comparison_page
 

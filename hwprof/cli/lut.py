@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
-from hwprof.cli import completion, removing
+from hwprof.cli import completion, removing, streams
 from hwprof.cli.options import AsJson, Lut, examples
 from hwprof.cli.places import table_path
 from hwprof.cli.printing import complain, print_json, print_page, say, tell
@@ -211,6 +211,8 @@ def export_command(
         elif output == "-":
             count = export(table, form, sys.stdout.buffer, **filters)
             sys.stdout.buffer.flush()
+            if streams.failed():
+                return  # which is told at the end
         else:
             count = export(table, form, Path(output), **filters)
     tell(f"exported {count} records from {path} to {output}")

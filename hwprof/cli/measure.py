@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +10,6 @@ import typer
 
 from hwprof.cli import completion
 from hwprof.cli.options import (
-    DEFAULT_DEVICE,
     AsJson,
     Batches,
     Budget,
@@ -23,9 +22,11 @@ from hwprof.cli.options import (
     Meter,
     Pin,
     Precision,
+    Quiet,
     Shapes,
     ThreadCounts,
     Timeout,
+    Verbose,
     counts_of,
     examples,
     inputs_of,
@@ -33,7 +34,7 @@ from hwprof.cli.options import (
     shapes_of,
 )
 from hwprof.cli.places import table_path
-from hwprof.cli.printing import complain, print_json, print_page, say
+from hwprof.cli.printing import complain, print_json, print_page, say, tell
 
 if TYPE_CHECKING:
     from hwprof.profiler.campaign import Outcome
@@ -126,6 +127,8 @@ def measure(
     ] = False,
     lut_path: Lut = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Measure latency, per-op costs and memory of models into a table.
 
@@ -133,17 +136,17 @@ def measure(
     so that drift of the machine hits all alike. With --space, architectures are built with random
     weights and measured.
     """
-    from hwprof.cli.progress import Bar
+    from hwprof.cli.progress import Bar, amount_of
     from hwprof.profiler import sweep as library
     from hwprof.profiler.plan import Plan
 
-    counts, named = counts_of("--threads", threads), devices or [DEFAULT_DEVICE]
-    usual = library.usual_restarts(len(named) * max(1, len(counts)))
+    counts = counts_of("--threads", threads)
+    usual = library.usual_restarts(len(devices or ("",)) * max(1, len(counts)))
     path = table_path(lut_path)
-    bar = Bar()
+    bar = Bar(amount=amount_of(quiet, verbose))
     sweep = library.sweep(
         models or (),
-        named,
+        devices or None,
         threads=counts,
         batches=counts_of("--batch", batches),
         shapes=shapes_of(shapes),
@@ -171,15 +174,16 @@ def measure(
         listen=bar.tell,
     )
     bar.total, several = sweep.total, len(sweep.devices) > 1
+    bar.several = several
+    if not devices and not quiet:
+        _tell_devices(models or ())
     outcomes: list[Outcome] = []
     try:
         with bar:
             for outcome in sweep:
                 outcomes.append(outcome)
                 bar.advance()
-                if not as_json:
-                    bar.clear()
-                _show(outcome, as_json, several=several)
+                _show(outcome, as_json, quiet, several=several)
     finally:
         # Also when interrupted: what was measured is printed, and still one document.
         measured = [o.measurement for o in outcomes if o.measurement is not None]
@@ -188,7 +192,7 @@ def measure(
     for outcome in outcomes:
         if outcome.unsaved is not None:
             raise outcome.unsaved
-    if measured and not as_json:
+    if measured and not as_json and not quiet:
         if several:
             from hwprof.report.text import ratios_page
 
@@ -239,10 +243,17 @@ def _documents(outcome: Outcome) -> Iterator[dict[str, Any]]:
         yield failure_document(outcome.failure, kept=not outcome.refused)
 
 
-def _show(outcome: Outcome, as_json: bool, *, several: bool) -> None:
-    """Print one outcome as it arrives: failures always, results unless JSON is wanted."""
-    from hwprof.report.text import measurement_page
+def _tell_devices(models: Sequence[Path]) -> None:
+    """Say which device each format is measured on that is not the usual one."""
+    from hwprof.profiler.usual_device import USUAL, usual_device
 
+    for suffix in sorted({model.suffix for model in models if usual_device(model) != USUAL}):
+        device = usual_device(f"model{suffix}")
+        tell(f"{suffix} files are measured on {device}, as --device names none")
+
+
+def _show(outcome: Outcome, as_json: bool, quiet: bool, *, several: bool) -> None:
+    """Print one outcome as it arrives: failures always, results unless JSON is wanted."""
     if outcome.failure is not None:
         # Most reasons name the model; among several devices it must be clear which one failed.
         device = f"{outcome.job.device}: " if several else ""
@@ -250,4 +261,9 @@ def _show(outcome: Outcome, as_json: bool, *, several: bool) -> None:
         complain(device + again + outcome.failure.reason)
     # Both where a failure cut a measurement off.
     if outcome.measurement is not None and not as_json:
+        if quiet:
+            say(outcome.measurement.brief)
+            return
+        from hwprof.report.text import measurement_page
+
         print_page(measurement_page(outcome.measurement, resumed=outcome.resumed))

@@ -12,6 +12,7 @@ import typer
 from hwprof.cli import completion
 
 DEFAULT_DEVICE = "onnxruntime-cpu"
+USUAL_DEVICES = f"{DEFAULT_DEVICE}; torch-cpu for .pt2, litert-cpu for .tflite"
 DEVICE_HELP = "NAME or NAME:key=value,...; see 'hwprof devices'."
 
 Lut = Annotated[
@@ -21,11 +22,23 @@ Lut = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print one line per result, and no progress.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print every phase, as lines on standard error.")
+]
 
 # One device, its threads and one batch.
 Device = Annotated[
-    str,
-    typer.Option("--device", metavar="DEVICE", help=DEVICE_HELP, autocompletion=completion.devices),
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help=DEVICE_HELP,
+        show_default=USUAL_DEVICES,
+        autocompletion=completion.devices,
+    ),
 ]
 Threads = Annotated[
     int | None,
@@ -49,7 +62,7 @@ Devices = Annotated[
         "--device",
         metavar="DEVICE",
         help=f"{DEVICE_HELP} Repeatable: devices then take turns.",
-        show_default=DEFAULT_DEVICE,
+        show_default=USUAL_DEVICES,
         autocompletion=completion.devices,
     ),
 ]

@@ -24,6 +24,7 @@ from hwprof.profiler.bench import Listener, measure_on
 from hwprof.profiler.campaign import early
 from hwprof.profiler.node_cost import NodeCosts
 from hwprof.profiler.plan import Plan
+from hwprof.profiler.usual_device import is_torch, usual_device
 from hwprof.scratch import scratch_folder
 from hwprof.targets.base import Target
 from hwprof.targets.worker import WorkerTarget
@@ -41,7 +42,7 @@ def _ignore(progress: object) -> None:
 
 def measure(
     model: str | Path | onnx.ModelProto | TorchModel,
-    device: str | Target = "onnxruntime-cpu",
+    device: str | Target | None = None,
     plan: Plan | None = None,
     *,
     inputs: Asked = None,
@@ -63,7 +64,9 @@ def measure(
     `inputs` are what every run is made on: arrays or tensors by name or in order, or for a file
     also rules such as `{"ids": "0..50256"}` and files (docs/inputs.md); inputs that are not given
     are made up, and the record says what of.
-    `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own.
+    `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own; None
+    takes that of the model's own runtime: `torch-cpu` for .pt2 files, programs and modules,
+    `litert-cpu` for .tflite files, `onnxruntime-cpu` for all others.
     `shapes` and `batch` decide open input dimensions. `name` is what the model is called, else its
     file's or its graph's name, and `tags` mark the record. `meter` names the energy meter, else
     `$HWPROF_METER` does (docs/energy.md); a target of one's own has its own. `custom_ops` is a
@@ -77,8 +80,10 @@ def measure(
     Raises HwprofError with one sentence on what is wrong: OptionError, ModelError, DeviceError,
     MeasurementError or TableError, whose UnsavedError brings the result that could not be saved.
     """
-    check_settings(device, plan, table, name)
+    check_settings("" if device is None else device, plan, table, name)
     check_model(model)
+    if device is None:
+        device = usual_device(model)
     shapes, batch, marks = check_shapes(shapes), check_batch(batch), check_tags(tags)
     if not isinstance(device, str) and (meter is not None or custom_ops is not None):
         raise OptionError(
@@ -130,7 +135,7 @@ def _file_of(
 
     The file's own name matters to nobody: a model's may hold what no file name can.
     """
-    if _is_torch(model):
+    if is_torch(model):
         from hwprof.convert.torch.export import save
 
         path, values = save(model, inputs, folder)
@@ -143,8 +148,3 @@ def _file_of(
     path = folder / "model.onnx"
     onnx.save(proto, str(path))
     return path, proto.graph.name or "model", inputs
-
-
-def _is_torch(model: object) -> bool:
-    """Whether a class of torch is among the model's; asked without importing torch."""
-    return any(kind.__module__.partition(".")[0] == "torch" for kind in type(model).__mro__)

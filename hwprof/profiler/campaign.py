@@ -14,6 +14,7 @@ from hwprof.measurement import Failure, Measurement
 from hwprof.models.base import printable
 from hwprof.models.inputs.given import ALL, Asked
 from hwprof.models.load import input_names, load_model
+from hwprof.presented import Presented
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.bench import Bench, Progress
 from hwprof.profiler.failures import failure_of, job_mark, known_to_hang, whole
@@ -42,8 +43,8 @@ class Job:
     """Why there is nothing to measure: the model could not even be written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+@dataclass(frozen=True, slots=True, repr=False)
+class Outcome(Presented):
     """What became of a job: a measurement or a failure, or both where a failure cut it off.
 
     `resumed` marks what the table already held. `unsaved` is set when the table could not take the
@@ -65,6 +66,14 @@ class Outcome:
         Nothing was tried then, and the table keeps no row of it.
         """
         return isinstance(self.error, OptionError)
+
+    @property
+    def brief(self) -> str:
+        if self.measurement is not None:
+            return self.measurement.brief
+        if self.failure is None:
+            return "nothing"
+        return f"{self.failure.subject} on {self.failure.device}: failed, {self.failure.reason}"
 
 
 def jobs_for(

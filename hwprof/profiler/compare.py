@@ -15,6 +15,7 @@ from hwprof.lut import Table
 from hwprof.measurement import Measurement
 from hwprof.models.base import Model
 from hwprof.models.inputs.given import Asked
+from hwprof.presented import Presented
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.bench import Bench, Listener
 from hwprof.profiler.plan import Plan
@@ -31,8 +32,8 @@ PAIRS = 5
 """Pairs where nobody says how many: 3 carry an interval, a wide one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison(Presented):
     """Latency of `a` over latency of `b`: 2.0 means that a takes twice as long."""
 
     a: Measurement
@@ -50,13 +51,19 @@ class Comparison:
             return None
         return not self.ci95[0] <= 1.0 <= self.ci95[1]
 
+    @property
+    def brief(self) -> str:
+        sides = [f"{side.subject.name} on {side.device.slug}" for side in (self.a, self.b)]
+        interval = "no interval" if self.ci95 is None else "{:.3f} to {:.3f}".format(*self.ci95)
+        return f"{' / '.join(sides)} = {self.ratio:.3f} ({interval})"
+
 
 def compare(
     a: str | Path | Target,
     b: str | Path | Target,
     *,
     model: str | Path | None = None,
-    device: str | Target = "onnxruntime-cpu",
+    device: str | Target | None = None,
     threads: int | None = None,
     batch: int | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
@@ -75,7 +82,8 @@ def compare(
     of fresh processes (5 without a plan) on the same `inputs`, if they are given, and saved where
     there is a `table` (open, or a file's name). Where neither names a file, they are two
     measurements of `table`, by the first letters of their ids or by model name, of which the
-    newest counts. `timeout` is as in `hwprof.measure`.
+    newest counts. Without `device` each model file has its own, as in `hwprof.measure`, which says
+    what `timeout` is.
     Raises OptionError for sides that do not go together, and HwprofError with one sentence on what
     else is wrong: ModelError, DeviceError, MeasurementError or TableError, whose UnsavedError brings
     the comparison that could not be saved.
@@ -84,6 +92,7 @@ def compare(
     from hwprof.models.load import load_model
     from hwprof.profiler.campaign import early, jobs_for
     from hwprof.profiler.sweep import opened, target_of
+    from hwprof.profiler.usual_device import usual_device
 
     if model is not None:
         devices = (side if isinstance(side, Target) else str(side) for side in (a, b))
@@ -102,9 +111,13 @@ def compare(
                 f"'{stranger}' is not a model file, but the other side is; give two model files, "
                 "two devices with a model, or two measurements of a table"
             )
-        target = target_of(device, threads, meter, timeout=timeout)
+        names = [usual_device(file) if device is None else device for file in files]
+        target = target_of(names[0], threads, meter, timeout=timeout)
+        targets = (target, target)
+        if names[1] != names[0]:
+            targets = (target, target_of(names[1], threads, meter, timeout=timeout))
         jobs = jobs_for([Path(file) for file in files], target, shapes or {}, batch, inputs)
-        room = target.spec.hardware.memory_bytes or None
+        room = min(each.spec.hardware.memory_bytes for each in targets) or None
         first, second = (
             (
                 load_model(
@@ -114,9 +127,9 @@ def compare(
                     inputs=job.inputs,
                     room_bytes=room,
                 ),
-                target,
+                each,
             )
-            for job in jobs
+            for job, each in zip(jobs, targets, strict=True)
         )
     with opened(table) as kept:
         comparison = compare_now(

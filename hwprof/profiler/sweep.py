@@ -15,6 +15,7 @@ from hwprof.errors import DeviceError, HwprofError, OptionError
 from hwprof.lut import Table
 from hwprof.models.inputs.given import Asked
 from hwprof.models.plain_file import plain_size
+from hwprof.presented import Presented
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.architectures import architecture_jobs
 from hwprof.profiler.arguments import check_name, check_tags, library_option
@@ -22,19 +23,21 @@ from hwprof.profiler.bench import Progress
 from hwprof.profiler.campaign import Job, Outcome, Turns, in_turns, jobs_for, run_campaign
 from hwprof.profiler.names import names_of
 from hwprof.profiler.plan import RESTARTS_IN_TURNS, Plan
+from hwprof.profiler.usual_device import USUAL, usual_device
 from hwprof.spaces import Space
 from hwprof.targets.base import Target
 from hwprof.targets.worker import WorkerTarget
 
-DEVICE = "onnxruntime-cpu"
 MOST_THREADS = 10**9
 Listen = Callable[[Job, Progress], object]
 
 
-class Sweep(Iterator[Outcome]):
+class Sweep(Presented, Iterator[Outcome]):
     """The outcomes of a sweep, one by one; asking for the next one measures it.
 
-    They come batch by batch and model by model, all devices of a model together.
+    They come batch by batch and model by model, all devices of a model together. Its `repr` and
+    its form in a notebook show what is there; `to_dict`, `to_json` and `to_pandas` measure the
+    rest first.
     """
 
     def __init__(
@@ -42,13 +45,31 @@ class Sweep(Iterator[Outcome]):
     ) -> None:
         """Use `sweep`."""
         self._outcomes = outcomes
+        self._done: list[Outcome] = []
         self.total = total
         """How many outcomes there will be, if the table takes them all."""
         self.devices = devices
         """The devices as they were asked for, thread counts included; several take turns."""
 
     def __next__(self) -> Outcome:
-        return next(self._outcomes)
+        outcome = next(self._outcomes)
+        self._done.append(outcome)
+        return outcome
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Those that were measured so far."""
+        return tuple(self._done)
+
+    def finished(self) -> tuple[Outcome, ...]:
+        """All of them, once the rest is measured. Raises TableError as iterating does."""
+        for _ in self:
+            pass
+        return self.outcomes
+
+    @property
+    def brief(self) -> str:
+        return f"{len(self._done)} of {self.total} results on {', '.join(self.devices)}"
 
     def close(self) -> None:
         """End it early: a table that was named is closed, and nothing more is measured."""
@@ -57,7 +78,7 @@ class Sweep(Iterator[Outcome]):
 
 def sweep(
     models: str | Path | Sequence[str | Path] = (),
-    devices: str | Target | Sequence[str | Target] = DEVICE,
+    devices: str | Target | Sequence[str | Target] | None = None,
     *,
     threads: Sequence[int] = (),
     batches: Sequence[int] = (),
@@ -83,7 +104,8 @@ def sweep(
     `models` are files. Instead, `space` names a search space (or is one), whose architectures
     `archs` (texts), or `sample` random ones, always the same, are built with random weights;
     `resolution` is then the side of the image, or the tokens. Devices are as in `hwprof.measure`,
-    and several (or several `threads`) take turns, so that drift of the machine hits all alike.
+    and several (or several `threads`) take turns, so that drift of the machine hits all alike. None
+    takes each model's own: `torch-cpu` for .pt2, `litert-cpu` for .tflite, else `onnxruntime-cpu`.
     `shapes` and `batches` decide open input dimensions, and `inputs` are values for inputs, by name
     or a file of them (docs/inputs.md). `name` is what a single file is called; several of one name
     are told apart by their folders. `tags` mark every result. A `plan` without a number of restarts
@@ -100,10 +122,15 @@ def sweep(
     be opened, which raises TableError. Failures that lie in what was asked are `Outcome.refused`,
     and no rows.
     """
+    files = _files(models)
+    own = devices is None
+    if devices is None:
+        devices = tuple(dict.fromkeys(map(usual_device, files))) or USUAL
     asked = [devices] if isinstance(devices, (str, Target)) else list(devices)
     targets = targets_of(asked, threads, meter, custom_ops=custom_ops, timeout=timeout)
-    files = _files(models)
-    plan = (plan or Plan()).in_turns(len(targets))
+    # Of several devices that nobody named, each model takes its own alone.
+    turns = len(targets) // len(asked) if own else len(targets)
+    plan = (plan or Plan()).in_turns(turns)
     if resume and table is None:
         raise OptionError("resume takes results from a table; name the table")
     if any(batch < 1 for batch in batches):
@@ -116,11 +143,11 @@ def sweep(
         number = len(files)
         for batch in batches or (None,):
             asked_of = jobs_for(files, first, shapes or {}, batch, inputs)
-            named = (
+            named = [
                 replace(job, name=each, tags=marks)
                 for job, each in zip(asked_of, called, strict=True)
-            )
-            jobs.append(in_turns(named, targets))
+            ]
+            jobs.append(_own_turns(named, targets) if own else in_turns(named, targets))
     else:
         known = spaces.get(space) if isinstance(space, str) else space
         texts = _texts(known, archs, sample)
@@ -132,7 +159,7 @@ def sweep(
         chain.from_iterable(jobs), plan, table, resume, check_outputs, timeout, listen
     )
     labels = tuple(label for label, _ in targets)
-    return Sweep(outcomes, number * len(targets) * len(batches or (1,)), labels)
+    return Sweep(outcomes, number * turns * len(batches or (1,)), labels)
 
 
 def usual_restarts(targets: int) -> int | None:
@@ -186,7 +213,7 @@ def targets_of(
     for a device named twice.
     """
     if not devices:
-        raise OptionError(f"there is no device to measure on; name one, such as {DEVICE}")
+        raise OptionError(f"there is no device to measure on; name one, such as {USUAL}")
     if any(count < 1 for count in threads):
         raise OptionError(f"threads must be at least 1, got {max(min(threads), -MOST_THREADS)}; try 1")
     # A number too long to print is too large as well.
@@ -227,6 +254,13 @@ def _named(device: str | Target, count: int | None, *, several: bool) -> tuple[s
     if several and count is not None:
         label = f"{device}{',' if own else ':'}threads={count}"
     return label, (name, tuple(sorted({"threads": str(count or 1), **own}.items())))
+
+
+def _own_turns(jobs: Iterable[Job], targets: Sequence[tuple[str, Target]]) -> Iterator[Turns]:
+    """Each job on those of `targets` that are its model's usual device."""
+    for job in jobs:
+        usual = usual_device(job.model)
+        yield from in_turns([job], [each for each in targets if parse(each[0])[0] == usual])
 
 
 def _check_together(

@@ -64,7 +64,7 @@ def kernel_documents(profile: Profile | None) -> list[dict[str, Any]]:
 def measurement_document(measurement: Measurement) -> dict[str, Any]:
     """A result as `hwprof measure --json` prints it."""
     device, memory, profile = measurement.device, measurement.memory, measurement.profile
-    reading = measurement.energy.reading
+    reading, made = measurement.energy.reading, measurement.throughput
     return {
         "model": measurement.subject.name,
         "sha256": measurement.subject.sha256,
@@ -85,6 +85,8 @@ def measurement_document(measurement: Measurement) -> dict[str, Any]:
             **to_builtins(device),
         },
         "latency_s": latency_document(measurement),
+        "inputs_per_s": None if made is None else made.per_s,
+        "inputs_per_s_ci95": None if made is None else made.ci95_per_s,
         "setup_s": [r.setup_s for r in measurement.restarts],
         "first_run_s": [r.first_run_s for r in measurement.restarts],
         "stop": [r.stop.value for r in measurement.restarts],

@@ -140,6 +140,21 @@ def basis_text(latency: Latency) -> str:
     return f"p25 of all {latency.n} runs"
 
 
+def rate_text(measurement: Measurement) -> str:
+    """Inputs per second with their interval; empty for a batch of one and one that is not known."""
+    made = measurement.throughput
+    if made is None or made.batch == 1:
+        return ""
+    interval = ""
+    if made.ci95_per_s is not None:
+        interval = "{} to {}, ".format(*map(_count, made.ci95_per_s))
+    return f"{_count(made.per_s)} inputs per second ({interval}batch of {made.batch})"
+
+
+def _count(number: float) -> str:
+    return f"{number:.0f}" if number >= 1000 else f"{number:.4g}"
+
+
 def mib(size: int | None) -> str:
     """Mebibytes, or `-` where unknown."""
     return "-" if size is None else f"{size / 2**20:.1f} MiB"

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table as RichTable
 
-from hwprof.latency import Latency
+from hwprof.figures import ms as ms
+from hwprof.figures import spread as spread
 from hwprof.measurement import Failure, Measurement, WarningCode
 from hwprof.opcosts.known import flops_or_none
 from hwprof.profile import KernelOccurrence, Profile
@@ -24,6 +25,7 @@ from hwprof.report.facts import (
     inputs_text,
     memory_text,
     per_op_reason,
+    rate_text,
     subject_inputs,
     unknown_ops,
 )
@@ -32,7 +34,6 @@ from hwprof.report.visible import escape, escape_each
 # A pipe has no width; a table cut at 80 columns would lose what the reader greps for.
 PIPE_WIDTH = 220
 TOP_OPS = 6
-LOPSIDED = 1.5
 # What a table of kernels must not be read without.
 KERNEL_WARNINGS = (
     WarningCode.BRANCH_NEVER_RAN,
@@ -64,32 +65,12 @@ class Page:
             yield console.render_str(part, highlight=False) if isinstance(part, str) else part
 
 
-def ms(seconds: float) -> str:
-    """Milliseconds with four significant digits."""
-    value = seconds * 1e3
-    digits = 4 - len(str(int(abs(value)))) if abs(value) >= 1 else 4
-    return f"{value:.{max(digits, 0)}f}"
-
-
 def below(floor_s: float) -> str:
     """A time that the profiler cannot tell: no more than this, and never less than a microsecond.
 
     Milliseconds; a clock of whole microseconds decides nothing finer.
     """
     return f"< {max(floor_s * 1e3, 0.001):.3f}"
-
-
-def spread(latency: Latency) -> str:
-    """The interval relative to the headline, or a plain word that there is none.
-
-    One that reaches much further down than up, as a disturbed figure's does, is told by both ends.
-    """
-    width, interval = latency.relative_half_width, latency.ci95_s
-    if width is None or interval is None:
-        return "no interval"
-    below = 1 - interval[0] / latency.headline_s
-    above = interval[1] / latency.headline_s - 1
-    return f"-{below:.0%} +{above:.0%}" if below > LOPSIDED * above else f"± {width:.1%}"
 
 
 def measurement_page(measurement: Measurement, *, resumed: bool = False) -> Page:
@@ -110,6 +91,8 @@ def measurement_page(measurement: Measurement, *, resumed: bool = False) -> Page
     )
     for p, value in latency.percentiles_s.items():
         out.print(f"           p{p * 100:g} {ms(value)} ms")
+    if made := rate_text(measurement):
+        out.print(f"           {made}")
     restarts = measurement.restarts
     number = f", {len(restarts)} restarts" if len(restarts) > 1 else ""
     out.print(

@@ -80,8 +80,8 @@ USUAL: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("arguments", "models", "devices", "changed"),
     [
-        (("a.onnx",), ["a.onnx"], ["onnxruntime-cpu"], {}),
-        (("a.onnx", "b.pt2"), ["a.onnx", "b.pt2"], ["onnxruntime-cpu"], {}),
+        (("a.onnx",), ["a.onnx"], None, {}),
+        (("a.onnx", "b.pt2"), ["a.onnx", "b.pt2"], None, {}),
         (
             ("a.onnx", "--device", "cpu", "--device", "tvm-cpu:tune=on"),
             ["a.onnx"],
@@ -91,25 +91,25 @@ USUAL: dict[str, Any] = {
         (
             ("a.onnx", "--threads", "1,4", "--batch", "1,8"),
             ["a.onnx"],
-            ["onnxruntime-cpu"],
+            None,
             {"threads": (1, 4), "batches": (1, 8), "plan": Plan(restarts=3)},
         ),
         (
             ("a.onnx", "--threads", "1,4", "--restarts", "1"),
             ["a.onnx"],
-            ["onnxruntime-cpu"],
+            None,
             {"threads": (1, 4), "plan": Plan(restarts=1)},
         ),
         (
             ("a.onnx", "--shape", "x=1,3", "--shape", "y=2"),
             ["a.onnx"],
-            ["onnxruntime-cpu"],
+            None,
             {"shapes": {"x": (1, 3), "y": (2,)}},
         ),
         (
             ("a.onnx", "--input", "ids=0..9", "--input", "t=a=b", "--inputs", "x.npz"),
             ["a.onnx"],
-            ["onnxruntime-cpu"],
+            None,
             {"inputs": {"ids": "0..9", "t": "a=b", "": Path("x.npz")}},
         ),
         (
@@ -118,7 +118,7 @@ USUAL: dict[str, Any] = {
                 *("--percentile", "99.9", "--no-per-op", "--restarts", "7"),
             ),
             ["a.onnx"],
-            ["onnxruntime-cpu"],
+            None,
             {
                 "plan": Plan(
                     precision=0.2, budget_s=3, pin="0,1", percentile=0.999, per_op=False, restarts=7
@@ -128,7 +128,7 @@ USUAL: dict[str, Any] = {
         (
             ("a.onnx", "--meter", "rapl", "--lut", "t.db", "--resume", "--no-check-outputs"),
             ["a.onnx"],
-            ["onnxruntime-cpu"],
+            None,
             {"meter": "rapl", "table": Path("t.db"), "resume": True, "check_outputs": False},
         ),
         (
@@ -140,13 +140,13 @@ USUAL: dict[str, Any] = {
         (
             ("--space", "fbnet", "--arch", "x y", "--arch", "z", "--resolution", "64"),
             [],
-            ["onnxruntime-cpu"],
+            None,
             {"space": "fbnet", "archs": ["x y", "z"], "resolution": 64},
         ),
         (
             ("--space", "gpt", "--sample", "9"),
             [],
-            ["onnxruntime-cpu"],
+            None,
             {"space": "gpt", "sample": 9},
         ),
     ],
@@ -156,7 +156,7 @@ def test_measure(
     sweeps: Callable[..., Library],
     arguments: tuple[str, ...],
     models: list[str],
-    devices: list[str],
+    devices: list[str] | None,
     changed: dict[str, Any],
 ) -> None:
     library = sweeps()
@@ -306,7 +306,7 @@ def test_compare(
     assert options.pop("listen") is not None
     assert options == {
         "model": None,
-        "device": "onnxruntime-cpu",
+        "device": None,
         "threads": None,
         "batch": None,
         "shapes": {},
