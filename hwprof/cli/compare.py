@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hwprof.cli import completion
+from hwprof.cli.gates import (
+    UNKNOWN,
+    Anyway,
+    AsMarkdown,
+    MaxSlower,
+    check_forms,
+    exit_code,
+    max_slower,
+)
 from hwprof.cli.options import (
     DEFAULT_DEVICE,
+    DEVICE_HELP,
     AsJson,
     Batch,
-    Budget,
     CheckOutputs,
-    Device,
     Inputs,
     InputsFile,
     Lut,
     Meter,
-    Pin,
-    Precision,
     Shapes,
     Threads,
     examples,
@@ -28,12 +34,15 @@ from hwprof.cli.options import (
     shapes_of,
 )
 from hwprof.cli.places import table_path
-from hwprof.cli.printing import print_json, print_page
+from hwprof.cli.printing import print_json, print_page, say
+
+if TYPE_CHECKING:
+    from hwprof.profiler.plan import Plan
 
 EXAMPLES = examples(
-    "hwprof compare a.onnx b.onnx",
+    "hwprof compare new.onnx old.onnx --fail-above 5%",
     "hwprof compare cpu:opt=none cpu --model a.onnx --restarts 10",
-    "hwprof compare 3f2a77c0 resnet18",
+    "hwprof compare 3f2a77c0 resnet18 --device openvino",
 )
 
 SIDE = "Model file, device, or measurement of a table."
@@ -41,12 +50,27 @@ SIDE = "Model file, device, or measurement of a table."
 
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help=SIDE, autocompletion=completion.sides)],
-    b: Annotated[str, typer.Argument(metavar="B", help=SIDE, autocompletion=completion.sides)],
+    b: Annotated[
+        str,
+        typer.Argument(
+            metavar="B", help=f"{SIDE} What A is held against.", autocompletion=completion.sides
+        ),
+    ],
     model: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Model to measure when A and B are devices."),
     ] = None,
-    device: Device = DEFAULT_DEVICE,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            metavar="DEVICE",
+            help=f"{DEVICE_HELP} For measurements of a table, part of the device's slug: which "
+            "ones count.",
+            show_default=f"{DEFAULT_DEVICE}, or any of the table",
+            autocompletion=completion.devices,
+        ),
+    ] = None,
     threads: Threads = None,
     batch: Batch = None,
     shapes: Shapes = None,
@@ -56,30 +80,54 @@ def compare(
         int | None,
         typer.Option(metavar="N", help="Pairs of fresh processes.", show_default="5"),
     ] = None,
-    budget: Budget = 10.0,
-    precision: Precision = 0.01,
-    pin: Pin = "auto",
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="At most this much timed running per model.",
+            show_default="10",
+        ),
+    ] = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Stop at this relative half-width of the 95% interval.",
+            show_default="0.01",
+        ),
+    ] = None,
+    pin: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|none|0,1",
+            help="Processors to run on; auto takes the least busy.",
+            show_default="auto",
+        ),
+    ] = None,
     meter: Meter = None,
     check_outputs: CheckOutputs = True,
+    anyway: Anyway = False,
+    fail_above: MaxSlower = None,
     lut_path: Lut = None,
     as_json: AsJson = False,
-) -> None:
+    markdown: AsMarkdown = False,
+) -> int:
     """Ratio of two latencies, with its 95% interval.
 
     A and B are two model files (measured now, in turn), two devices with --model (likewise), or
-    two measurements of a table, by ID or by model name (the newest one counts).
+    two measurements of a table, by ID or by model name (the newest one counts, of those that
+    --device, --threads and --batch allow).
+
+    B is the baseline: the ratio is A / B, above 1 where A is slower. Two that are unlike, in more
+    than what is compared, have no ratio; the reasons are printed, and the exit code is 4.
     """
     from hwprof.cli.progress import Bar
     from hwprof.profiler import compare as library
-    from hwprof.profiler.plan import Plan
+    from hwprof.profiler.judge import judge
 
-    plan = Plan(
-        precision=precision,
-        budget_s=budget,
-        restarts=library.PAIRS if restarts is None else restarts,
-        per_op=False,
-        pin=pin,
-    )
+    check_forms(as_json, markdown)
+    limit = max_slower(fail_above)
+    plan = _plan(restarts, budget, precision, pin)
     with Bar(2) as bar:
         comparison = library.compare(
             a,
@@ -96,11 +144,42 @@ def compare(
             check_outputs=check_outputs,
             listen=lambda progress: bar.update("comparing", progress),
         )
+    if anyway:
+        comparison = comparison.anyway()
+    judgement = None if limit is None else judge(comparison, limit)
     if as_json:
         from hwprof.report.document import comparison_document
 
-        print_json(comparison_document(comparison))
+        print_json(comparison_document(comparison, judgement))
+    elif markdown:
+        from hwprof.report.markdown import comparison_markdown
+
+        say(comparison_markdown(comparison, judgement))
     else:
         from hwprof.report.text import comparison_page
 
         print_page(comparison_page(comparison))
+        if judgement is not None:
+            say(f"limit: {judgement.verdict.value}: {judgement.reason}")
+    if comparison.unlike:
+        return UNKNOWN
+    return 0 if judgement is None else exit_code([judgement.verdict])
+
+
+def _plan(
+    restarts: int | None, budget: float | None, precision: float | None, pin: str | None
+) -> Plan | None:
+    """How to measure; None where nothing was said, as is right for measurements of a table."""
+    from hwprof.profiler.compare import PAIRS
+    from hwprof.profiler.plan import Plan
+
+    if all(option is None for option in (restarts, budget, precision, pin)):
+        return None
+    usual = Plan(restarts=PAIRS, per_op=False)
+    return Plan(
+        precision=usual.precision if precision is None else precision,
+        budget_s=usual.budget_s if budget is None else budget,
+        restarts=usual.restarts if restarts is None else restarts,
+        per_op=usual.per_op,
+        pin=usual.pin if pin is None else pin,
+    )

@@ -139,6 +139,10 @@ def export_command(
     fmt: Annotated[
         Format | None, typer.Option("--format", show_default="from the suffix of -o")
     ] = None,
+    anonymous: Annotated[
+        bool,
+        typer.Option("--anonymous", help="Leave out host names, git commits, GPU ids, failures."),
+    ] = False,
     model: Model = None,
     device: Device = None,
     run_id: RunId = None,
@@ -161,10 +165,10 @@ def export_command(
     path = table_path(lut_path)
     with Table.open(path, create=False, readonly=True) as table:
         if output == "-":
-            count = export(table, form, sys.stdout.buffer, **filters)
+            count = export(table, form, sys.stdout.buffer, anonymous=anonymous, **filters)
             sys.stdout.buffer.flush()
         else:
-            count = export(table, form, Path(output), **filters)
+            count = export(table, form, Path(output), anonymous=anonymous, **filters)
     tell(f"exported {count} records from {path} to {output}")
 
 

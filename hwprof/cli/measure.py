@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwprof.cli import completion
+from hwprof.cli.gates import (
+    AsMarkdown,
+    MaxLatency,
+    check_forms,
+    documents,
+    exit_code,
+    judgements_of,
+    max_latency,
+    tell_judgements,
+)
 from hwprof.cli.options import (
     DEFAULT_DEVICE,
     AsJson,
@@ -107,19 +117,23 @@ def measure(
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip what the table holds from the same command.")
     ] = False,
+    fail_above: MaxLatency = None,
     lut_path: Lut = None,
     as_json: AsJson = False,
+    markdown: AsMarkdown = False,
 ) -> int:
     """Measure latency, per-op costs and memory of models into a table.
 
     Each model runs in a fresh process; each result is saved at once. Several devices take turns,
     so that drift of the machine hits all alike. With --space, architectures are built with random
-    weights and measured.
+    weights and measured. With --fail-above the exit code says whether the latencies keep a limit.
     """
     from hwprof.cli.progress import Bar
     from hwprof.profiler import sweep as library
     from hwprof.profiler.plan import Plan
 
+    check_forms(as_json, markdown)
+    limit_s, whole = max_latency(fail_above), as_json or markdown
     counts, named = counts_of("--threads", threads), devices or [DEFAULT_DEVICE]
     usual = library.usual_restarts(len(named) * max(1, len(counts)))
     path = table_path(lut_path)
@@ -156,26 +170,31 @@ def measure(
             for outcome in sweep:
                 outcomes.append(outcome)
                 bar.advance()
-                if not as_json:
+                if not whole:
                     bar.clear()
-                _show(outcome, as_json, several=several)
+                _show(outcome, whole, several=several)
     finally:
         # Also when interrupted: what was measured is printed, and still one document.
         measured = [o.measurement for o in outcomes if o.measurement is not None]
+        judgements = judgements_of(measured, limit_s)
         if as_json:
-            from hwprof.report.document import measurement_document
+            print_json(documents(measured, judgements))
+        elif markdown:
+            from hwprof.report.markdown import measurements_markdown
 
-            print_json([measurement_document(m) for m in measured])
+            failures = [o.failure for o in outcomes if o.failure is not None]
+            say(measurements_markdown(measured, judgements, failures))
     for outcome in outcomes:
         if outcome.unsaved is not None:
             raise outcome.unsaved
-    if measured and not as_json:
+    if measured and not whole:
         if several:
             from hwprof.report.text import ratios_page
 
             print_page(ratios_page(measured))
+        tell_judgements(measured, judgements)
         say(f"\nSaved in {path}; see 'hwprof lut show --lut {path}'.")
-    return 1 if any(o.failure for o in outcomes) else 0
+    return 1 if any(o.failure for o in outcomes) else exit_code(j.verdict for j in judgements)
 
 
 def _archs(
@@ -203,13 +222,13 @@ def _archs(
     return chosen
 
 
-def _show(outcome: Outcome, as_json: bool, *, several: bool) -> None:
-    """Print one outcome as it arrives: failures always, results unless JSON is wanted."""
+def _show(outcome: Outcome, whole: bool, *, several: bool) -> None:
+    """Print one outcome as it arrives: failures always, results unless one document is wanted."""
     from hwprof.report.text import measurement_page
 
     if outcome.failure is not None:
         # Most reasons name the model; among several devices it must be clear which one failed.
         device = f"{outcome.job.device}: " if several else ""
         complain(device + outcome.failure.reason)
-    elif outcome.measurement is not None and not as_json:
+    elif outcome.measurement is not None and not whole:
         print_page(measurement_page(outcome.measurement, resumed=outcome.resumed))

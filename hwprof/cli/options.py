@@ -22,11 +22,7 @@ Lut = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
-# One device, its threads and one batch.
-Device = Annotated[
-    str,
-    typer.Option("--device", metavar="DEVICE", help=DEVICE_HELP, autocompletion=completion.devices),
-]
+# Threads of one device, and one batch.
 Threads = Annotated[
     int | None,
     typer.Option(

@@ -18,6 +18,7 @@ from hwprof.measurement import Energy, Measurement, Memory, Restart
 from hwprof.models.base import Model
 from hwprof.profile import Profile
 from hwprof.profiler.agreement import Check
+from hwprof.profiler.commit import current_commit
 from hwprof.profiler.conditions import provenance
 from hwprof.profiler.criteria import HotCriterion
 from hwprof.profiler.plan import Plan
@@ -120,6 +121,7 @@ class Bench:
         self._profile_reason = UNFINISHED if plan.per_op else ""
         self._overhead_s: float | None = None
         self._outputs: OutputAgreement | None = None
+        self._commit = current_commit()
 
     @property
     def done(self) -> bool:
@@ -176,7 +178,12 @@ class Bench:
             memory=memory,
             energy=self._energy,
             provenance=provenance(
-                self._states, self._cpus, self._overhead_s, self._outputs, self._facts
+                self._states,
+                self._cpus,
+                self._overhead_s,
+                self._outputs,
+                self._facts,
+                self._commit,
             ),
             profile=profile,
             profile_reason=self._profile_reason,
