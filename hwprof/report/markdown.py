@@ -20,8 +20,11 @@ HEADS = ("model", "inputs", "device", "latency", "95 % interval")
 
 
 def code(text: str) -> str:
-    """A text of others as a code span on one line; `-` for an empty one."""
-    shown = visible(text).replace("`", "'").strip()
+    """A text of others as a code span on one line; `-` for an empty one.
+
+    A bar would end a cell of a table, even within a code span.
+    """
+    shown = visible(text).replace("`", "'").replace("|", "\\x7c").strip()
     return f"`{shown}`" if shown else "-"
 
 
@@ -108,6 +111,6 @@ def _cells(measurement: Measurement) -> list[str]:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table. A bar ends a cell even within a code span, so it is escaped."""
+    """Lines of a table."""
     cells = [list(heads), ["---"] * len(heads), *rows]
-    return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in cells]
+    return [f"| {' | '.join(row)} |" for row in cells]

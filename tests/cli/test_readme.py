@@ -24,5 +24,7 @@ def test_the_ten_lines_run(hwprof: Callable[..., Result]) -> None:
             # A unit mistake is what latencies on a very busy machine look like.
             arguments.append("--any-speed")
         done = hwprof(*arguments)
-        assert done.code == 0 or arguments == ["doctor"], done.err
+        # Doctor finds fault; on a busy machine two figures may be unlike, which is no ratio.
+        allowed = {"doctor": (0, 1), "compare": (0, 4)}.get(arguments[0], (0,))
+        assert done.code in allowed, done.err
     assert Path("here.device").exists()
