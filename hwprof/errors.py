@@ -58,6 +58,8 @@ def wrong(kind: type[HwprofError]) -> type[HwprofError]:
     """The class for what the caller wrote among errors of `kind`."""
     known: tuple[type[HwprofError], ...] = (WrongModel, WrongDevice, WrongTable)
     return next((each for each in known if issubclass(each, kind)), kind)
+
+
 class UnsavedError(TableError):
     """The table could not take a result, which comes with the error: it exists nowhere else."""
 
@@ -85,6 +87,8 @@ def visible(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
 def told(error: Exception) -> str:
     """What is kept of an error that ended one measurement, in one sentence.
 

@@ -204,6 +204,11 @@ class Provenance:
     worst restart. None where there are none, or the run may go anywhere."""
     virtual: bool | None = None
     """Whether it is a virtual machine: others on its host share caches, clock and cores, unseen."""
+    host: str | None = None
+    """The name that the measured machine goes by in its network."""
+    git_commit: str | None = None
+    """What was checked out in the git work tree that the caller's current folder lay in. Whether
+    files were changed since, it does not say."""
     throttle_events: int | None = None
     memory_available_bytes: int | None = None
     libraries: Mapping[str, str] = field(default_factory=dict)

@@ -118,9 +118,7 @@ def show(
         else:
             names = table.listing.shared_names()
             digits = table.listing.digits()
-            print_rows(
-                lambda: listing_page(list(found), digits=digits, shared=names), piped(found)
-            )
+            print_rows(lambda: listing_page(list(found), digits=digits, shared=names), piped(found))
     if sys.stdout.isatty() and not as_json:
         failed = sum(entry.failed for entry in entries)
         say(f"{counted(len(entries) - failed, failed)} in {path}")
@@ -175,6 +173,10 @@ def export_command(
     fmt: Annotated[
         Format | None, typer.Option("--format", show_default="from the suffix of -o")
     ] = None,
+    anonymous: Annotated[
+        bool,
+        typer.Option("--anonymous", help="Leave out host names, git commits, GPU ids, failures."),
+    ] = False,
     model: Model = None,
     device: Device = None,
     run_id: RunId = None,
@@ -207,18 +209,18 @@ def export_command(
     with Table.open(path, create=False, readonly=True) as table:
         rows_of(table, filters)  # refused, before a file is written, where nothing matches
         if output == "-" and sys.stdout.isatty():
-            count = _show(table, form, filters)
+            count = _show(table, form, filters, anonymous)
         elif output == "-":
-            count = export(table, form, sys.stdout.buffer, **filters)
+            count = export(table, form, sys.stdout.buffer, anonymous=anonymous, **filters)
             sys.stdout.buffer.flush()
             if streams.failed():
                 return  # which is told at the end
         else:
-            count = export(table, form, Path(output), **filters)
+            count = export(table, form, Path(output), anonymous=anonymous, **filters)
     tell(f"exported {count} records from {path} to {output}")
 
 
-def _show(table: Table, form: str, filters: Filters) -> int:
+def _show(table: Table, form: str, filters: Filters, anonymous: bool) -> int:
     """An export on a terminal, where names from a table must not act; how many measurements.
 
     Raises OptionError for Parquet, which nobody reads there.
@@ -229,7 +231,7 @@ def _show(table: Table, form: str, filters: Filters) -> int:
     if form == "parquet":
         raise OptionError("Parquet is not for a terminal; name a file with -o, or pipe it")
     stream = io.BytesIO()
-    count = export(table, form, stream, **filters)
+    count = export(table, form, stream, anonymous=anonymous, **filters)
     text = stream.getvalue().decode("utf-8", "backslashreplace")
     say(text.replace("\r\n", "\n").rstrip("\n"))
     return count

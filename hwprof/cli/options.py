@@ -29,17 +29,7 @@ Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Print every phase, as lines on standard error.")
 ]
 
-# One device, its threads and one batch.
-Device = Annotated[
-    str | None,
-    typer.Option(
-        "--device",
-        metavar="DEVICE",
-        help=DEVICE_HELP,
-        show_default=USUAL_DEVICES,
-        autocompletion=completion.devices,
-    ),
-]
+# Threads of one device, and one batch.
 Threads = Annotated[
     int | None,
     typer.Option(

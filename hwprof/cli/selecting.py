@@ -46,7 +46,9 @@ Source = Annotated[
 ]
 Tag = Annotated[
     str | None,
-    typer.Option(metavar="TEXT", help="One of its tags, or a glob.", autocompletion=completion.tags),
+    typer.Option(
+        metavar="TEXT", help="One of its tags, or a glob.", autocompletion=completion.tags
+    ),
 ]
 Since = Annotated[
     str | None, typer.Option(metavar="TIME", help="Earliest time, for example 2026-01-31.")

@@ -23,6 +23,7 @@ from hwprof.measurement import (
 from hwprof.models.base import Model
 from hwprof.profile import Profile
 from hwprof.profiler.agreement import Check
+from hwprof.profiler.commit import current_commit
 from hwprof.profiler.conditions import provenance
 from hwprof.profiler.plan import Plan
 from hwprof.profiler.restarts import Restarts
@@ -116,6 +117,7 @@ class Bench:
         self._overhead_s: float | None = None
         self._outputs: OutputAgreement | None = None
         self._ended_by = ""
+        self._commit = current_commit()
 
     @property
     def done(self) -> bool:
@@ -182,15 +184,18 @@ class Bench:
             memory=memory,
             energy=self._energy,
             provenance=provenance(
-                self._states, self._cpus, self._overhead_s, self._outputs, self._facts
+                self._states,
+                self._cpus,
+                self._overhead_s,
+                self._outputs,
+                self._facts,
+                self._commit,
             ),
             profile=profile,
             profile_reason=self._profile_reason,
             tags=self._tags,
         )
-        return replace(
-            measurement, warnings=(*warnings_for(measurement, self._plan), *self._cut())
-        )
+        return replace(measurement, warnings=(*warnings_for(measurement, self._plan), *self._cut()))
 
     def _cut(self) -> tuple[MeasurementWarning, ...]:
         """The warning that there are fewer restarts than there were to be, if that is so."""

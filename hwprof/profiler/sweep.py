@@ -155,9 +155,7 @@ def sweep(
         for batch in batches or (1,):
             built = architecture_jobs(known, texts, first, batch=batch, resolution=resolution)
             jobs.append(in_turns((replace(job, tags=marks) for job in built), targets))
-    outcomes = _run(
-        chain.from_iterable(jobs), plan, table, resume, check_outputs, timeout, listen
-    )
+    outcomes = _run(chain.from_iterable(jobs), plan, table, resume, check_outputs, timeout, listen)
     labels = tuple(label for label, _ in targets)
     return Sweep(outcomes, number * turns * len(batches or (1,)), labels)
 
@@ -215,7 +213,9 @@ def targets_of(
     if not devices:
         raise OptionError(f"there is no device to measure on; name one, such as {USUAL}")
     if any(count < 1 for count in threads):
-        raise OptionError(f"threads must be at least 1, got {max(min(threads), -MOST_THREADS)}; try 1")
+        raise OptionError(
+            f"threads must be at least 1, got {max(min(threads), -MOST_THREADS)}; try 1"
+        )
     # A number too long to print is too large as well.
     counts = [min(count, MOST_THREADS) for count in threads]
     asked = [(d, t) for d in devices for t in counts or (None,)]

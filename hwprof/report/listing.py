@@ -50,9 +50,7 @@ def table_page(
     return listing_page(rows), sum(isinstance(row, Measurement) for row in rows)
 
 
-def listing_page(
-    rows: Sequence[Row], *, digits: int = SHORT, shared: Collection[str] = ()
-) -> Page:
+def listing_page(rows: Sequence[Row], *, digits: int = SHORT, shared: Collection[str] = ()) -> Page:
     """The rows for a terminal, in their order, one line each.
 
     `digits` of an id are shown; names among `shared`, which models of different content have, are

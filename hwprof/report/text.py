@@ -18,16 +18,19 @@ from hwprof.measurement import Failure, Measurement, WarningCode
 from hwprof.opcosts.known import flops_or_none
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.profiler.compare import Comparison, compare_turns
+from hwprof.profiler.unlike import threads_swept
 from hwprof.report.facts import (
     basis_text,
     by_op,
     clean_note,
     inputs_text,
+    marks,
     memory_text,
     per_op_reason,
     rate_text,
     subject_inputs,
     unknown_ops,
+    verdict_text,
 )
 from hwprof.report.visible import escape, escape_each
 
@@ -207,7 +210,7 @@ def _spent(profile: Profile, occurrence: KernelOccurrence, seconds: float) -> st
 
 
 def comparison_page(comparison: Comparison) -> Page:
-    """Both sides, the ratio in words, and the notes."""
+    """Both sides, the ratio in words or why there is none, and the notes."""
     out = Page()
     for label, side in (("a", comparison.a), ("b", comparison.b)):
         latency = side.latency
@@ -215,32 +218,37 @@ def comparison_page(comparison: Comparison) -> Page:
             f"{label}  [bold]{escape(side.subject.name)}[/bold]  {ms(latency.headline_s)} ms "
             f"{spread(latency)}  {escape(side.device.slug)}"
         )
-    interval = ""
-    if comparison.ci95 is not None:
-        interval = f" [{comparison.ci95[0]:.3f}, {comparison.ci95[1]:.3f}]"
-    verdict = {
-        None: "no interval, so no verdict",
-        False: "no difference shown",
-        True: "a is slower" if comparison.ratio > 1 else "a is faster",
-    }[comparison.different]
-    out.print(
-        f"a / b = [bold]{comparison.ratio:.3f}[/bold]{escape(interval)}  "
-        f"({verdict}; {comparison.method})"
-    )
+    for reason in comparison.unlike:
+        out.print(f"[yellow]unlike[/yellow] in {escape(reason)}")
+    if comparison.unlike:
+        out.print("no ratio, which would say nothing; --anyway gives it all the same")
+    else:
+        interval = ""
+        if comparison.ci95 is not None:
+            interval = f" [{comparison.ci95[0]:.3f}, {comparison.ci95[1]:.3f}]"
+        out.print(
+            f"a / b = [bold]{comparison.ratio:.3f}[/bold]{escape(interval)}  "
+            f"({verdict_text(comparison)}; {comparison.method})"
+        )
     for note in comparison.notes:
         out.print(f"note: {escape(note)}")
     return out
 
 
 def ratios_page(measurements: Sequence[Measurement]) -> Page:
-    """What was measured in turns, model by model, as ratios to the first device's latency."""
+    """What was measured in turns, model by model, as ratios to the first device's latency.
+
+    Each has its warnings beside it; one that is unlike the first has no ratio, but the reasons.
+    """
     out = Page()
     groups: dict[str, list[Measurement]] = {}
     for measurement in measurements:
         groups.setdefault(measurement.subject.key, []).append(measurement)
-    for first, *others in groups.values():
-        if not others:
+    for group in groups.values():
+        if len(group) == 1:
             continue
+        first = group[0]
+        threads_meant = threads_swept(group)
         inputs = escape(subject_inputs(first.subject))
         out.print(f"\n[bold]{escape(first.subject.name)}[/bold]  {inputs}")
         table = RichTable(box=None, padding=(0, 2, 0, 0))
@@ -248,17 +256,24 @@ def ratios_page(measurements: Sequence[Measurement]) -> Page:
         table.add_column("ratio", justify="right")
         table.add_column("95 % interval")
         table.add_column("device", overflow="fold")
-        table.add_row(ms(first.latency.headline_s), "1", "", escape(first.device.slug))
-        for other in others:
-            compared = compare_turns(other, first)
-            interval = (
-                "none" if compared.ci95 is None else "{:.3f} to {:.3f}".format(*compared.ci95)
-            )
+        table.add_column("notes", overflow="fold")
+        reasons = []
+        for other in group:
+            ratio, interval = "1", ""
+            if other is not first:
+                compared = compare_turns(other, first, threads_meant=threads_meant)
+                ci95 = None if compared.unlike else compared.ci95
+                ratio = "-" if compared.unlike else f"{compared.ratio:.3f}"
+                interval = "none" if ci95 is None else "{:.3f} to {:.3f}".format(*ci95)
+                reasons += [(other.device.slug, reason) for reason in compared.unlike]
             table.add_row(
                 ms(other.latency.headline_s),
-                f"{compared.ratio:.3f}",
+                ratio,
                 interval,
                 escape(other.device.slug),
+                escape(", ".join(marks(other))),
             )
         out.print(table)
+        for slug, reason in reasons:
+            out.print(f"no ratio for {escape(slug)} (a), unlike the first (b) in {escape(reason)}")
     return out

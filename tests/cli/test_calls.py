@@ -18,6 +18,7 @@ from hwprof.profiler.sweep import Sweep
 from hwprof.testing.examples import example_failure, example_measurement
 from tests.cli.conftest import Result
 from tests.profiler.away import Away
+from tests.profiler.results import result
 
 Cli = Callable[..., Result]
 JOB = Job(Path("a.onnx"), Away(), device="cpu")
@@ -275,6 +276,7 @@ def test_a_reader_that_went_away(
                 "table": Path("t"),
             },
         ),
+        (("a", "b", "--pin", "0"), ("a", "b"), {"plan": Plan(pin="0", restarts=5, per_op=False)}),
         (
             ("a", "b", "--precision", "0.5", "--budget", "1", "--pin", "none", "--meter", "psu"),
             ("a", "b"),
@@ -294,7 +296,7 @@ def test_compare(
     sides: tuple[str, str],
     changed: dict[str, Any],
 ) -> None:
-    a, b = example_measurement(1), example_measurement(2)
+    a, b = result("a"), result("b")
     compared = compare_module.compare_stored(a, b)
     library = Library(lambda: compared)
     monkeypatch.setattr(compare_module, "compare", library)
@@ -311,7 +313,7 @@ def test_compare(
         "batch": None,
         "shapes": {},
         "inputs": None,
-        "plan": Plan(restarts=5, per_op=False),
+        "plan": None,
         "meter": None,
         "table": Path("hwprof.db"),
         "check_outputs": True,

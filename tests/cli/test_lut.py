@@ -155,7 +155,10 @@ def test_an_empty_table(hwprof: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--model", "resnet5"), "none of the 20 rows in hwprof.db matches --model 'resnet5'; try "),
+        (
+            ("--model", "resnet5"),
+            "none of the 20 rows in hwprof.db matches --model 'resnet5'; try ",
+        ),
         (("--model", "resnet5"), "resnet50"),
         (("--model", "zzz"), "it holds "),
         (("--device", "onnxruntim-cpu"), "try onnxruntime-cpu"),

@@ -116,4 +116,6 @@ def test_a_mark_belongs_to_a_block() -> None:
         text = (ROOT / page).read_text(encoding="utf-8")
         found = blocks(page, section)
         assert len(re.findall("<!-- not run", text)) >= sum(bool(b.not_run) for b in found)
-        assert len(re.findall(r"<!-- not run: [^>\n]+ -->\n```", text)) == text.count("<!-- not run")
+        assert len(re.findall(r"<!-- not run: [^>\n]+ -->\n```", text)) == text.count(
+            "<!-- not run"
+        )

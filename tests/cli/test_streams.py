@@ -68,9 +68,7 @@ def test_a_full_disk_is_one_sentence(
 
 
 @pytest.mark.parametrize("redirect", ["> /dev/full", ">&-", "> /dev/full 2>&1", ">&- 2>&- <&-"])
-def test_what_was_measured_is_saved_all_the_same(
-    redirect: str, mlp: Path, tmp_path: Path
-) -> None:
+def test_what_was_measured_is_saved_all_the_same(redirect: str, mlp: Path, tmp_path: Path) -> None:
     done = hwprof("measure", mlp, mlp, *QUICK, "-q", redirect=redirect, folder=tmp_path)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == (0 if "2" in redirect else 1)

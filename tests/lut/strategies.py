@@ -162,6 +162,8 @@ def measurements(draw: st.DrawFn) -> Measurement:
         energy=draw(st.sampled_from([base.energy, Energy(reason="absent: none")])),
         provenance=replace(
             base.provenance,
+            host=draw(st.none() | texts),
+            git_commit=draw(st.none() | texts),
             timing_overhead_s=draw(st.none() | floats),
             outputs=draw(st.none() | agreements),
             gpu=draw(st.none() | gpus),

@@ -104,7 +104,9 @@ def test_names_of_unlike_models_have_their_hash(rows: list[Row]) -> None:
 
 def test_as_many_digits_as_asked(rows: list[Row]) -> None:
     lines = on_terminal(listing_page(rows, digits=12), 80)
-    assert all(line.startswith(row.id[:12] + " ") for row, line in zip(rows, lines[1:], strict=True))
+    assert all(
+        line.startswith(row.id[:12] + " ") for row, line in zip(rows, lines[1:], strict=True)
+    )
     assert all(cell_len(line) <= 80 for line in lines)
 
 
@@ -125,12 +127,17 @@ def test_a_pipe_has_whole_values_and_units_in_the_heading(rows: list[Row]) -> No
         assert found["sha256"] == row.subject.sha256
         assert found["device"] == row.device.slug
         assert float(found["latency_s"]) == pytest.approx(row.latency.headline_s, rel=1e-8)
-        assert found["peak_memory_bytes"] == ("" if (p := row.memory.peak_bytes) is None else str(p))
+        assert found["peak_memory_bytes"] == (
+            "" if (p := row.memory.peak_bytes) is None else str(p)
+        )
         reading = row.energy.reading
         assert (found["energy_gross_j"] == "") == (reading is None)
         assert tuple(filter(None, found["tags"].split(","))) == row.tags
         assert found["notes"] == ", ".join(
-            [*([] if row.source == "measured" else [row.source]), *(w.code.value for w in row.warnings)]
+            [
+                *([] if row.source == "measured" else [row.source]),
+                *(w.code.value for w in row.warnings),
+            ]
         )
 
 

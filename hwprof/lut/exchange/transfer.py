@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, Unpack, cast
@@ -41,13 +41,17 @@ def export(
     table: Table,
     fmt: str | None,
     target: str | Path | BinaryIO,
+    *,
+    anonymous: bool = False,
     **filters: Unpack[Filters],
 ) -> int:
     """Write the measurements that match, with failures and calibrations, oldest first.
 
     Returns how many measurements were written. A file is replaced whole or left as it was; with
     `fmt` None its suffix decides. Failures go along unless a `source` other than measured is asked
-    for, calibrations unless anything but `device` narrows the selection.
+    for, calibrations unless anything but `device` narrows the selection. An `anonymous` file tells
+    nothing of whose machines these were: it has no host names, git commits, ids of single GPUs,
+    notes of earlier versions, and no failures, which quote paths.
     Raises TableError for a target that cannot be written, OptionError for an unknown format. What a
     stream raises, such as BrokenPipeError, is passed on.
     """
@@ -58,9 +62,12 @@ def export(
     def records() -> Iterator[Record]:
         nonlocal written
         for identity in reversed(table.ids(**filters)):
-            yield table.get(identity)
+            measurement = table.get(identity)
+            yield _anonymous(measurement) if anonymous else measurement
             written += 1
-        yield from _others(table, filters)
+        for other in _others(table, filters):
+            if not (anonymous and isinstance(other, Failure)):
+                yield other
 
     # One moment of the table, though others may be adding to it.
     with table.snapshot():
@@ -154,3 +161,11 @@ def _others(table: Table, filters: Filters) -> Iterator[Record]:
     narrowed = {name for name, value in filters.items() if value is not None}
     if narrowed <= {"device"}:
         yield from table.calibrations(filters.get("device"))
+
+
+def _anonymous(measurement: Measurement) -> Measurement:
+    """The measurement without what tells whose machine it was made on."""
+    known = measurement.provenance
+    gpu = None if known.gpu is None else replace(known.gpu, uuid="")
+    bare = replace(known, host=None, git_commit=None, gpu=gpu, legacy_notes={})
+    return replace(measurement, provenance=bare)

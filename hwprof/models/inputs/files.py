@@ -166,4 +166,3 @@ def _refuse_external(proto: Any) -> None:
         for field in ("tensor_value", "sequence_value", "optional_value"):
             if proto.HasField(field):
                 _refuse_external(getattr(proto, field))
-
