@@ -86,7 +86,9 @@ def summarise(
     busy_beside: float | None = None,
     virtual: bool | None = None,
 ) -> Latency:
-    """Statistics over restarts: each figure is the median over restarts of that restart's figure.
+    """Statistics over restarts: each figure is the median over restarts of that restart's figure,
+    on several threads their lower quartile: threads that wait for each other are kept back in some
+    processes, for as long as those live, as single runs are in any (docs/decisions/0013).
 
     `busy_beside` is how busy the processors were that the run was not kept on, from 0 to 1, and
     `virtual` whether the machine shares its own with others that it does not see.
@@ -99,7 +101,8 @@ def summarise(
     basis = common_basis(parts, threads)
     values = [part.values(basis) for part in parts]
     heads = restart_headlines(parts, threads)
-    headline = float(np.median(heads))
+    across = 0.5 if threads == 1 else HEADLINE
+    headline = float(np.quantile(heads, across))
     clean = _mean_share([part.clean_share for part in parts], [len(part) for part in parts])
     waiting = waiting_share(parts, threads)
     disturbed = (
@@ -121,7 +124,7 @@ def summarise(
         basis=basis,
         headline_s=headline,
         p25_s=headline,
-        median_s=float(np.median([np.median(v) for v in values])),
+        median_s=float(np.quantile([np.median(v) for v in values], across)),
         min_s=float(min(v.min() for v in values)),
         mean_s=float(np.mean([v.mean() for v in values])),
         ci95_s=interval,

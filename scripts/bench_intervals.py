@@ -28,6 +28,7 @@ import onnx
 from common import STEADY, light_models, name, write
 
 from hwprof import spaces
+from hwprof.latency import restart_headlines
 from hwprof.measurement import WarningCode
 from hwprof.models.load import load_model
 from hwprof.profiler.bench import measure_on
@@ -82,6 +83,8 @@ def measured(path: Path, threads: int, plan: Plan) -> Row:
         "clean_share": latency.clean_share,
         "waiting_share": latency.waiting_share,
         "restarts": len(measurement.restarts),
+        "heads_s": restart_headlines([r.steady for r in measurement.restarts], threads).tolist(),
+        "disturbed": latency.disturbed,
         "warnings": [warning.code.value for warning in measurement.warnings],
         "marked": any(warning.code in MARKS for warning in measurement.warnings),
         "took_s": time.perf_counter() - began_s,
