@@ -105,6 +105,8 @@ def show(
         before=before,
         limit=limit,
     )
+    if identity is not None and (failures or any(v is not None for v in filters.values())):
+        raise OptionError("an ID names one row; leave out the options that name others")
     path = table_path(lut_path)
     with Table.open(path, create=False, readonly=True) as table, table.snapshot():
         if identity is not None:

@@ -119,6 +119,8 @@ def test_one_failure_is_shown_with_its_whole_reason(hwprof: Cli, filled: Path) -
     assert failure.reason in " ".join(done.out.split())
     assert failure.subject in done.out
     assert "no kernels" in hwprof("lut", "show", failure.id, "--kernels").error
+    for others in (("--failures",), ("--model", "x"), ("--limit", "3")):
+        assert "names one row" in hwprof("lut", "show", failure.id, *others).error
 
 
 def test_a_short_terminal_listing(hwprof: Cli, filled: Path, terminal: None) -> None:
