@@ -232,7 +232,7 @@ def table_page(
         share = latency.clean_share
         notes = ([] if m.source == "measured" else [m.source]) + [w.code.value for w in m.warnings]
         table.add_row(
-            m.id[:8],
+            escape(m.id[:8]),
             m.created_at[:16].replace("T", " "),
             escape(m.subject.name),
             escape(subject_inputs(m.subject)),
