@@ -119,6 +119,7 @@ def test_a_page_is_believed_and_not_the_footer(exported: bytes) -> None:
         lambda data: data[:-8] + b"\0\0\0\0" + data[-4:],
         lambda data: data[: len(data) // 2] + bytes(9) + data[len(data) // 2 :],
         lambda data: b"PAR1" + b"\x1c" * 5000 + struct.pack("<I", 5000) + b"PAR1",
+        lambda data: b"PAR1" + b"\x19" * 5000 + struct.pack("<I", 5000) + b"PAR1",
         lambda data: b"PAR1" + b"\x19\xfc\xff\xff\xff\xff\x0f\0" + struct.pack("<I", 8) + b"PAR1",
         lambda data: b"PAR1" + b"\x15" + b"\xff" * 20 + struct.pack("<I", 21) + b"PAR1",
         lambda data: b"PAR1" + b"\x1f\0" + struct.pack("<I", 2) + b"PAR1",
