@@ -23,7 +23,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -81,9 +81,6 @@ class Result:
     repeats: int = 0
     """Inputs that failed as one before them did."""
     findings: list[Finding] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def load(modules: Sequence[str], folder: Path) -> dict[str, Target]:
@@ -283,7 +280,7 @@ def serve(folder: Path, modules: Sequence[str]) -> None:
         request = json.loads(line)
         content = sys.stdin.buffer.read(request["size"])
         if "warm" in request:
-            answer = _warmed(found[request["warm"]], case, request["warm"])
+            answer = _warmed(found[request["warm"]], case)
         else:
             outside.clear()
             before = _tree(watched, case)
@@ -298,14 +295,18 @@ def serve(folder: Path, modules: Sequence[str]) -> None:
         answers.flush()
 
 
-def _warmed(target: Target, case: Path, name: str) -> dict[str, Any]:
+def _warmed(target: Target, case: Path) -> dict[str, Any]:
     resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    answer: dict[str, Any] = {"kind": "error", "detail": "it has no seeds"}
+    answer: dict[str, Any] = {"kind": "error", "detail": "it accepts none of its seeds"}
+    accepted = False
     # What a first read leaves in caches is left once.
     for content in target.seeds * 2:
-        answer = _read(target, case, content)
-        if answer["kind"] not in ("accepted", "memory"):
-            return answer
+        read = _read(target, case, content)
+        accepted |= read["kind"] in ("accepted", "memory")
+        if read["kind"] == "error":
+            return read
+    if not accepted:
+        return answer
     limit = _status("VmSize") + ADDRESS_SPACE
     resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
     return answer | {"kind": "accepted"}

@@ -296,7 +296,7 @@ def test_an_export_that_fails_leaves_the_old_file(
     folder = tmp_path / "out"
     folder.mkdir()
     file = folder / "x.jsonl"
-    file.write_text("precious")
+    file.write_text('{"precious": 1}')
 
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
@@ -304,7 +304,7 @@ def test_an_export_that_fails_leaves_the_old_file(
     monkeypatch.setattr("hwprof.files.os.fsync", full)
     with pytest.raises(TableError, match=r"No space left on device.*free space"):
         export(table, None, file)
-    assert file.read_text() == "precious"
+    assert file.read_text() == '{"precious": 1}'
     assert [p.name for p in folder.iterdir()] == [file.name]
 
 

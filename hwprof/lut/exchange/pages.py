@@ -102,8 +102,6 @@ class _Reader:
         return self._struct(0), self._at
 
     def _struct(self, depth: int) -> Struct:
-        if depth > _MOST_DEPTH:
-            raise ValueError("its footer is nested too deeply")
         fields: Struct = {}
         number = 0
         while head := self._byte():
@@ -112,6 +110,8 @@ class _Reader:
         return fields
 
     def _value(self, kind: int, depth: int) -> Any:
+        if depth > _MOST_DEPTH:
+            raise ValueError("its footer is nested too deeply")
         match kind:
             case 1 | 2:
                 return kind == 1
