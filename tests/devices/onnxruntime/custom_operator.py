@@ -13,7 +13,7 @@ SOURCE = """
 typedef struct { const void *const *(*get_api)(uint32_t version); const char *(*version)(void); } Base;
 typedef void *(*Function)();
 
-enum { API_VERSION = 17, CREATE_DOMAIN = 26, ADD_OPERATOR = 27, ADD_DOMAIN = 28 };
+enum { API_VERSION = 14, CREATE_DOMAIN = 26, ADD_OPERATOR = 27, ADD_DOMAIN = 28 };
 
 static const Function *api;
 
@@ -39,8 +39,8 @@ struct Operator {
   void *more[16];
 };
 
-enum { INPUT = @INPUT@, OUTPUT = @OUTPUT@, DATA = @DATA@, SHAPE_OF = @SHAPE_OF@ };
-enum { DIMS_COUNT = @DIMS_COUNT@, DIMS = @DIMS@, ELEMENTS = @ELEMENTS@, RELEASE = @RELEASE@ };
+enum { INPUT = 90, OUTPUT = 91, DATA = 51, SHAPE_OF = 65 };
+enum { DIMS_COUNT = 61, DIMS = 62, ELEMENTS = 64, RELEASE = 99 };
 
 static void compute(void *kernel, void *context) {
   void *in = 0, *out = 0, *shape = 0;

@@ -26,7 +26,7 @@ def built(source: str, path: Path) -> Path:
     compiler = shutil.which("cc")
     assert compiler is not None
     subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O1", "-xc", "-", "-o", str(path)],
+        [compiler, "-shared", "-fPIC", "-O1", "-std=gnu11", "-w", "-xc", "-", "-o", str(path)],
         input=source.encode(),
         check=True,
     )
