@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import stat
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,13 @@ from hwprof.models.onnx.check import check_model, every_tensor
 from hwprof.models.onnx.check import tensors as tensors
 from hwprof.models.onnx.elements import onnx_dtype
 from hwprof.models.onnx.values import choose_values
-from hwprof.models.plain_file import plain_size, printable, refuse_beyond_memory, unreachable
+from hwprof.models.plain_file import (
+    memory_bytes,
+    plain_size,
+    printable,
+    refuse_beyond_memory,
+    unreachable,
+)
 from hwprof.models.shapes import DeclaredInput
 
 if TYPE_CHECKING:
@@ -97,15 +104,31 @@ def model_file(path: Path) -> ModelFile:
     proto = read_structure(path)
     check_model(proto, path.name)
     external = external_files(proto, path)
-    inputs = tuple(declared_inputs(proto))
+    weights = weights_bytes(proto)
+    _refuse_padded(path, external, weights)
     return ModelFile(
         "onnx",
-        inputs,
-        weights_bytes(proto),
+        tuple(declared_inputs(proto)),
+        weights,
         external,
         batch_axes(proto),
         partial(choose_values, proto),
     )
+
+
+def _refuse_padded(path: Path, external: Mapping[str, Path], weights: int) -> None:
+    """Raise ModelError for a weights file that is far larger than what the model uses of it.
+
+    Such a file may be nothing but holes, and reading it for its hash would not end.
+    """
+    memory = memory_bytes()
+    for location, file in external.items():
+        size = plain_size(file)
+        if memory is not None and size > weights + memory:
+            raise ModelError(
+                f"the weights file '{location[:_SHOWN]}' of '{path.name}' has {size / 2**30:.1f} GiB, and "
+                f"the model uses {weights / 2**30:.1f} GiB; save it anew, with its weights alone"
+            )
 
 
 def external_files(proto: onnx.ModelProto, path: Path) -> dict[str, Path]:

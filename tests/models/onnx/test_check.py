@@ -294,3 +294,28 @@ def test_nothing_takes_much(make: Change, tmp_path: Path) -> None:
         assert "\n" not in str(error)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 256 << 10
+
+
+def test_a_weights_file_of_nothing_but_holes_is_not_read(external_mlp: Path) -> None:
+    with external_mlp.with_suffix(".bin").open("r+b") as weights:
+        weights.truncate(1 << 43)  # sparse: it takes no room
+    with pytest.raises(ModelError, match="has 8192.0 GiB, and the model uses 0.0 GiB"):
+        load_model(external_mlp)
+
+
+def test_an_axis_that_leads_nowhere(tmp_path: Path) -> None:
+    stored_weights = [
+        helper.make_tensor(name, TensorProto.FLOAT, [1, 4, 4], [0.0] * 16) for name in ("w", "r")
+    ]
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[0, -(2**62), 2]),
+        helper.make_node("RNN", ["t", "w", "r"], ["y"], hidden_size=4),
+    ]
+    proto = model(nodes, stored_weights)
+    kind = proto.graph.input[0].type.tensor_type.shape
+    del kind.dim[:]
+    for size in ("a", "b"):
+        kind.dim.add().dim_param = size
+    kind.dim.add().dim_value = 4
+    load_model(saved(proto, tmp_path), shapes={"x": (2, 3, 4)})
+    load_model(saved(proto, tmp_path), shapes={"x": (-1, 3, 4)}, batch=2)
