@@ -64,6 +64,7 @@ def read_with_weights(path: Path) -> onnx.ModelProto:
 
     proto = read_structure(path)
     if external_files(proto, path):
+        _limit_lengths(proto)
         try:
             load_external_data_for_model(proto, str(path.parent))
         except OSError as error:
@@ -74,6 +75,21 @@ def read_with_weights(path: Path) -> onnx.ModelProto:
                 "save the model anew, with its weights in a plain file"
             ) from error
     return proto
+
+
+def _limit_lengths(proto: onnx.ModelProto) -> None:
+    """Have every tensor in another file read what it holds: without a length, all there is."""
+    import onnx
+
+    for tensor in every_tensor(proto):
+        bits = ITEM_BITS.get(onnx_dtype(tensor.data_type))
+        if tensor.data_location != onnx.TensorProto.EXTERNAL or bits is None:
+            continue
+        holds = (math.prod(tensor.dims) * bits + 7) // 8
+        entries = {entry.key: entry for entry in tensor.external_data}
+        if "length" not in entries:
+            entries["length"] = tensor.external_data.add(key="length", value=str(holds))
+        entries["length"].value = str(min(holds, int(entries["length"].value)))
 
 
 def parse(path: Path) -> onnx.ModelProto:
