@@ -207,3 +207,40 @@ def test_numbers_of_a_hostile_graph_are_looked_at_safely(program: Path, tmp_path
         numerics_of(load_model(path))
     except HwprofError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "says"),
+    [
+        ([{"as_string": "x"}, {"as_int": 2**40}], "computes with what is no number"),
+        ([{"as_ints": [1]}, {"as_int": 2**40}], "computes with what is no number"),
+        ([{"as_int": 2**62}, {"as_int": 2**62}], "computes a number beyond any size"),
+    ],
+)
+def test_sizes_are_computed_of_numbers(
+    numbers: list[Graph], says: str, program: Path, tmp_path: Path
+) -> None:
+    def change(document: Graph) -> None:
+        inputs = [{"name": "", "arg": each, "kind": 1} for each in numbers]
+        outputs = [{"as_sym_int": {"as_name": "n"}}]
+        product = {"target": "_operator.mul", "inputs": inputs, "outputs": outputs}
+        document["graph_module"]["graph"]["nodes"].insert(0, product)
+
+    path = with_graph(program, tmp_path, change)
+    with pytest.raises(ModelError, match=says):
+        read_exported(path, load_model(path).subject)
+
+
+def test_a_tensor_of_any_size_is_not_made(program: Path, tmp_path: Path) -> None:
+    def change(document: Graph) -> None:
+        inputs = [
+            {"name": "size", "arg": {"as_ints": [2**42]}, "kind": 1},
+            {"name": "value", "arg": {"as_int": 1}, "kind": 1},
+        ]
+        outputs = [{"as_tensor": {"name": "vast"}}]
+        made = {"target": "torch.ops.aten.full.default", "inputs": inputs, "outputs": outputs}
+        document["graph_module"]["graph"]["nodes"].insert(0, made)
+
+    path = with_graph(program, tmp_path, change)
+    with pytest.raises(ModelError, match="does not fit its inputs"):
+        read_exported(path, load_model(path).subject)
