@@ -56,12 +56,12 @@ def _convert(arguments: list[str], folder: Path, model: str) -> Ran:
 
 
 def _failure(ran: Ran, source: Path, folder: Path, name: str) -> str:
-    wrong = fault_of(source)
-    if wrong:
-        return invalid(name, wrong)
     known = set(_convert(["-f", "ONNX", "--OP"], folder, name).text.split())
     used = graph_operators(read_structure(source).graph)
     strangers = sorted(used - known) if "Conv" in known else []
+    wrong = "" if strangers else fault_of(source)
+    if wrong:
+        return invalid(name, wrong)
     how = f"ends with {ran.crashed}" if ran.crashed else "gives up without a reason"
     why = f"; it does not know {', '.join(strangers)}" if strangers else ""
     return (

@@ -20,7 +20,7 @@ from hwprof.convert.torch.builder import Builder, Value
 from hwprof.errors import ModelError, one_line
 from hwprof.measurement import Subject
 from hwprof.models.advice import to_run
-from hwprof.models.pt2.archive import SCALAR_TYPES, Archive, Weight, read_archive
+from hwprof.models.pt2.archive import LARGEST, SCALAR_TYPES, Archive, Weight, read_archive
 
 _NAME = re.compile(r"torch\.ops\.(\w+)\.(\w+)\.(\w+)", re.ASCII)
 # Checks that an export writes down; a run needs none of them.
@@ -134,7 +134,7 @@ class _Reader:
             self._bind([args[0].shape[args[1]]], outputs, target)
             return
         if target in _NUMBERS:
-            self._bind([_NUMBERS[target](*args, **kwargs)], outputs, target)
+            self._bind([self._computed(target, args, kwargs)], outputs, target)
             return
         if target in _ITEM:
             self._bind([self._number_in(args[0], target)], outputs, target)
@@ -150,6 +150,15 @@ class _Reader:
                 f"{one_line(error)}; {to_run(str(error))}"
             ) from error
         self._bind([made] if isinstance(made, Value) else list(made), outputs, target)
+
+    def _computed(self, target: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """What an operator of Python's makes of numbers: texts and lists would grow without end."""
+        if not all(isinstance(each, int | float) for each in (*args, *kwargs.values())):
+            self._refuse(target, "computes with what is no number")
+        found = _NUMBERS[target](*args, **kwargs)
+        if abs(found) > LARGEST:
+            self._refuse(target, "computes a number beyond any size")
+        return found
 
     def _number_in(self, tensor: Any, target: str) -> Any:
         """The number that a tensor of one element holds in every run."""

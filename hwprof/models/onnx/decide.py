@@ -102,7 +102,7 @@ def _known_shapes(proto: ModelProto) -> dict[str, tuple[int, ...]]:
             tensor.ClearField("raw_data")
     try:
         slim = infer_shapes(slim)
-    except (onnx.shape_inference.InferenceError, ValueError, MemoryError):
+    except (onnx.shape_inference.InferenceError, ValueError):
         return {}
     return {
         value.name: tuple(d.dim_value for d in value.type.tensor_type.shape.dim)

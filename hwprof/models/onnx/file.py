@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import stat
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,13 @@ from hwprof.models.onnx.check import check_model, every_tensor
 from hwprof.models.onnx.check import tensors as tensors
 from hwprof.models.onnx.elements import onnx_dtype
 from hwprof.models.onnx.values import choose_values
-from hwprof.models.plain_file import plain_size, printable, refuse_beyond_memory, unreachable
+from hwprof.models.plain_file import (
+    memory_bytes,
+    plain_size,
+    printable,
+    refuse_beyond_memory,
+    unreachable,
+)
 from hwprof.models.shapes import DeclaredInput
 
 if TYPE_CHECKING:
@@ -57,6 +64,7 @@ def read_with_weights(path: Path) -> onnx.ModelProto:
 
     proto = read_structure(path)
     if external_files(proto, path):
+        _limit_lengths(proto)
         try:
             load_external_data_for_model(proto, str(path.parent))
         except OSError as error:
@@ -67,6 +75,21 @@ def read_with_weights(path: Path) -> onnx.ModelProto:
                 "save the model anew, with its weights in a plain file"
             ) from error
     return proto
+
+
+def _limit_lengths(proto: onnx.ModelProto) -> None:
+    """Have every tensor in another file read what it holds: without a length, all there is."""
+    import onnx
+
+    for tensor in every_tensor(proto):
+        bits = ITEM_BITS.get(onnx_dtype(tensor.data_type))
+        if tensor.data_location != onnx.TensorProto.EXTERNAL or bits is None:
+            continue
+        holds = (math.prod(tensor.dims) * bits + 7) // 8
+        entries = {entry.key: entry for entry in tensor.external_data}
+        if "length" not in entries:
+            entries["length"] = tensor.external_data.add(key="length", value=str(holds))
+        entries["length"].value = str(min(holds, int(entries["length"].value)))
 
 
 def parse(path: Path) -> onnx.ModelProto:
@@ -97,15 +120,31 @@ def model_file(path: Path) -> ModelFile:
     proto = read_structure(path)
     check_model(proto, path.name)
     external = external_files(proto, path)
-    inputs = tuple(declared_inputs(proto))
+    weights = weights_bytes(proto)
+    _refuse_padded(path, external, weights)
     return ModelFile(
         "onnx",
-        inputs,
-        weights_bytes(proto),
+        tuple(declared_inputs(proto)),
+        weights,
         external,
         batch_axes(proto),
         partial(choose_values, proto),
     )
+
+
+def _refuse_padded(path: Path, external: Mapping[str, Path], weights: int) -> None:
+    """Raise ModelError for a weights file that is far larger than what the model uses of it.
+
+    Such a file may be nothing but holes, and reading it for its hash would not end.
+    """
+    memory = memory_bytes()
+    for location, file in external.items():
+        size = plain_size(file)
+        if memory is not None and size > weights + memory:
+            raise ModelError(
+                f"the weights file '{location[:_SHOWN]}' of '{path.name}' has {size / 2**30:.1f} GiB, and "
+                f"the model uses {weights / 2**30:.1f} GiB; save it anew, with its weights alone"
+            )
 
 
 def external_files(proto: onnx.ModelProto, path: Path) -> dict[str, Path]:

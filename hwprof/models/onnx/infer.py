@@ -58,12 +58,16 @@ def infer_shapes(proto: ModelProto) -> ModelProto:
     """ONNX's own inference of all types and shapes, in bounded memory.
 
     It believes what a file says of sizes: a shape of 2^40 numbers would be written out. Raises
-    InferenceError, ValueError or MemoryError.
+    InferenceError or ValueError.
     """
     import onnx
 
-    with bounded_memory(ROOM_BYTES + 8 * proto.ByteSize()):
-        return onnx.shape_inference.infer_shapes(proto, data_prop=True)
+    try:
+        with bounded_memory(ROOM_BYTES + 8 * proto.ByteSize()):
+            return onnx.shape_inference.infer_shapes(proto, data_prop=True)
+    except (onnx.checker.ValidationError, RuntimeError, MemoryError) as error:
+        # It checks the model as well, in passing.
+        raise onnx.shape_inference.InferenceError(str(error)) from error
 
 
 def inferred(proto: ModelProto) -> ModelProto:
@@ -75,7 +79,7 @@ def inferred(proto: ModelProto) -> ModelProto:
 
     try:
         return infer_shapes(proto)
-    except (onnx.shape_inference.InferenceError, ValueError, MemoryError):
+    except (onnx.shape_inference.InferenceError, ValueError):
         return proto
 
 

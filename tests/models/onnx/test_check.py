@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,10 +138,8 @@ def test_functions_that_call_one_another_in_a_circle(tmp_path: Path) -> None:
 def test_functions_that_multiply(tmp_path: Path) -> None:
     made = [function(f"F{i}", [call(f"F{i + 1}")] * 10) for i in range(16)]
     made.append(function("F16", [helper.make_node("Relu", ["a"], ["c"])]))
-    begin = time.monotonic()
     text = refusal(model([call("F0", "x", "y")], made=made), tmp_path)
     assert "unfold to more than 500000 nodes" in text
-    assert time.monotonic() - begin < 5
     # Bodies without a node of their own count as well.
     empty = [helper.make_function("mine", "F0", [], [], [], OPSETS)]
     for i in range(1, 16):
@@ -210,8 +209,6 @@ def varint(number: int) -> bytes:
 def test_external_data_that_leads_nowhere(
     key: str, value: str, says: str, external_mlp: Path
 ) -> None:
-    import os
-
     folder = external_mlp.parent
     (folder / "circle.bin").symlink_to(folder / "circle2.bin")
     (folder / "circle2.bin").symlink_to(folder / "circle.bin")
@@ -288,18 +285,39 @@ def vast_constant() -> onnx.ModelProto:
         vast_constant,
     ],
 )
-def test_nothing_takes_long_or_much(make: Change, tmp_path: Path) -> None:
+def test_nothing_takes_much(make: Change, tmp_path: Path) -> None:
     """Whether it is taken or refused: no other error, no bomb."""
-    import resource
-
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    begin = time.monotonic()
     try:
         found = load_model(saved(make(), tmp_path))
         numerics_of(found)
         declared_outputs(found)
     except HwprofError as error:
         assert "\n" not in str(error)
-    assert time.monotonic() - begin < 5
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 256 << 10
+
+
+def test_a_weights_file_of_nothing_but_holes_is_not_read(external_mlp: Path) -> None:
+    with external_mlp.with_suffix(".bin").open("r+b") as weights:
+        weights.truncate(1 << 43)  # sparse: it takes no room
+    with pytest.raises(ModelError, match="has 8192.0 GiB, and the model uses 0.0 GiB"):
+        load_model(external_mlp)
+
+
+def test_an_axis_that_leads_nowhere(tmp_path: Path) -> None:
+    stored_weights = [
+        helper.make_tensor(name, TensorProto.FLOAT, [1, 4, 4], [0.0] * 16) for name in ("w", "r")
+    ]
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[0, -(2**62), 2]),
+        helper.make_node("RNN", ["t", "w", "r"], ["y"], hidden_size=4),
+    ]
+    proto = model(nodes, stored_weights)
+    kind = proto.graph.input[0].type.tensor_type.shape
+    del kind.dim[:]
+    for size in ("a", "b"):
+        kind.dim.add().dim_param = size
+    kind.dim.add().dim_value = 4
+    load_model(saved(proto, tmp_path), shapes={"x": (2, 3, 4)})
+    load_model(saved(proto, tmp_path), shapes={"x": (-1, 3, 4)}, batch=2)
