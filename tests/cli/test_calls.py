@@ -296,6 +296,7 @@ def test_compare(
         "meter": None,
         "table": Path("hwprof.db"),
         "check_outputs": True,
+        "timeout": None,
         **changed,
     }
 
