@@ -112,8 +112,8 @@ class Killer:
         }
         self.learned = folder / "learned.db"
 
-    def command(self, table: Path, *options: str) -> list[str]:
-        paths = [str(model) for model in self.models]
+    def command(self, table: Path, *options: str, models: list[Path] | None = None) -> list[str]:
+        paths = [str(model) for model in models or self.models]
         start = [sys.executable, "-m", "hwprof", "measure", *paths, "--lut", str(table)]
         return [*start, *QUICK, *options]
 
@@ -135,11 +135,10 @@ class Killer:
 
     def learn(self) -> None:
         """A table that knows the profiler's own cost, and holds no measurement."""
-        command = self.command(self.learned, "--restarts", "1", "--per-op")
-        process = self.start([*command[:4], command[4], *command[4 + len(self.models) :]],
-                             self.folder / "learn.err")  # fmt: skip
-        if process.wait() != 0:
-            raise SystemExit((self.folder / "learn.err").read_text())
+        errors = self.folder / "learn.err"
+        command = self.command(self.learned, "--restarts", "1", models=self.models[:1])
+        if self.start(command, errors).wait() != 0:
+            raise SystemExit(errors.read_text())
         with closing(sqlite3.connect(self.learned)) as connection:
             for table in ("kernel_occurrence", "profile", "restart", "measurement"):
                 connection.execute(f"DELETE FROM {table}")
@@ -175,10 +174,13 @@ class Killer:
         return table
 
     def campaign(self, kinds: list[str], kills: int) -> None:
-        """Kill and resume until so many kills are done and the last table is complete."""
-        learned = True
+        """Kill and resume until so many kills are done and the last table is complete.
+
+        Every other table knows the profiler's own cost, if `learn` was called.
+        """
+        learned = self.learned.exists()
         table, options, before = self.new_table(learned), self.options(learned), set[str]()
-        longest_s = 12.0
+        longest_s = float(len(self.models))
         while kills:
             began = time.monotonic()
             kind = self.random.choice(kinds)
@@ -192,7 +194,7 @@ class Killer:
             before = self.look(kind, table, before)
             if len(before) == len(self.models) and not killed:
                 self.complete(table, options)
-                learned = not learned
+                learned = self.learned.exists() and not learned
                 table, options, before = self.new_table(learned), self.options(learned), set()
         self.complete(table, options)
 
@@ -320,6 +322,7 @@ def main() -> None:
     parser.add_argument("--known", type=int, default=40, help="how many after a latency is known")
     parser.add_argument("--kind", action="append", choices=KINDS, help="only these (repeatable)")
     parser.add_argument("--models", type=int, default=len(OPERATORS), help="models of a campaign")
+    parser.add_argument("--fresh", action="store_true", help="no table knows the profiler's cost")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write what was found to this file")
     parser.add_argument("--drive", nargs="+", metavar="TABLE MODEL", help=argparse.SUPPRESS)
@@ -333,7 +336,8 @@ def main() -> None:
         killer.known(arguments.known)
         print(f"{found.kept} of {found.known} latencies that were known are kept", flush=True)
         if arguments.kills:
-            killer.learn()
+            if not arguments.fresh:
+                killer.learn()
             killer.campaign(arguments.kind or list(KINDS), arguments.kills)
     told = ", ".join(f"{count} {kind}" for kind, count in sorted(found.kills.items()))
     print(f"{found.kills.total()} ends ({told}) over {found.tables} tables: "

@@ -18,8 +18,8 @@ from hwprof.cli.gates import (
     max_slower,
 )
 from hwprof.cli.options import (
-    USUAL_DEVICES,
     DEVICE_HELP,
+    USUAL_DEVICES,
     AsJson,
     Batch,
     CheckOutputs,

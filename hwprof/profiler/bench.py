@@ -158,6 +158,8 @@ class Bench:
         It is warned of as cut off, unless all of them were measured.
         """
         self._ended_by = told(error)
+        if self._rule.done:
+            return self.finish()
         return self._record(None) if self._restarts else None
 
     def finish(self) -> Measurement:

@@ -20,9 +20,9 @@ WARMUP_RUNS = 2
 WARMUP_S = 0.02
 # A sample shorter than this is mostly the clock: several runs are then timed together.
 MIN_SAMPLE_S = 200e-6
-# No run is shorter than a step of the clock, and no sample this much shorter than it was made: a
+# Calling anything takes longer than this, and no sample is this much shorter than it was made: a
 # device that says so would be asked for samples for ever.
-CLOCK_STEP_S = 1e-9
+SHORTEST_RUN_S = 1e-8
 TOO_SHORT = 0.01
 # One call to the worker carries about this much work: long against the call, short to a person.
 BATCH_S = 0.25
@@ -56,9 +56,11 @@ def steady_state(
     tell("first run", 0.0)
     first = run.time(1)
     warm = [_possible(run.time(WARMUP_RUNS))]
-    while sum(float(w.wall_s.sum()) for w in warm) < WARMUP_S:
+    warm_s = float(warm[0].wall_s.sum())
+    while warm_s < WARMUP_S:
         size = batch_size(float(warm[-1].wall_s.min()), WARMUP_S)
         warm.append(_possible(run.time(size)))
+        warm_s += float(warm[-1].wall_s.sum())
     warmup = Samples.concatenate(warm)
     one_run_s = max(float(warmup.wall_s.min()), 1e-9)
     loops = max(1, math.ceil(MIN_SAMPLE_S / one_run_s)) if one_run_s < MIN_SAMPLE_S else 1
@@ -73,7 +75,7 @@ def steady_state(
     return Restart(run.setup_s, float(first.wall_s[0]), warmup, samples, stop, started_at)
 
 
-def _possible(samples: Samples, least_s: float = CLOCK_STEP_S) -> Samples:
+def _possible(samples: Samples, least_s: float = SHORTEST_RUN_S) -> Samples:
     """The samples, unless they are shorter on average than any can be. Raises MeasurementError."""
     took_s = float(samples.wall_s.mean()) * samples.loops
     if took_s < least_s:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hwprof.errors import DeviceError, HwprofError, OptionError
+from hwprof.errors import DeviceError, HwprofError, OptionError, TableError, UnsavedError
 from hwprof.profiler import compare as compare_module
 from hwprof.profiler import sweep as sweep_module
 from hwprof.profiler.campaign import Job, Outcome
@@ -132,6 +132,7 @@ USUAL: dict[str, Any] = {
             None,
             {"meter": "rapl", "table": Path("t.db"), "resume": True, "check_outputs": False},
         ),
+        (("a.onnx", "--timeout", "30"), ["a.onnx"], ["onnxruntime-cpu"], {"timeout": 30.0}),
         (
             ("a.onnx", "--name", "net", "--tag", "one", "--tag", "two"),
             ["a.onnx"],
@@ -240,6 +241,49 @@ def test_every_error_is_one_line_after_what_was_measured(
     assert len(done.json) == 1
 
 
+def test_what_was_cut_off_is_shown_with_what_ended_it(
+    hwprof: Cli, sweeps: Callable[..., Library]
+) -> None:
+    sweeps(Outcome(JOB, example_measurement(0), example_failure(0)))
+    done = hwprof("measure", "a.onnx")
+    assert done.code == 1
+    assert example_measurement(0).device.slug in done.out
+    assert done.error.endswith(" ".join(example_failure(0).reason.split()))
+
+
+def test_what_is_not_tried_again_is_said(hwprof: Cli, sweeps: Callable[..., Library]) -> None:
+    sweeps(Outcome(JOB, failure=example_failure(0), resumed=True))
+    done = hwprof("measure", "a.onnx", "--resume", "--timeout", "30")
+    assert done.code == 1
+    assert done.error.startswith("error: not tried again: ")
+
+
+def test_every_result_that_could_not_be_saved_is_shown(
+    hwprof: Cli, sweeps: Callable[..., Library]
+) -> None:
+    full = TableError("no space is left; free some")
+    sweeps(*(Outcome(JOB, example_measurement(seed), unsaved=full) for seed in range(3)))
+    done = hwprof("measure", "a.onnx")
+    assert (done.code, done.error) == (1, "error: no space is left; free some")
+    assert all(example_measurement(seed).subject.name in done.out for seed in range(3))
+    assert "Saved in" not in done.out
+
+
+def test_a_comparison_that_could_not_be_saved_is_shown(
+    hwprof: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = example_measurement(0), example_measurement(1)
+
+    def unsaved() -> None:
+        full = TableError("no space is left; free some")
+        raise UnsavedError(full, compare_module.compare_stored(a, b))
+
+    monkeypatch.setattr(compare_module, "compare", Library(unsaved))
+    done = hwprof("compare", "a.onnx", "b.onnx", "--json")
+    assert (done.code, done.error) == (1, "error: no space is left; free some")
+    assert (done.json["a"]["id"], done.json["b"]["id"]) == (a.id, b.id)
+
+
 def test_a_bug_is_a_traceback(hwprof: Cli, sweeps: Callable[..., Library]) -> None:
     sweeps(ZeroDivisionError("a bug"))
     with pytest.raises(ZeroDivisionError, match="a bug"):
@@ -287,6 +331,7 @@ def test_a_reader_that_went_away(
         ),
         (("a", "b", "--input", "x=1"), ("a", "b"), {"inputs": {"x": "1"}}),
         (("a", "b", "--no-check-outputs"), ("a", "b"), {"check_outputs": False}),
+        (("a", "b", "--timeout", "9"), ("a", "b"), {"timeout": 9.0}),
     ],
 )
 def test_compare(
@@ -317,6 +362,7 @@ def test_compare(
         "meter": None,
         "table": Path("hwprof.db"),
         "check_outputs": True,
+        "timeout": None,
         **changed,
     }
 

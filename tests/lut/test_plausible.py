@@ -124,7 +124,7 @@ def test_no_import_takes_it(
         "UPDATE measurement SET document = replace(document, '{', '[')",
         "UPDATE profile SET node_cost_s = 1e308",
         "UPDATE profile SET runs = 1 << 40",
-        "UPDATE kernel SET inputs = '[{\"name\":\"\",\"dtype\":\"int8\",\"shape\":[-4]}]'",
+        'UPDATE kernel SET inputs = \'[{"name":"","dtype":"int8","shape":[-4]}]\'',
         "UPDATE kernel SET attributes = '{\"a\":\"' || hex(zeroblob(600000)) || '\"}'",
         "UPDATE kernel_occurrence SET calls = 1 << 40",
         "UPDATE device SET spec = replace(spec, '\"threads\":', '\"threads\":-')",
@@ -241,7 +241,6 @@ def test_only_files_are_imported(tmp_path: Path, fmt: str) -> None:
                 import_file(path, table, fmt)
 
 
-
 @pytest.mark.parametrize(
     ("fmt", "limit", "says"),
     [
@@ -260,8 +259,6 @@ def test_lines_and_cells_have_a_limit(
         monkeypatch.setattr(limit, 200)
         with pytest.raises(TableError, match=says or "line 2, device: it is longer than"):
             import_file(file, table)
-
-
 
 
 @pytest.mark.parametrize(
