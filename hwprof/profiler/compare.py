@@ -114,7 +114,9 @@ def compare(
                 "with a model, a and b are the devices to compare on it; leave out device"
             )
         devices = (side if isinstance(side, Target) else str(side) for side in (a, b))
-        targets = [target_of(name, threads, meter, timeout=timeout) for name in devices]
+        targets: Sequence[Target] = [
+            target_of(name, threads, meter, timeout=timeout) for name in devices
+        ]
         room = min(target.spec.hardware.memory_bytes for target in targets) or None
         loaded = load_model(model, shapes=shapes, batch=batch, inputs=inputs, room_bytes=room)
         first, second = ((loaded, target) for target in targets)
