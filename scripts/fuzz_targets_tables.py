@@ -391,7 +391,9 @@ def _mutate_cells(number: random.Random, content: bytes) -> bytes:
     if cell[:1] in ("{", "[") and number.random() < 0.7:
         row[at] = mutate_json(number, cell.encode()).decode("utf-8", "surrogatepass")
     else:
-        row[at] = number.choice((*TEXTS, str(value(number, 1)), str(value(number, 0.5)), "[]", "{}"))
+        row[at] = number.choice(
+            (*TEXTS, str(value(number, 1)), str(value(number, 0.5)), "[]", "{}")
+        )
     if number.random() < 0.1:
         rows.insert(number.randrange(len(rows)), row)
     text = io.StringIO(newline="")
@@ -475,7 +477,9 @@ def _change(number: random.Random, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA writable_schema = ON")
         parts = connection.execute("SELECT name, rootpage FROM sqlite_master").fetchall()
         page = f"rootpage = {number.choice(parts)[1]}"
-        change = number.choice((page, "sql = upper(sql)", "sql = sql || ' STRICT'", "type = 'view'"))
+        change = number.choice(
+            (page, "sql = upper(sql)", "sql = sql || ' STRICT'", "type = 'view'")
+        )
         connection.execute(
             f"UPDATE sqlite_master SET {change} WHERE name = ?", (number.choice(parts)[0],)
         )
@@ -530,7 +534,7 @@ def _mutate_safetensors(number: random.Random, content: bytes) -> bytes:
             at = number.randrange(max(1, len(data) // wide)) * wide
             figure = number.choice((float("nan"), float("inf"), 1e300, -1.0, 0.0, 1e-300))
             with suppress(OverflowError, struct.error):
-                data[at : at + wide] = struct.pack(form, int(-1) if form == "<q" else figure)
+                data[at : at + wide] = struct.pack(form, -1 if form == "<q" else figure)
     text = json.dumps(header).encode("utf-8", "surrogatepass")
     return struct.pack("<Q", len(text)) + text + bytes(data)
 

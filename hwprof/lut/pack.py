@@ -165,7 +165,9 @@ def check_failure(failure: Failure) -> None:
 def check_identity(identity: str, created_at: str) -> None:
     """Raises ValueError for an id that cannot be typed or a time that is not UTC in ISO 8601."""
     if not 0 < len(identity) <= _LONGEST_NAME or not identity.isprintable():
-        raise ValueError("its id or name must be printable, not empty and not of hundreds of letters")
+        raise ValueError(
+            "its id or name must be printable, not empty and not of hundreds of letters"
+        )
     if not _UTC_TIME.fullmatch(created_at):
         raise ValueError(f"created_at must be like 2025-01-31T09:30:00Z, got '{created_at}'")
     datetime.fromisoformat(created_at)

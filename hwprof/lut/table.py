@@ -313,9 +313,7 @@ class Table:
         row = self._store.query(f"SELECT {query}")[0]
         return {f"{name}s": int(n) for name, n in zip(names, row, strict=True)}
 
-    def _read(
-        self, identities: Sequence[str], on_damage: OnDamage | None
-    ) -> Iterator[Measurement]:
+    def _read(self, identities: Sequence[str], on_damage: OnDamage | None) -> Iterator[Measurement]:
         for identity in identities:
             try:
                 measurement = self._store.measurement(identity)

@@ -38,13 +38,12 @@ class Watch:
         rows: list[tuple[Any, ...]] = []
         held, allowed = 0, _FREE_BYTES
         for row in cursor:
-            held += sum(
-                len(cell) if isinstance(cell, str | bytes) else _CELL_BYTES for cell in row
-            )
+            held += sum(len(cell) if isinstance(cell, str | bytes) else _CELL_BYTES for cell in row)
             if held > allowed:
                 # Text of UTF-16 tables is shorter here, that of others as long.
                 allowed = max(_FREE_BYTES, 2 * self._size())
                 if held > allowed:
+                    cursor.close()
                     raise sqlite3.DatabaseError("it gives more rows than its size allows")
             rows.append(row)
         return rows

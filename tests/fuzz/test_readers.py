@@ -37,7 +37,7 @@ def test_no_reader_does_what_it_may_not(fuzzing: Any, tmp_path: Path) -> None:
             assert result.accepted
 
 
-BAD = '''
+BAD = """
 import os, socket, time
 from pathlib import Path
 from fuzzing import Target
@@ -79,7 +79,7 @@ KINDS = [b"fine"]
 
 def targets(folder):
     return {"bad": Target([b"fine", b"refuse"], ".bin", read, change)}
-'''
+"""
 
 
 @pytest.mark.parametrize(
@@ -149,4 +149,3 @@ def test_zip_members_are_changed_and_stay_readable(fuzzing: Any) -> None:
                 archive.read(info)
     assert len(set(results)) > 30
     assert mutate_zip(number, b"no archive") != b""
-

@@ -160,7 +160,9 @@ def measurements(draw: st.DrawFn) -> Measurement:
         ),
         plan=draw(plans),
         restarts=tuple(draw(st.lists(restarts, min_size=1, max_size=3))),
-        memory=Memory(weights_bytes=draw(st.none() | st.integers(0, 2**60)), absent={draw(texts): draw(texts)}),
+        memory=Memory(
+            weights_bytes=draw(st.none() | st.integers(0, 2**60)), absent={draw(texts): draw(texts)}
+        ),
         energy=draw(st.sampled_from([base.energy, Energy(reason="absent: none")])),
         provenance=replace(
             base.provenance,

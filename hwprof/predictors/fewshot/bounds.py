@@ -42,9 +42,10 @@ def check_parts(tensors: Tensors, devices: int, widths: Sequence[int], bases: in
         asked += rows * basis
         if f"edges.{i}" in tensors:
             asked += rows * len(tensors[f"edges.{i}"])
-        if f"landmarks.{i}" in tensors and _matrix(
-            tensors[f"landmarks.{i}"], f"landmarks.{i}"
-        ) != (basis, columns):
+        if f"landmarks.{i}" in tensors and _matrix(tensors[f"landmarks.{i}"], f"landmarks.{i}") != (
+            basis,
+            columns,
+        ):
             raise ValueError(f"its landmarks.{i} do not fit its features")
         if f"scale.{i}" in tensors and not (
             tensors[f"scale.{i}"].shape == (columns,) and bool((tensors[f"scale.{i}"] > 0).all())

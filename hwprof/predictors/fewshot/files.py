@@ -224,8 +224,7 @@ def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
 def _known_errors(measured: Measured) -> bool:
     error = measured.std_error_s
     return error is None or (
-        error.shape == measured.latency_s.shape
-        and bool(np.all(np.isfinite(error) & (error >= 0)))
+        error.shape == measured.latency_s.shape and bool(np.all(np.isfinite(error) & (error >= 0)))
     )
 
 
