@@ -534,7 +534,7 @@ def _mutate_safetensors(number: random.Random, content: bytes) -> bytes:
             at = number.randrange(max(1, len(data) // wide)) * wide
             figure = number.choice((float("nan"), float("inf"), 1e300, -1.0, 0.0, 1e-300))
             with suppress(OverflowError, struct.error):
-                data[at : at + wide] = struct.pack(form, int(-1) if form == "<q" else figure)
+                data[at : at + wide] = struct.pack(form, -1 if form == "<q" else figure)
     text = json.dumps(header).encode("utf-8", "surrogatepass")
     return struct.pack("<Q", len(text)) + text + bytes(data)
 

@@ -13,6 +13,13 @@ from hwprof.lut.plausible import check_kernel
 from hwprof.lut.rows import canonical_json
 from hwprof.profile import KernelOccurrence, Profile
 
+# Durations are ticks of coarse clocks at times, which pack well. Kernels are stored once and read
+# for each of their places: together no longer than this, in letters.
+_FREE_ELEMENTS = 1 << 17
+_ELEMENTS_PER_BYTE = 32
+_LONGEST_KERNEL = 1 << 20
+_LONGEST_KERNELS = 1 << 26
+
 
 @dataclass(frozen=True, slots=True)
 class PackedProfile:

@@ -95,16 +95,17 @@ class Store:
         kind: type[T],
         tail: str,
         *parameters: str | int,
+        what: str = "",
         on_damage: Callable[[TableError], None] | None = None,
     ) -> list[T]:
-        """Rows of a table, checked against the types of `kind`.
+        """Rows of a table, checked against the types of `kind`; they belong to `what`.
 
         One that does not fit raises, or is handed to `on_damage` and left out.
         """
         found = []
         for row in self.query(rows.select(table, kind, tail), *parameters):
             try:
-                with self.decoding(f"a row of {table}"):
+                with self.decoding(what or f"a row of {table}"):
                     found.append(rows.typed(row, kind))
             except TableError as error:
                 if on_damage is None:
@@ -183,15 +184,16 @@ class Store:
 
     def measurement(self, identity: str) -> Measurement:
         """The measurement with this id, which must be there."""
-        found = self.select("measurement", rows.MeasurementRow, "WHERE id = ?", identity)
-        with self.decoding(f"measurement {identity}"):
+        what = f"measurement {identity}"
+        found = self.select("measurement", rows.MeasurementRow, "WHERE id = ?", identity, what=what)
+        with self.decoding(what):
             if not found:
                 raise CodecError("its row is missing")
             tail = "WHERE measurement_id = ? ORDER BY position"
             packed = Packed(
                 self._device_row(found[0].device_fingerprint),
                 found[0],
-                tuple(self.select("restart", rows.RestartRow, tail, identity)),
+                tuple(self.select("restart", rows.RestartRow, tail, identity, what=what)),
                 self._profile_rows(identity),
             )
             return unpack(packed)
@@ -203,7 +205,9 @@ class Store:
             return None if packed is None else unpack_profile(packed)
 
     def _profile_rows(self, identity: str) -> PackedProfile | None:
-        runs = self.select("profile", rows.ProfileRow, "WHERE measurement_id = ?", identity)
+        what = f"measurement {identity}"
+        tail = "WHERE measurement_id = ?"
+        runs = self.select("profile", rows.ProfileRow, tail, identity, what=what)
         if not runs:
             return None
         occurrences = self.select(
@@ -211,12 +215,14 @@ class Store:
             rows.OccurrenceRow,
             "WHERE measurement_id = ? ORDER BY position",
             identity,
+            what=what,
         )
         kernels = self.select(
             "kernel",
             rows.KernelRow,
             "WHERE id IN (SELECT kernel_id FROM kernel_occurrence WHERE measurement_id = ?)",
             identity,
+            what=what,
         )
         return PackedProfile(runs[0], tuple(occurrences), tuple(kernels))
 

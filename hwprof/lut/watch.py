@@ -43,6 +43,7 @@ class Watch:
                 # Text of UTF-16 tables is shorter here, that of others as long.
                 allowed = max(_FREE_BYTES, 2 * self._size())
                 if held > allowed:
+                    cursor.close()
                     raise sqlite3.DatabaseError("it gives more rows than its size allows")
             rows.append(row)
         return rows

@@ -50,8 +50,14 @@ def filled(path: Path) -> Path:
             "the table 'device' is not as hwprof makes it",
         ),
         (
-            ("ALTER TABLE device ADD COLUMN more TEXT DEFAULT (hex(zeroblob(9)))",),
-            "the table 'device' is not as hwprof makes it",
+            (
+                "DROP TABLE failure",
+                "CREATE TABLE failure (id TEXT PRIMARY KEY, run_id TEXT NOT NULL, created_at TEXT "
+                "NOT NULL, subject TEXT NOT NULL, device TEXT NOT NULL, "
+                "reason TEXT NOT NULL DEFAULT (hex(zeroblob(9))))",
+                "CREATE INDEX failure_by_time ON failure (created_at, id)",
+            ),
+            "the table 'failure' is not as hwprof makes it",
         ),
         (
             (
@@ -73,7 +79,7 @@ def filled(path: Path) -> Path:
                 "PRAGMA writable_schema = ON",
                 "UPDATE sqlite_master SET type = 'view' WHERE name = 'failure'",
             ),
-            "",
+            "damaged|the view 'failure'",
         ),
         (
             (
@@ -81,7 +87,7 @@ def filled(path: Path) -> Path:
                 "INSERT INTO sqlite_master VALUES ('index', 'sqlite_autoindex_failure_9', "
                 "'failure', 0, 'CREATE TRIGGER boom AFTER INSERT ON failure BEGIN SELECT 1; END')",
             ),
-            "",
+            "damaged|sqlite_autoindex_failure_9",
         ),
     ],
 )
