@@ -112,9 +112,7 @@ def show(
             return
         names = table.listing.shared_names()
         digits = table.listing.digits()
-        print_rows(
-            lambda: listing_page(list(found), digits=digits, shared=names), piped(found)
-        )
+        print_rows(lambda: listing_page(list(found), digits=digits, shared=names), piped(found))
     if sys.stdout.isatty():
         failed = sum(entry.failed for entry in entries)
         say(f"{counted(len(entries) - failed, failed)} in {path}")

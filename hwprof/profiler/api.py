@@ -62,8 +62,9 @@ def measure(
     are made up, and the record says what of.
     `device` is a name such as `onnxruntime-cpu:threads=2,opt=basic`, or a target of one's own.
     `shapes` and `batch` decide open input dimensions. `name` is what the model is called, else its
-    file's or its graph's name, and `tags` mark the record. `meter` names the energy meter, else `$HWPROF_METER` does
-    (docs/energy.md); a target of one's own has its own. With `table` the result is saved there.
+    file's or its graph's name, and `tags` mark the record. `meter` names the energy meter, else
+    `$HWPROF_METER` does (docs/energy.md); a target of one's own has its own. With `table` the
+    result is saved there.
     Unless `check_outputs` is off, a device whose outputs are not those of ONNX Runtime (of eager
     PyTorch for programs and modules) raises MeasurementError, and nothing is kept.
     Raises HwprofError with one sentence on what is wrong: OptionError, ModelError, DeviceError,

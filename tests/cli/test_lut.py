@@ -133,7 +133,7 @@ def test_a_short_terminal_listing(hwprof: Cli, filled: Path, terminal: None) -> 
 def test_models_of_one_name_are_seen_to_differ(hwprof: Cli, terminal: None) -> None:
     one = example_measurement(0)
     with Table.open("hwprof.db") as table:
-        for number, digit in enumerate("ab"):
+        for digit in "ab":
             subject = replace(one.subject, name="model", sha256=digit * 64)
             table.add(replace(one, id=digit * 32, subject=subject))
     shown = hwprof("lut", "show").out
@@ -157,7 +157,10 @@ def test_an_empty_table(hwprof: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--model", "resnet5"), "none of the 20 rows in hwprof.db matches --model 'resnet5'; try "),
+        (
+            ("--model", "resnet5"),
+            "none of the 20 rows in hwprof.db matches --model 'resnet5'; try ",
+        ),
         (("--model", "resnet5"), "resnet50"),
         (("--model", "zzz"), "it holds "),
         (("--device", "onnxruntim-cpu"), "try onnxruntime-cpu"),

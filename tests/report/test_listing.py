@@ -54,7 +54,7 @@ def test_twenty_rows_are_one_line_each(rows: list[Row], width: int) -> None:
         # Whole enough to be copied, and to see what it is about.
         assert line.startswith(row.id[:8] + " ")
         name = row.subject if isinstance(row, Failure) else row.subject.name
-        assert line.split()[1 if width < 100 else 3].startswith(name[:4])
+        assert line.split()[1 if width < 120 else 3].startswith(name[:3])
         assert ("failed" in line) == isinstance(row, Failure)
 
 
@@ -80,7 +80,8 @@ def test_what_there_is_room_for_is_shown(rows: list[Row]) -> None:
 
 def test_devices_are_told_apart_by_what_differs(rows: list[Row]) -> None:
     text = "\n".join(on_terminal(listing_page(rows), 500))
-    assert "onnxruntime-cpu:threads=2,precision=native,opt=all,spin=off" in text
+    for name in ("onnxruntime-cpu", "onnxruntime-cpu:threads=2", "onnxruntime-cpu:precision=int8"):
+        assert f" {name} " in f"{text} "
     assert "torch-cpu:threads=8 " in text
     # A failure has the slug of its device, and shows what the others show.
     assert len(re.findall(r" openvino-cpu(?: |$)", text, re.MULTILINE)) == 3 + 2
@@ -104,7 +105,9 @@ def test_names_of_unlike_models_have_their_hash(rows: list[Row]) -> None:
 
 def test_as_many_digits_as_asked(rows: list[Row]) -> None:
     lines = on_terminal(listing_page(rows, digits=12), 80)
-    assert all(line.startswith(row.id[:12] + " ") for row, line in zip(rows, lines[1:], strict=True))
+    assert all(
+        line.startswith(row.id[:12] + " ") for row, line in zip(rows, lines[1:], strict=True)
+    )
     assert all(cell_len(line) <= 80 for line in lines)
 
 
@@ -125,12 +128,17 @@ def test_a_pipe_has_whole_values_and_units_in_the_heading(rows: list[Row]) -> No
         assert found["sha256"] == row.subject.sha256
         assert found["device"] == row.device.slug
         assert float(found["latency_s"]) == pytest.approx(row.latency.headline_s, rel=1e-8)
-        assert found["peak_memory_bytes"] == ("" if (p := row.memory.peak_bytes) is None else str(p))
+        assert found["peak_memory_bytes"] == (
+            "" if (p := row.memory.peak_bytes) is None else str(p)
+        )
         reading = row.energy.reading
         assert (found["energy_gross_j"] == "") == (reading is None)
         assert tuple(filter(None, found["tags"].split(","))) == row.tags
         assert found["notes"] == ", ".join(
-            [*([] if row.source == "measured" else [row.source]), *(w.code.value for w in row.warnings)]
+            [
+                *([] if row.source == "measured" else [row.source]),
+                *(w.code.value for w in row.warnings),
+            ]
         )
 
 
