@@ -107,15 +107,14 @@ def nothing_matches(table: Table, asked: dict[str, str]) -> OptionError:
             "no row matches all of them: leave one out"
         )
     name = guilty[0]
+    value = asked[name]
     there = {
-        "model": lambda: _near(asked[name], (entry.model for entry in listing.entries())),
-        "device": lambda: _near(
-            asked[name], (text for device in table.devices() for text in (device.name, device.slug))
-        ),
-        "tag": lambda: _near(asked[name], listing.tags()),
+        "model": lambda: _near(value, (entry.model for entry in listing.entries())),
+        "device": lambda: _near(value, (t for d in table.devices() for t in (d.name, d.slug))),
+        "tag": lambda: _near(value, listing.tags()),
     }.get(name, lambda: "'hwprof lut show' lists them")()
     return OptionError(
-        f"none of the {_rows(total)} in {table.path} matches {_FLAGS[name]} '{asked[name]}'; {there}"
+        f"none of the {_rows(total)} in {table.path} matches {_FLAGS[name]} '{value}'; {there}"
     )
 
 

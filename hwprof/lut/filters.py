@@ -31,7 +31,7 @@ class Filters(TypedDict, total=False):
     as NAME@DIGITS.
     device: part of a device's name or slug, glob over either, or 6 digits of its fingerprint.
     run_id, source: exact. tag: one of a measurement's tags, or a glob over them.
-    since: earliest `created_at`, ISO 8601 (UTC unless it says otherwise); before: earlier than this.
+    since: earliest `created_at`, ISO 8601 (UTC unless it says otherwise). before: older than this.
     limit: at most so many, the newest ones.
     """
 

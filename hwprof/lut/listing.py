@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from os.path import commonprefix
 from typing import Any, Unpack
 
 from hwprof.codec import CodecError
@@ -110,7 +109,7 @@ class Listing:
         """How much of an id names one row of the table and no other: `SHORT`, or more."""
         found = self._store.query("SELECT id FROM measurement UNION SELECT id FROM failure")
         ids = sorted(str(row[0]) for row in found)
-        return max([SHORT, *(len(commonprefix(pair)) + 1 for pair in pairwise(ids))])
+        return max([SHORT, *(_shared(*pair) + 1 for pair in pairwise(ids))])
 
     def shared_names(self) -> frozenset[str]:
         """Names that models of different content have in the table."""
@@ -156,6 +155,12 @@ class Listing:
             *parameters,
         )
         return [_entry(row, failed=True) for row in found]
+
+
+def _shared(one: str, other: str) -> int:
+    """How many letters two ids begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def _entry(row: tuple[Any, ...], *, failed: bool) -> Entry:

@@ -123,7 +123,7 @@ def check_settings(
 
 
 def check_name(name: object) -> str:
-    """What a model is to be called. Raises OptionError for what is no text that a table can hold."""
+    """What a model is to be called. Raises OptionError for what a table cannot hold."""
     if not isinstance(name, str):
         raise OptionError(f"the name must be a text, got {_shown(name)}; leave it out or quote it")
     if not name.strip() or not _is_unicode(name):

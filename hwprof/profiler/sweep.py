@@ -108,12 +108,12 @@ def sweep(
     takes each model's own: `torch-cpu` for .pt2, `litert-cpu` for .tflite, else `onnxruntime-cpu`.
     `shapes` and `batches` decide open input dimensions, and `inputs` are values for inputs, by name
     or a file of them (docs/inputs.md). `name` is what a single file is called; several of one name
-    are told apart by their folders. `tags` mark what is measured now. A `plan` without a number of restarts
-    has as many as it needs, or three in turns, which a ratio's interval needs. `custom_ops` is a
-    library of operators for ONNX Runtime to load. With `table` (open, or a file's name) each result
-    is saved at once; `resume` takes from it what it holds already, and does not try again what did
-    not answer in time, unless `timeout` is longer now. `timeout` is as in `hwprof.measure`.
-    `listen` is told how a measurement gets on.
+    are told apart by their folders. `tags` mark what is measured now. A `plan` without a number of
+    restarts has as many as it needs, or three in turns, which a ratio's interval needs.
+    `custom_ops` is a library of operators for ONNX Runtime to load. With `table` (open, or a file's
+    name) each result is saved at once; `resume` takes from it what it holds already, and does not
+    try again what did not answer in time, unless `timeout` is longer now. `timeout` is as in
+    `hwprof.measure`. `listen` is told how a measurement gets on.
 
     Everything that was asked for is checked first: raises OptionError for what does not fit
     together, WrongModel (an OptionError too) where none of the files is there, DeviceError for a

@@ -6,7 +6,7 @@ column is cut in the middle or at its end, and says so with an ellipsis.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -33,16 +33,21 @@ class Column:
     """Where a text that is too long is cut; empty for one that is whole or not shown."""
     least: int = 0
     """To how few cells a text may be cut."""
+    enough: int = 0
+    """How many cells it should have before columns of rank 2 and more are shown."""
     rank: int = 0
     """0 is always shown; others from 1 on, as long as there is room."""
     styles: Mapping[int, str] = field(default_factory=dict)
     """Colours of single rows, by number."""
 
-    def widths(self) -> tuple[int, int]:
-        """Cells that it takes: as few as it may be cut to, and with every text whole."""
+    def widths(self) -> tuple[int, int, int]:
+        """Cells that it takes: as few as it may be cut to, enough, and with every text whole."""
         head = cell_len(self.head)
         whole = max([head, *map(cell_len, self.cells)])
-        return (min(whole, max(self.least, head)) if self.cut else whole), whole
+        if not self.cut:
+            return whole, whole, whole
+        least = min(whole, max(self.least, head))
+        return least, min(whole, max(self.enough, least)), whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ def printable(column: Column, *, ascii_only: bool) -> Column:
         column.right,
         column.cut,
         column.least,
+        column.enough,
         column.rank,
         column.styles,
     )
@@ -97,26 +103,31 @@ def fit(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
     """The columns that there is room for, in their order, with the width of each."""
     widths = [column.widths() for column in columns]
     taken = {n: widths[n][0] for n, column in enumerate(columns) if not column.rank}
-    used = sum(taken.values()) + GAP * (len(taken) - 1)
-    for number, column in sorted(enumerate(columns), key=lambda each: each[1].rank):
-        more = GAP + widths[number][0]
-        if column.rank and used + more <= width:
-            taken[number] = widths[number][0]
-            used += more
-    shrinking = [number for number in taken if columns[number].cut]
-    while used > width and any(taken[number] > _NARROWEST for number in shrinking):
-        taken[max(shrinking, key=lambda number: taken[number])] -= 1
-        used -= 1
-    room = width - used
-    # The most important ones grow first, those of one rank alike.
-    for rank in sorted({columns[number].rank for number in taken}):
-        growing = [n for n in sorted(taken) if columns[n].rank == rank]
-        while room > 0 and growing:
-            for number in growing:
-                if room > 0 and taken[number] < widths[number][1]:
+
+    def room() -> int:
+        return width - sum(taken.values()) - GAP * (len(taken) - 1)
+
+    def show(ranks: Iterable[int], size: int) -> None:
+        for rank in ranks:
+            for number, column in enumerate(columns):
+                if column.rank == rank and GAP + widths[number][size] <= room():
+                    taken[number] = widths[number][size]
+
+    def grow(size: int) -> None:
+        # The most important ones first, those of one rank alike.
+        for rank in sorted({columns[number].rank for number in taken}):
+            small = [n for n in sorted(taken) if columns[n].rank == rank]
+            while room() > 0 and (small := [n for n in small if taken[n] < widths[n][size]]):
+                for number in small[: room()]:
                     taken[number] += 1
-                    room -= 1
-            growing = [n for n in growing if taken[n] < widths[n][1]]
+
+    cut = [number for number in taken if columns[number].cut]
+    while room() < 0 and any(taken[number] > _NARROWEST for number in cut):
+        taken[max(cut, key=lambda number: taken[number])] -= 1
+    show([1], 0)
+    grow(1)
+    show(sorted({column.rank for column in columns if column.rank > 1}), 1)
+    grow(2)
     return [(columns[number], taken[number]) for number in sorted(taken)]
 
 

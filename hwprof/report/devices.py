@@ -1,40 +1,40 @@
-"""Devices by short names: what they are asked for by, and only what tells them apart."""
+"""Devices by short names: what they are asked for by, and as little as tells them apart."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from hwprof.device_spec import DeviceSpec
+
+_PLACE = ("version", "where")
+_SELF = (("threads", "1"), ("precision", "native"))
 
 
 def short_names(devices: Iterable[DeviceSpec]) -> dict[str, str]:
     """A name for each device, by fingerprint: `onnxruntime-cpu:threads=2`.
 
-    Threads are named where they are not one, every other setting where devices of one name differ
-    in it. Versions and machines follow where they differ, the fingerprint where nothing else does.
+    Of those of one name, as many settings are named as tell them apart, then versions and machines,
+    the fingerprint where nothing else does. Threads are named unless they are one, which goes
+    without saying, as the model's own precision does.
     """
     alike: dict[str, dict[str, DeviceSpec]] = {}
     for device in devices:
         alike.setdefault(device.name, {})[device.fingerprint] = device
     names: dict[str, str] = {}
     for group in alike.values():
-        settings = {key: _settings(device) for key, device in group.items()}
-        places = {key: _place(device) for key, device in group.items()}
-        told = _differing(settings)
-        where = _differing(places)
-        for key, device in group.items():
-            own = [
-                f"{name}={value}"
-                for name, value in settings[key].items()
-                if name in told or (name == "threads" and value != "1")
+        facts = {key: {**_settings(spec), **_place(spec)} for key, spec in group.items()}
+        told = {"threads", *_telling(facts)}
+        for key, spec in group.items():
+            own = {name: value for name, value in facts[key].items() if name in told}
+            settings = [
+                f"{k}={v}" for k, v in own.items() if k not in _PLACE and (k, v) not in _SELF
             ]
-            short = device.name + (f":{','.join(own)}" if own else "")
-            names[key] = " ".join([short, *(places[key][name] for name in where)])
-        among = [names[key] for key in group]
-        for key in group:
-            if among.count(names[key]) > 1:
-                names[key] += f" {key[:6]}"
+            places = [value for name, value in own.items() if name in _PLACE]
+            names[key] = " ".join([spec.name + ":" * bool(settings) + ",".join(settings), *places])
+        shared = Counter(names[key] for key in group)
+        names |= {key: f"{names[key]} {key[:6]}" for key in group if shared[names[key]] > 1}
     return names
 
 
@@ -56,7 +56,13 @@ def _place(device: DeviceSpec) -> dict[str, str]:
     }
 
 
-def _differing(facts: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """The facts that are not the same for all."""
-    names = dict.fromkeys(name for each in facts.values() for name in each)
-    return [name for name in names if len({each.get(name) for each in facts.values()}) > 1]
+def _telling(facts: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Facts that together tell apart whatever all of them do: each, in its order, some of it."""
+    chosen: list[str] = []
+    kinds = 1
+    for name in dict.fromkeys(name for each in facts.values() for name in each):
+        more = len({tuple(each.get(n) for n in (*chosen, name)) for each in facts.values()})
+        if more > kinds:
+            chosen.append(name)
+            kinds = more
+    return chosen

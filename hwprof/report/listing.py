@@ -6,8 +6,9 @@ the exports' columns, whole ids and names, and tabs in between.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import merge
+from typing import Any
 
 from hwprof.lut.listing import SHORT, Entry
 from hwprof.measurement import Failure, Measurement
@@ -21,11 +22,13 @@ Row = Measurement | Failure
 FAILED = "failed"
 # As few digits as `--model` takes for a hash.
 _DIGITS = 6
-# Enough of a name to tell most apart. With these, eighty columns hold model, latency, device and
-# the beginning of a note.
-_LEAST_NAME = 16
-_LEAST_DEVICE = 24
-_LEAST_NOTES = 8
+# Cells of a text that is cut: with the fewest, eighty columns hold model, latency, device and the
+# beginning of a note; with enough, a wider terminal shows more columns.
+_NAME: Mapping[str, Any] = {"cut": "middle", "least": 16, "enough": 24}
+_DEVICE: Mapping[str, Any] = {"cut": "middle", "least": 25, "enough": 25}
+_TEXT: Mapping[str, Any] = {"cut": "end", "least": 8, "enough": 16}
+# Above this nothing is known of a latency but its size.
+_WIDEST = 10
 
 PIPED = (
     *("id", "created_at", "model", "inputs", "latency_s", "ci95_low_s", "ci95_high_s"),
@@ -61,25 +64,22 @@ def listing_page(rows: Sequence[Row], *, digits: int = SHORT, shared: Collection
         return page
     devices = _short_devices(rows)
 
-    def column(head: str, cells: Iterable[str], **how: object) -> Column:
-        return Column(head, list(cells), **how)  # type: ignore[arg-type]
-
     failed = {n: "red" for n, row in enumerate(rows) if isinstance(row, Failure)}
-    energy = [_energy(row) for row in rows]
+    gross, net = zip(*map(_energy, rows), strict=True)
     columns = [
-        column("id", (row.id[:digits] for row in rows)),
-        column("when (UTC)", (_when(row.created_at) for row in rows), rank=3),
-        column("model", (name_of(r, shared) for r in rows), cut="middle", least=_LEAST_NAME),
-        column("input", map(_inputs, rows), cut="end", least=_LEAST_NAME, rank=6),
-        column("ms", map(_milliseconds, rows), right=True, styles=failed),
-        column("±", map(_half_width, rows), right=True),
-        column("clean", map(_clean, rows), right=True, rank=7),
-        column("peak", map(_peak, rows), right=True, rank=4),
-        column("gross J", (gross for gross, _ in energy), right=True, rank=8),
-        column("net J", (net for _, net in energy), right=True, rank=8),
-        column("device", (_device(r, devices) for r in rows), cut="middle", least=_LEAST_DEVICE),
-        column("tags", map(_tags, rows), cut="end", least=_LEAST_NOTES, rank=5),
-        column("notes", map(_notes, rows), cut="end", least=_LEAST_NOTES, rank=2),
+        Column("id", [row.id[:digits] for row in rows]),
+        Column("when (UTC)", [_when(row.created_at) for row in rows], rank=2),
+        Column("model", [name_of(row, shared) for row in rows], **_NAME),
+        Column("input", [_inputs(row) for row in rows], **_TEXT, rank=5),
+        Column("ms", [_milliseconds(row) for row in rows], right=True, styles=failed),
+        Column("±", [_half_width(row) for row in rows], right=True),
+        Column("clean", [_clean(row) for row in rows], right=True, rank=6),
+        Column("peak", [_peak(row) for row in rows], right=True, rank=3),
+        Column("gross J", gross, right=True, rank=7),
+        Column("net J", net, right=True, rank=7),
+        Column("device", [_device(row, devices) for row in rows], **_DEVICE),
+        Column("tags", [_tags(row) for row in rows], **_TEXT, rank=4),
+        Column("notes", [_notes(row) for row in rows], **_TEXT, rank=1),
     ]
     # A column of which no row has anything tells nothing.
     page.print(Fitted([c for c in columns if any(c.cells)]))
@@ -96,8 +96,8 @@ def entries_page(entries: Sequence[Entry], *, digits: int = SHORT) -> Page:
                 Column("id", [entry.id[:digits] for entry in entries]),
                 Column("when (UTC)", [_when(entry.created_at) for entry in entries]),
                 Column("kind", [_kind(entry) for entry in entries], styles=styles),
-                Column("model", [e.model for e in entries], cut="middle", least=_LEAST_NAME),
-                Column("device", [e.device for e in entries], cut="middle", least=_LEAST_NAME),
+                Column("model", [e.model for e in entries], **_NAME),
+                Column("device", [e.device for e in entries], **_NAME),
             ]
         )
     )
@@ -167,7 +167,9 @@ def _half_width(row: Row) -> str:
     if isinstance(row, Failure):
         return ""
     width = row.latency.relative_half_width if _timed(row) else None
-    return "-" if width is None else f"{width:.1%}"
+    if width is None:
+        return "-"
+    return f"{width:.1%}" if width < _WIDEST else f">{_WIDEST:.0%}"
 
 
 def _clean(row: Row) -> str:

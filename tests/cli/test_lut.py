@@ -40,9 +40,8 @@ def filled(hwprof: Cli) -> Path:
     return Path("hwprof.db")
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Standard output is a terminal of eighty columns."""
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on, standard output is a terminal of eighty columns."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("LINES", "25")
@@ -123,17 +122,23 @@ def test_one_failure_is_shown_with_its_whole_reason(hwprof: Cli, filled: Path) -
         assert "names one row" in hwprof("lut", "show", failure.id, *others).error
 
 
-def test_a_short_terminal_listing(hwprof: Cli, filled: Path, terminal: None) -> None:
+def test_a_short_terminal_listing(
+    hwprof: Cli, filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_terminal(monkeypatch)
     lines = CODES.sub("", hwprof("lut", "show", "--limit", "3").out).splitlines()
     assert len(lines) == 5
     assert lines[-1] == "3 measurements in hwprof.db"
     assert all(cell_len(line) <= 80 for line in lines)
 
 
-def test_models_of_one_name_are_seen_to_differ(hwprof: Cli, terminal: None) -> None:
+def test_models_of_one_name_are_seen_to_differ(
+    hwprof: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_terminal(monkeypatch)
     one = example_measurement(0)
     with Table.open("hwprof.db") as table:
-        for number, digit in enumerate("ab"):
+        for digit in "ab":
             subject = replace(one.subject, name="model", sha256=digit * 64)
             table.add(replace(one, id=digit * 32, subject=subject))
     shown = hwprof("lut", "show").out
@@ -270,8 +275,9 @@ def test_without_a_terminal_a_yes_is_needed(hwprof: Cli, filled: Path) -> None:
 
 @pytest.mark.parametrize("answer", [True, False])
 def test_a_terminal_is_asked(
-    hwprof: Cli, filled: Path, terminal: None, monkeypatch: pytest.MonkeyPatch, answer: bool
+    hwprof: Cli, filled: Path, monkeypatch: pytest.MonkeyPatch, answer: bool
 ) -> None:
+    on_terminal(monkeypatch)
     asked = []
 
     def confirm(text: str, **options: object) -> bool:

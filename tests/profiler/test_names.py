@@ -126,7 +126,7 @@ def test_files_that_are_all_missing_are_refused_at_once(
     target: ReplayTarget, tmp_path: Path
 ) -> None:
     for models in (tmp_path / "gone.onnx", [tmp_path / "gone.onnx", tmp_path / "lost.onnx"]):
-        with pytest.raises(WrongModel, match="no file .*gone.onnx"):
+        with pytest.raises(WrongModel, match=r"no file .*gone\.onnx"):
             sweep(models, target, table=tmp_path / "t.db")
     with pytest.raises(WrongModel, match="is a folder"):
         sweep(tmp_path, target)

@@ -12,9 +12,8 @@ from rich.console import Console
 
 from hwprof.report.columns import Column, Fitted, fit, shorten
 
-texts = st.text(max_size=40) | st.sampled_from(
-    ["", "密度网络_v2", "vit_small_patch16_224.augreg_in1k"]
-)
+LONG = ["", "密度网络_v2", "vit_small_patch16_224.augreg_in1k"]
+texts = st.text("ab_ 密é\t\n\x1b\u0301\u202e🚀", max_size=40) | st.sampled_from(LONG)
 
 
 @st.composite

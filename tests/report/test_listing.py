@@ -54,7 +54,7 @@ def test_twenty_rows_are_one_line_each(rows: list[Row], width: int) -> None:
         # Whole enough to be copied, and to see what it is about.
         assert line.startswith(row.id[:8] + " ")
         name = row.subject if isinstance(row, Failure) else row.subject.name
-        assert line.split()[1 if width < 100 else 3].startswith(name[:4])
+        assert line.split()[1 if width < 120 else 3].startswith(name[:3])
         assert ("failed" in line) == isinstance(row, Failure)
 
 
@@ -80,7 +80,8 @@ def test_what_there_is_room_for_is_shown(rows: list[Row]) -> None:
 
 def test_devices_are_told_apart_by_what_differs(rows: list[Row]) -> None:
     text = "\n".join(on_terminal(listing_page(rows), 500))
-    assert "onnxruntime-cpu:threads=2,precision=native,opt=all,spin=off" in text
+    for name in ("onnxruntime-cpu", "onnxruntime-cpu:threads=2", "onnxruntime-cpu:precision=int8"):
+        assert re.search(rf" {name}(?: |$)", text, re.MULTILINE)
     assert "torch-cpu:threads=8 " in text
     # A failure has the slug of its device, and shows what the others show.
     assert len(re.findall(r" openvino-cpu(?: |$)", text, re.MULTILINE)) == 3 + 2
