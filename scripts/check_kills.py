@@ -112,9 +112,7 @@ class Killer:
         }
         self.learned = folder / "learned.db"
 
-    def command(
-        self, table: Path, *options: str, models: list[Path] | None = None
-    ) -> list[str]:
+    def command(self, table: Path, *options: str, models: list[Path] | None = None) -> list[str]:
         paths = [str(model) for model in models or self.models]
         start = [sys.executable, "-m", "hwprof", "measure", *paths, "--lut", str(table)]
         return [*start, *QUICK, *options]

@@ -90,21 +90,21 @@ def compare(
     try:
         with Bar(2) as bar:
             comparison = library.compare(
-            a,
-            b,
-            model=model,
-            device=device,
-            threads=threads,
-            batch=batch,
-            shapes=shapes_of(shapes),
-            inputs=inputs_of(inputs, inputs_file),
-            plan=plan,
-            meter=meter,
-            table=table_path(lut_path),
-            check_outputs=check_outputs,
-            timeout=timeout,
-            listen=lambda progress: bar.update("comparing", progress),
-        )
+                a,
+                b,
+                model=model,
+                device=device,
+                threads=threads,
+                batch=batch,
+                shapes=shapes_of(shapes),
+                inputs=inputs_of(inputs, inputs_file),
+                plan=plan,
+                meter=meter,
+                table=table_path(lut_path),
+                check_outputs=check_outputs,
+                timeout=timeout,
+                listen=lambda progress: bar.update("comparing", progress),
+            )
     except UnsavedError as error:
         comparison, unsaved = cast("Comparison", error.result), error
     if as_json:

@@ -23,6 +23,7 @@ from hwprof.cli.options import (
     Precision,
     Shapes,
     ThreadCounts,
+    Timeout,
     counts_of,
     examples,
     inputs_of,

@@ -187,9 +187,7 @@ class Bench:
             profile=profile,
             profile_reason=self._profile_reason,
         )
-        return replace(
-            measurement, warnings=(*warnings_for(measurement, self._plan), *self._cut())
-        )
+        return replace(measurement, warnings=(*warnings_for(measurement, self._plan), *self._cut()))
 
     def _cut(self) -> tuple[MeasurementWarning, ...]:
         """The warning that there are fewer restarts than there were to be, if that is so."""

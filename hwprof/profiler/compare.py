@@ -77,8 +77,8 @@ def compare(
     measurements of `table`, by the first letters of their ids or by model name, of which the
     newest counts. `timeout` is as in `hwprof.measure`.
     Raises OptionError for sides that do not go together, and HwprofError with one sentence on what
-    else is wrong: ModelError, DeviceError, MeasurementError or TableError, whose UnsavedError brings
-    the comparison that could not be saved.
+    else is wrong: ModelError, DeviceError, MeasurementError or TableError, whose
+    UnsavedError brings the comparison that could not be saved.
     """
     # Imported here: whoever reads stored measurements does without.
     from hwprof.models.load import load_model

@@ -109,9 +109,7 @@ def sweep(
         for batch in batches or (1,):
             built = architecture_jobs(known, texts, first, batch=batch, resolution=resolution)
             jobs.append(in_turns(built, targets))
-    outcomes = _run(
-        chain.from_iterable(jobs), plan, table, resume, check_outputs, timeout, listen
-    )
+    outcomes = _run(chain.from_iterable(jobs), plan, table, resume, check_outputs, timeout, listen)
     labels = tuple(label for label, _ in targets)
     return Sweep(outcomes, number * len(targets) * len(batches or (1,)), labels)
 

@@ -22,9 +22,7 @@ class Pipes:
     They are made non-blocking. `clock` gives seconds.
     """
 
-    def __init__(
-        self, source: int, sink: int, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, source: int, sink: int, clock: Callable[[], float] = time.monotonic) -> None:
         os.set_blocking(source, False)
         os.set_blocking(sink, False)
         self._source = source

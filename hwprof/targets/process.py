@@ -127,8 +127,7 @@ class ProcessStream(Stream):
         last = lines[-1][:300] if lines else "it printed nothing"
         if code is None:
             return (
-                f"{who} closed its output and went on ({last}); "
-                "try another version of the runtime"
+                f"{who} closed its output and went on ({last}); try another version of the runtime"
             )
         if code == -signal.SIGKILL:
             return (
