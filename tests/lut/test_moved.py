@@ -67,7 +67,7 @@ def test_where_the_folder_is_gone_too_the_temporary_folder_takes_it(
         table.add(measurement)
         folder_gone(home / "t.db")
         # SQLite may, or may not, write to what has no folder.
-        with pytest.raises(TableError, match="measured last.* is in") as error:
+        with pytest.raises(TableError, match=r"measured last.* is in") as error:
             table.add(example_measurement(2))
     (rescued,) = place.glob("t-*-rescued.db")
     assert measurement.id in ids(rescued)

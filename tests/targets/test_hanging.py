@@ -28,9 +28,6 @@ QUICK = Plan(precision=0.3, budget_s=1, restarts=1, per_op=False, pin="none")
 # What each of these agents does, as a program.
 SILENT = "import time; time.sleep(3600)"
 TRICKLING = (
-    "import sys, time\n"
-    "while True: sys.stdout.write(' '); sys.stdout.flush(); time.sleep(.01)"
-)
     "import sys, time\nwhile True: sys.stdout.write(' '); sys.stdout.flush(); time.sleep(.01)"
 )
 DEAF = "import os, time; os.close(0); time.sleep(3600)"
