@@ -52,11 +52,15 @@ def rescued(connection: sqlite3.Connection, path: Path, earlier: Path | None) ->
     )
 
 
-def lost(path: Path, target: Path) -> TableError:
-    """The error for a table that is no longer where it was, once all of it is in `target`."""
+def lost(path: Path, target: Path, *, saved: bool) -> TableError:
+    """The error for a table that is no longer where it was, once all of it is in `target`.
+
+    `saved` says whether what was written last is part of it.
+    """
+    last = "what was measured last included," if saved else "but not what was measured last,"
     return TableError(
-        f"the table {path} was deleted or replaced while it was open: all that it held, what was "
-        f"measured last included, is in {target}; name that file with --lut, or move it back"
+        f"the table {path} was deleted or replaced while it was open: all that it held, {last} "
+        f"is in {target}; name that file with --lut, or move it back"
     )
 
 

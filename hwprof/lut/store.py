@@ -60,17 +60,30 @@ class Store:
 
     @contextmanager
     def transaction(self, begin: str) -> Iterator[None]:
+<<<<<<< HEAD
         outermost = not self.connection.in_transaction
         with explained(self.path, self._watch), transaction(self.connection, begin):
             yield
         if outermost and not self.readonly and begin != "BEGIN":
             self._check_place()
+=======
+        writes = not (self.connection.in_transaction or self.readonly or begin == "BEGIN")
+        try:
+            with explained(self.path), transaction(self.connection, begin):
+                yield
+        except TableError:
+            if writes:
+                self._check_place(saved=False)
+            raise
+        if writes:
+            self._check_place(saved=True)
+>>>>>>> h-machines
 
-    def _check_place(self) -> None:
-        """Raise TableError where what was just saved has no name: the file is not at its path."""
+    def _check_place(self, *, saved: bool) -> None:
+        """Raise TableError where the file is not at its path: what was saved there has no name."""
         if self._file is not None and identity(self.path) != self._file:
             self._rescued = rescued(self.connection, self.path, self._rescued)
-            raise lost(self.path, self._rescued)
+            raise lost(self.path, self._rescued, saved=saved)
 
     @contextmanager
     def decoding(self, what: str) -> Iterator[None]:

@@ -80,8 +80,8 @@ def _possible(samples: Samples, least_s: float = SHORTEST_RUN_S) -> Samples:
     took_s = float(samples.wall_s.mean()) * samples.loops
     if took_s < least_s:
         raise MeasurementError(
-            f"the device says that {samples.loops} runs took {took_s:g} s, which no clock can tell; "
-            "update the runtime, or mend its device"
+            f"the device says that {samples.loops} runs took {took_s:g} s, which no clock can "
+            "tell; update the runtime, or mend its device"
         )
     return samples
 

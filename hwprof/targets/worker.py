@@ -202,8 +202,8 @@ class WorkerTarget(Target):
     """A fresh process for every model that is opened, started by `launcher`.
 
     `meter` names the energy meter, else `$HWPROF_METER` does, else the best one is taken.
-    `timeout_s` bounds every call of a worker, in seconds; else bounds grow with the model's own runs
-    (`hwprof.targets.patience`).
+    `timeout_s` bounds every call of a worker, in seconds; else bounds grow with the model's own
+    runs (`hwprof.targets.patience`).
     """
 
     def __init__(
