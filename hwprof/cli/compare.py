@@ -153,11 +153,7 @@ def compare(
                 table=table_path(lut_path),
                 check_outputs=check_outputs,
                 timeout=timeout,
-<<<<<<< HEAD
                 listen=lambda progress: bar.update(f"comparing {a} and {b}", progress),
-=======
-                listen=lambda progress: bar.update("comparing", progress),
->>>>>>> h-machines
             )
     except UnsavedError as error:
         comparison, unsaved = cast("Comparison", error.result), error

@@ -36,10 +36,7 @@ from hwprof.cli.options import (
     Shapes,
     ThreadCounts,
     Timeout,
-<<<<<<< HEAD
     Verbose,
-=======
->>>>>>> h-machines
     counts_of,
     examples,
     inputs_of,

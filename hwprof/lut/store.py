@@ -60,16 +60,9 @@ class Store:
 
     @contextmanager
     def transaction(self, begin: str) -> Iterator[None]:
-<<<<<<< HEAD
-        outermost = not self.connection.in_transaction
-        with explained(self.path, self._watch), transaction(self.connection, begin):
-            yield
-        if outermost and not self.readonly and begin != "BEGIN":
-            self._check_place()
-=======
         writes = not (self.connection.in_transaction or self.readonly or begin == "BEGIN")
         try:
-            with explained(self.path), transaction(self.connection, begin):
+            with explained(self.path, self._watch), transaction(self.connection, begin):
                 yield
         except TableError:
             if writes:
@@ -77,7 +70,6 @@ class Store:
             raise
         if writes:
             self._check_place(saved=True)
->>>>>>> h-machines
 
     def _check_place(self, *, saved: bool) -> None:
         """Raise TableError where the file is not at its path: what was saved there has no name."""

@@ -88,28 +88,18 @@ def compare(
 ) -> Comparison:
     """Ratio of two latencies, a over b, with its 95 % interval; b is what a is held against.
 
-        With `model`, a file, `a` and `b` are devices, as `hwprof.measure` takes them; without, they are
-    <<<<<<< HEAD
+    With `model`, a file, `a` and `b` are devices, as `hwprof.measure` takes them; without, they are
         two model files, measured on `device`, or each on its own, as in `hwprof.measure`, which says
-        what `timeout` is. Both are measured now, in turn, in `plan.restarts` pairs of fresh processes
-        (5 without a plan) on the same `inputs`, if they are given, and saved where there is a `table`
-        (open, or a file's name).
-        Where neither names a file, they are two measurements of `table`, by the first letters of their
-        ids or by model name, of which the newest counts. `device` (part of a slug, as `Table.ids` takes
-        it), `threads` and `batch` then say which measurements are meant.
-        What makes a ratio meaningless is in `Comparison.unlike`.
-        Raises OptionError for sides that do not go together, for one measurement as both, and for
-        arguments that decide how to measure where nothing is measured; and HwprofError with one
-        sentence on what else is wrong: ModelError, DeviceError, MeasurementError or TableError, whose
-    =======
-        two model files, measured on `device`. Both are measured now, in turn, in `plan.restarts` pairs
-        of fresh processes (5 without a plan) on the same `inputs`, if they are given, and saved where
-        there is a `table` (open, or a file's name). Where neither names a file, they are two
-        measurements of `table`, by the first letters of their ids or by model name, of which the
-        newest counts. `timeout` is as in `hwprof.measure`.
-        Raises OptionError for sides that do not go together, and HwprofError with one sentence on what
-        else is wrong: ModelError, DeviceError, MeasurementError or TableError, whose
-    >>>>>>> h-machines
+    what `timeout` is. Both are measured now, in turn, in `plan.restarts` pairs of fresh processes
+    (5 without a plan) on the same `inputs`, if they are given, and saved where there is a `table`
+    (open, or a file's name).
+    Where neither names a file, they are two measurements of `table`, by the first letters of their
+    ids or by model name, of which the newest counts. `device` (part of a slug, as `Table.ids` takes
+    it), `threads` and `batch` then say which measurements are meant.
+    What makes a ratio meaningless is in `Comparison.unlike`.
+    Raises OptionError for sides that do not go together, for one measurement as both, and for
+    arguments that decide how to measure where nothing is measured; and HwprofError with one
+    sentence on what else is wrong: ModelError, DeviceError, MeasurementError or TableError, whose
         UnsavedError brings the comparison that could not be saved.
     """
     # Imported here: whoever reads stored measurements does without.

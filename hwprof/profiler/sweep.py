@@ -154,11 +154,7 @@ def sweep(
         number = len(texts)
         for batch in batches or (1,):
             built = architecture_jobs(known, texts, first, batch=batch, resolution=resolution)
-<<<<<<< HEAD
             jobs.append(in_turns((replace(job, tags=marks) for job in built), targets))
-=======
-            jobs.append(in_turns(built, targets))
->>>>>>> h-machines
     outcomes = _run(chain.from_iterable(jobs), plan, table, resume, check_outputs, timeout, listen)
     labels = tuple(label for label, _ in targets)
     return Sweep(outcomes, number * turns * len(batches or (1,)), labels)
