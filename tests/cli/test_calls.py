@@ -71,6 +71,7 @@ USUAL: dict[str, Any] = {
     "tags": (),
     "plan": Plan(),
     "meter": None,
+    "custom_ops": None,
     "table": Path("hwprof.db"),
     "resume": False,
     "check_outputs": True,
@@ -132,11 +133,11 @@ USUAL: dict[str, Any] = {
             None,
             {"meter": "rapl", "table": Path("t.db"), "resume": True, "check_outputs": False},
         ),
-        (("a.onnx", "--timeout", "30"), ["a.onnx"], ["onnxruntime-cpu"], {"timeout": 30.0}),
+        (("a.onnx", "--timeout", "30"), ["a.onnx"], None, {"timeout": 30.0}),
         (
             ("a.onnx", "--name", "net", "--tag", "one", "--tag", "two"),
             ["a.onnx"],
-            ["onnxruntime-cpu"],
+            None,
             {"name": "net", "tags": ["one", "two"]},
         ),
         (
@@ -226,7 +227,7 @@ def test_exit_codes_follow_the_outcomes(hwprof: Cli, sweeps: Callable[..., Libra
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [
-        (OptionError("two lines\nof it"), 2, "error: two lines of it"),
+        (OptionError("two lines\nof it"), 2, "error: two lines\\nof it"),
         (HwprofError("it broke"), 1, "error: it broke"),
         (DeviceError("away"), 1, "error: away"),
         (KeyboardInterrupt(), 130, "error: interrupted; what was measured before is saved"),
