@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hwprof.errors import MeasurementError, OptionError, TableError
+from hwprof.errors import MeasurementError, OptionError
 from hwprof.latency import restart_headlines as headlines
 from hwprof.lut import Table
 from hwprof.measurement import Measurement
