@@ -82,9 +82,7 @@ def test_with_several_thread_counts_each_model_takes_turns_on_its_own(
     assert labels == [f"{d}:threads={t}" for d in ("onnxruntime-cpu", "litert-cpu") for t in (1, 2)]
 
 
-def test_a_device_that_is_named_is_that_of_all(
-    mlp: Path, asked: list[str], tmp_path: Path
-) -> None:
+def test_a_device_that_is_named_is_that_of_all(mlp: Path, asked: list[str], tmp_path: Path) -> None:
     program = tmp_path / "net.pt2"
     program.write_bytes(b"no program")
     made = sweep_module.sweep([mlp, program], "onnxruntime-cpu", plan=QUICK, check_outputs=False)
