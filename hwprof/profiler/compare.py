@@ -109,9 +109,9 @@ def compare(
             )
         names = [usual_device(file) if device is None else device for file in files]
         target = target_of(names[0], threads, meter)
-        targets = (target, target)
+        targets = [target, target]
         if names[1] != names[0]:
-            targets = (target, target_of(names[1], threads, meter))
+            targets = [target, target_of(names[1], threads, meter)]
         jobs = jobs_for([Path(file) for file in files], target, shapes or {}, batch, inputs)
         room = min(each.spec.hardware.memory_bytes for each in targets) or None
         first, second = (
