@@ -31,7 +31,7 @@ def test_a_person_sees_ratios_with_intervals(hwprof: Cli, mlp: Path) -> None:
     done = hwprof("measure", mlp, "--device", "cpu", "--device", "cpu:opt=none", *QUICK)
     assert done.code == 0, done.err
     assert "ratio  95 % interval" in done.out
-    assert len(re.findall(r"\d to \d", done.out)) == 1
+    assert len(re.findall(r"\d\.\d{3} to \d", done.out)) == 1
     assert "3 restarts" in done.out
 
 
