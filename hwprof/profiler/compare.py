@@ -114,9 +114,7 @@ def compare(
                 "with a model, a and b are the devices to compare on it; leave out device"
             )
         devices = (side if isinstance(side, Target) else str(side) for side in (a, b))
-        targets: Sequence[Target] = [
-            target_of(name, threads, meter, timeout=timeout) for name in devices
-        ]
+        targets = [target_of(name, threads, meter, timeout=timeout) for name in devices]
         room = min(target.spec.hardware.memory_bytes for target in targets) or None
         loaded = load_model(model, shapes=shapes, batch=batch, inputs=inputs, room_bytes=room)
         first, second = ((loaded, target) for target in targets)
@@ -146,9 +144,9 @@ def compare(
             )
         names = [usual_device(file) if device is None else device for file in files]
         target = target_of(names[0], threads, meter, timeout=timeout)
-        targets = (target, target)
+        targets = [target, target]
         if names[1] != names[0]:
-            targets = (target, target_of(names[1], threads, meter, timeout=timeout))
+            targets = [target, target_of(names[1], threads, meter, timeout=timeout)]
         jobs = jobs_for([Path(file) for file in files], target, shapes or {}, batch, inputs)
         room = min(each.spec.hardware.memory_bytes for each in targets) or None
         first, second = (
