@@ -52,8 +52,12 @@ class WrongTable(TableError, OptionError):
 
 def wrong(kind: type[HwprofError]) -> type[HwprofError]:
     """The class for what the caller wrote among errors of `kind`."""
-    known: tuple[type[HwprofError], ...] = (WrongModel, WrongDevice, WrongTable)
-    return next((each for each in known if issubclass(each, kind)), kind)
+    known: dict[type[HwprofError], type[HwprofError]] = {
+        ModelError: WrongModel,
+        DeviceError: WrongDevice,
+        TableError: WrongTable,
+    }
+    return known.get(kind, kind)
 
 
 def one_line(error: BaseException, length: int = 400) -> str:

@@ -21,7 +21,6 @@ from hwprof.lut.exchange.from_rows import records_of
 from hwprof.lut.exchange.to_rows import COLUMNS, NEEDED, Kind, Row, needed, rows_of
 from hwprof.lut.rows import canonical_json
 
-
 # What formulas begin with, in letters of double width too.
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _TEXT = "'"
