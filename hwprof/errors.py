@@ -12,7 +12,8 @@ class HwprofError(Exception):
 
     def __str__(self) -> str:
         """The message. Names from files stand in it, and a traceback is printed as it is."""
-        return visible(super().__str__())
+        text = super().__str__()
+        return text if text.isprintable() else visible(" ".join(text.splitlines()))
 
 
 class OptionError(HwprofError):
