@@ -18,7 +18,22 @@ from typing import Any
 Mutator = Callable[[random.Random, bytes], bytes]
 
 LONG_NUMBER = "9" * 5000
-NUMBERS = (0, -1, 1, 127, 128, 255, 2**16, 2**31 - 1, 2**31, 2**32, 2**63 - 1, 2**63, 2**64, -(2**63))
+NUMBERS = (
+    0,
+    -1,
+    1,
+    127,
+    128,
+    255,
+    2**16,
+    2**31 - 1,
+    2**31,
+    2**32,
+    2**63 - 1,
+    2**63,
+    2**64,
+    -(2**63),
+)
 FLOATS = (0.0, -0.0, 1e308, -1e308, 5e-324, 1e-9, -1.0, float("nan"), float("inf"), float("-inf"))
 TEXTS = (
     *("", "\0", "a\0b", "../../outside", "/etc/passwd", "~", "$(touch x)", "`id`", "{0}", "%n%s"),
@@ -27,7 +42,18 @@ TEXTS = (
 )
 TOKENS = (
     *(b"\0", b"\xff", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80", b"\r\n", b"\xef\xbb\xbf"),
-    *(b"null", b"NaN", b"1e999", b"-1", b'"', b"{", b"[" * 3000, b"," * 50, b"../", LONG_NUMBER.encode()),
+    *(
+        b"null",
+        b"NaN",
+        b"1e999",
+        b"-1",
+        b'"',
+        b"{",
+        b"[" * 3000,
+        b"," * 50,
+        b"../",
+        LONG_NUMBER.encode(),
+    ),
 )
 
 
@@ -55,7 +81,9 @@ def mutate_bytes(number: random.Random, content: bytes) -> bytes:
                 form = number.choice(("<i", "<q", ">i", ">q", "<H"))
                 size = struct.calcsize(form)
                 value = number.choice(NUMBERS) & (2 ** (8 * size) - 1)
-                changed[at : at + size] = value.to_bytes(size, "little" if form[0] == "<" else "big")
+                changed[at : at + size] = value.to_bytes(
+                    size, "little" if form[0] == "<" else "big"
+                )
             case _:
                 if number.random() < 0.3:
                     del changed[at:]
@@ -103,7 +131,14 @@ def mutate_zip(number: random.Random, content: bytes, member: Mutator | None = N
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = [(info, archive.read(info)) for info in archive.infolist()]
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError, zlib.error):
+    except (
+        zipfile.BadZipFile,
+        ValueError,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        zlib.error,
+    ):
         return mutate_bytes(number, content)
     if not members:
         return mutate_bytes(number, content)
@@ -116,7 +151,9 @@ def mutate_zip(number: random.Random, content: bytes, member: Mutator | None = N
             if i == at and how == 0:
                 continue
             if i == at and how == 1:
-                name = number.choice(("../outside", "/outside", f"{name}/../../outside", "", name * 50))
+                name = number.choice(
+                    ("../outside", "/outside", f"{name}/../../outside", "", name * 50)
+                )
             elif i == at and how == 2:
                 data, kind = bytes(8 * 2**20), zipfile.ZIP_DEFLATED
             elif i == at:

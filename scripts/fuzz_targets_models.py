@@ -201,7 +201,9 @@ def onnx_models() -> list[onnx.ModelProto]:
     node, stored = helper.make_node, numpy_helper.from_array
     weight = stored(np.ones((4, 4), np.float32), "w")
     x, y = end("x", real, ["batch", 4]), end("y", real, None)
-    plain = model([node("MatMul", ["x", "w"], ["m"]), node("Relu", ["m"], ["y"])], [x], [y], [weight])
+    plain = model(
+        [node("MatMul", ["x", "w"], ["m"]), node("Relu", ["m"], ["y"])], [x], [y], [weight]
+    )
     branch = [
         helper.make_graph([node(kind, ["x"], ["b"])], "b", [], [end("b", real, None)])
         for kind in ("Relu", "Neg")
@@ -238,9 +240,7 @@ def onnx_models() -> list[onnx.ModelProto]:
     outer = helper.make_function(
         "mine", "Outer", ["a"], ["b"], [node("Inner", ["a"], ["b"], domain="mine")], OPSETS
     )
-    called = model(
-        [node("Outer", ["x"], ["y"], domain="mine")], [x], [y], functions=[inner, outer]
-    )
+    called = model([node("Outer", ["x"], ["y"], domain="mine")], [x], [y], functions=[inner, outer])
     scale, zero = stored(np.float32(0.1), "scale"), stored(np.uint8(3), "zero")
     quantised = model(
         [

@@ -200,5 +200,9 @@ def _shown(value: object) -> str:
     if isinstance(value, str):
         return repr(value[:SHOWN])
     if value is None or isinstance(value, (bool, int, float)):
-        return "a long number" if isinstance(value, int) and abs(value) > LARGEST else str(value)[:SHOWN]
+        return (
+            "a long number"
+            if isinstance(value, int) and abs(value) > LARGEST
+            else str(value)[:SHOWN]
+        )
     return f"a value of type {type(value).__name__}"

@@ -78,8 +78,7 @@ class Plan:
         parts = self.pin.split(",")
         if not all(part.isdecimal() and len(part) <= MOST_DIGITS for part in parts):
             raise OptionError(
-                "pin must be auto, none or processor numbers like 0,1, got "
-                f"'{self.pin[:SHOWN]}'"
+                f"pin must be auto, none or processor numbers like 0,1, got '{self.pin[:SHOWN]}'"
             )
         return tuple(sorted({int(part) for part in parts}))
 

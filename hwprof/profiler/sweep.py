@@ -13,8 +13,8 @@ from hwprof.errors import DeviceError, HwprofError, OptionError
 from hwprof.lut import Table
 from hwprof.models.inputs.given import Asked
 from hwprof.profiler.agreement import Agreement
-from hwprof.profiler.arguments import library_option
 from hwprof.profiler.architectures import architecture_jobs
+from hwprof.profiler.arguments import library_option
 from hwprof.profiler.bench import Progress
 from hwprof.profiler.campaign import Job, Outcome, Turns, in_turns, jobs_for, run_campaign
 from hwprof.profiler.plan import RESTARTS_IN_TURNS, Plan
@@ -163,7 +163,9 @@ def targets_of(
     if not devices:
         raise OptionError(f"there is no device to measure on; name one, such as {DEVICE}")
     if any(count < 1 for count in threads):
-        raise OptionError(f"threads must be at least 1, got {max(min(threads), -MOST_THREADS)}; try 1")
+        raise OptionError(
+            f"threads must be at least 1, got {max(min(threads), -MOST_THREADS)}; try 1"
+        )
     # A number too long to print is too large as well.
     counts = [min(count, MOST_THREADS) for count in threads]
     asked = [(d, t) for d in devices for t in counts or (None,)]

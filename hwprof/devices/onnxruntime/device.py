@@ -76,9 +76,7 @@ class OnnxRuntimeCpu(DeclaredDevice):
         runtime = import_runtime()
         build = f"{runtime.get_build_info()}, {platform.libc_ver()[0] or 'libc'}"
         options = library_options(self.library)
-        return Runtime(
-            "onnxruntime", str(runtime.__version__), build, PROVIDER, options=options
-        )
+        return Runtime("onnxruntime", str(runtime.__version__), build, PROVIDER, options=options)
 
     def open_model(self, model: Model) -> ProgramSession:
         # Imported here: the session module needs onnx, which listing devices does not.
@@ -99,9 +97,7 @@ class OnnxRuntimeCpu(DeclaredDevice):
 
             def load() -> OnnxRuntimeProgram:
                 opened = opened_on_cpu(runtime, model, options)
-                return OnnxRuntimeProgram(
-                    runtime, model, settings, PROVIDER, opened, self.library
-                )
+                return OnnxRuntimeProgram(runtime, model, settings, PROVIDER, opened, self.library)
 
             return ProgramSession(model, self.threads, load, owned=owned.pop_all())
 

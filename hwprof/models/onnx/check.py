@@ -122,9 +122,7 @@ def _check_tensor(tensor: TensorProto, model: str) -> None:
         raise ModelError(f"'{name}' in '{model}' has a shape that cannot be; {AGAIN}")
     elements = math.prod(tensor.dims)
     if elements > MOST_ELEMENTS:
-        raise ModelError(
-            f"'{name}' in '{model}' has more elements than can be counted; {AGAIN}"
-        )
+        raise ModelError(f"'{name}' in '{model}' has more elements than can be counted; {AGAIN}")
     if tensor.data_location == TensorProto.EXTERNAL:
         return
     bits = ITEM_BITS.get(dtype)

@@ -56,7 +56,15 @@ _BROKEN = (
     *(MemoryError, RecursionError, RuntimeError),
 )
 # What a graph of another form makes its reader stumble over.
-UNFIT = (KeyError, TypeError, AttributeError, IndexError, ValueError, ArithmeticError, RecursionError)
+UNFIT = (
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True, slots=True)

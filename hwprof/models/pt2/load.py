@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from hwprof.models.base import ModelFile
+from hwprof.models.plain_file import plain_size
 from hwprof.models.pt2.archive import read_archive
 from hwprof.models.pt2.values import choose_for_exported
-from hwprof.models.plain_file import plain_size
 
 
 def model_file(path: Path) -> ModelFile:

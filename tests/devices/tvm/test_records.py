@@ -32,7 +32,7 @@ TRACE: list[Any] = [
     ],
     [[3, [1, 1, 16, 1]], [5, 2]],
 ]
-IR = "; ModuleID\nmodule asm \".section .init_array\"\ndefine void @f() { ret void }"
+IR = '; ModuleID\nmodule asm ".section .init_array"\ndefine void @f() { ret void }'
 
 
 def write(folder: Path, trace: object = TRACE, target: object = TARGET) -> None:
@@ -65,7 +65,9 @@ def test_a_schedule_is_let_through(tmp_path: Path) -> None:
 
 def test_an_annotation_that_brings_a_program_is_refused(tmp_path: Path) -> None:
     write(tmp_path, instead(1, ["Annotate", ["b0", IR], ["pragma_import_llvm"], []]))
-    assert "holds the annotation 'pragma_import_llvm', which hwprof does not run" in refusal(tmp_path)
+    assert "holds the annotation 'pragma_import_llvm', which hwprof does not run" in refusal(
+        tmp_path
+    )
     for key in ("pragma_import_c", "pragma_debug_skip_region", "x", 7, ["a"]):
         write(tmp_path, instead(1, ["Annotate", ["b0", 1], [key], []]))
         refusal(tmp_path)

@@ -252,7 +252,9 @@ def circle() -> onnx.ModelProto:
 
 def huge_shape(kind: str) -> onnx.ModelProto:
     """A list of 2^40 sizes, as an input: what inference would write out."""
-    proto = model([helper.make_node(kind, ["s"] if kind == "ConstantOfShape" else ["x", "s"], ["y"])])
+    proto = model(
+        [helper.make_node(kind, ["s"] if kind == "ConstantOfShape" else ["x", "s"], ["y"])]
+    )
     proto.graph.input.append(helper.make_tensor_value_info("s", TensorProto.INT64, [2**40]))
     return proto
 

@@ -24,9 +24,7 @@ def first(model: object) -> object:
 
 @pytest.mark.parametrize("number", [-1, -2, 99, 2**31 - 1])
 @pytest.mark.parametrize("side", ["inputs", "outputs"])
-def test_ends_that_are_no_tensors(
-    number: int, side: str, mlp_tflite: Path, tmp_path: Path
-) -> None:
+def test_ends_that_are_no_tensors(number: int, side: str, mlp_tflite: Path, tmp_path: Path) -> None:
     def change(model: object, _schema: object) -> None:
         setattr(first(model), side, np.array([number], np.int32))
 
