@@ -316,9 +316,9 @@ def _small(content: bytes) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(made, "w") as new:
         for info in old.infolist():
-            if "/models/" in info.filename or "/data/" in info.filename:
-                if not info.filename.endswith("sample_inputs/model.pt"):
-                    new.writestr(zipfile.ZipInfo(info.filename), old.read(info))
+            read = "/models/" in info.filename or "/data/" in info.filename
+            if read and not info.filename.endswith("sample_inputs/model.pt"):
+                new.writestr(zipfile.ZipInfo(info.filename), old.read(info))
     return made.getvalue()
 
 

@@ -130,7 +130,7 @@ def target_of(
     meter: str | None = None,
     custom_ops: str | Path | None = None,
 ) -> Target:
-    """The target that a device's text, a number of threads, a meter and a library of operators name.
+    """The target that a device's text, threads, a meter and a library of operators name.
 
     Raises OptionError for what is given twice, and for a target of one's own beside any.
     """

@@ -8,7 +8,7 @@ from hwprof.errors import one_line
 
 
 def fault_of(path: Path) -> str:
-    """What onnx's checker says is wrong with the model in a file, in a few words; empty for nothing.
+    """What onnx's checker says is wrong with the model in a file, in a few words; else empty.
 
     Shapes and types are inferred as well. Raises nothing: a file that cannot be checked has no
     known fault.
