@@ -36,8 +36,8 @@ def check_model(proto: ModelProto, name: str) -> None:
     count = sum(1 for _ in every_node(proto))
     if count > functions.MAX_NODES:
         raise ModelError(
-            f"'{name}' has {count} nodes, and at most {functions.MAX_NODES} are taken; export it with loops "
-            "in place of what is written out"
+            f"'{name}' has {count} nodes, and at most {functions.MAX_NODES} are taken; export it "
+            "with loops in place of what is written out"
         )
     _check_names(proto, name)
     _check_functions(functions.unfolding(proto), name)
