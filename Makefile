@@ -14,7 +14,7 @@ CORE_VENV := .venv-core
 CORE_READY := $(CORE_VENV)/.ready
 PIP_INSTALL := bin/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help setup demo test test-core lint check-backends check-cases pictures bench bench-help clean
+.PHONY: help setup demo test test-core lint check-backends check-cases check-kills pictures bench bench-help fuzz clean
 
 help:
 	@echo "make demo            the main job in three minutes: measure, keep, predict, search"
@@ -23,9 +23,11 @@ help:
 	@echo "make lint            ruff, mypy and import-linter alone"
 	@echo "make check-backends  every runtime on three models: outputs, kernels, sums"
 	@echo "make check-cases     models after users' reports, and onnx's node tests: is every figure right?"
+	@echo "make check-kills     campaigns killed 240 times: is anything lost or left behind? (an hour)"
 	@echo "make bench           every figure that the docs quote (an hour, quiet machine)"
 	@echo "make bench-help      HELP's figures, which docs/prediction.md quotes (half an hour more)"
 	@echo "make pictures        draw the pictures of the docs again"
+	@echo "make fuzz            ten minutes of changed inputs for every reader of received files (hours)"
 
 setup: $(READY) $(PLUGIN_READY)
 
@@ -80,6 +82,9 @@ check-cases: $(READY)
 	$(BIN)/python scripts/check_cases.py
 	$(BIN)/python scripts/check_node_tests.py
 
+check-kills: $(READY)
+	$(BIN)/python scripts/check_kills.py
+
 pictures: $(READY)
 	$(BIN)/python scripts/draw_pictures.py
 
@@ -99,6 +104,9 @@ bench: $(BENCH_READY)
 bench-help: $(BENCH_READY)
 	for space in fbnet nasbench201; do OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_help.py \
 		--space $$space --json docs/benchmarks/help-$$space.json; done
+
+fuzz: $(READY)
+	$(BIN)/python scripts/fuzz_readers.py --seconds 600 --json fuzz-findings.json
 
 clean:
 	rm -rf $(VENV) $(DEMO_VENV) $(CORE_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

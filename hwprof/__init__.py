@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from hwprof.profiler.compare import compare as compare
     from hwprof.profiler.compare import compare_now as compare_now
     from hwprof.profiler.compare import compare_stored as compare_stored
+    from hwprof.profiler.judge import Judgement as Judgement
+    from hwprof.profiler.judge import judge as judge
     from hwprof.profiler.plan import Plan as Plan
     from hwprof.profiler.sweep import Sweep as Sweep
     from hwprof.profiler.sweep import sweep as sweep
@@ -38,6 +40,7 @@ _HOMES = {
     "DeviceError": "hwprof.errors",
     "Failure": "hwprof.measurement",
     "HwprofError": "hwprof.errors",
+    "Judgement": "hwprof.profiler.judge",
     "Measurement": "hwprof.measurement",
     "MeasurementError": "hwprof.errors",
     "ModelError": "hwprof.errors",
@@ -51,6 +54,7 @@ _HOMES = {
     "compare": "hwprof.profiler.compare",
     "compare_now": "hwprof.profiler.compare",
     "compare_stored": "hwprof.profiler.compare",
+    "judge": "hwprof.profiler.judge",
     "measure": "hwprof.profiler.api",
     "sweep": "hwprof.profiler.sweep",
     "write_example": "hwprof.spaces.example",

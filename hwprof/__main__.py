@@ -1,6 +1,6 @@
 """`python -m hwprof`."""
 
-from hwprof.cli import main
-
 if __name__ == "__main__":
+    from hwprof.cli import main
+
     main()

@@ -6,6 +6,7 @@ names the offending field; nothing in a file is ever executed.
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -39,7 +40,12 @@ def _decode_hook(kind: Any, value: Any) -> Any:
 
 def to_json(value: Any) -> bytes:
     """Compact JSON. Floats keep every digit, so that decoding gives back the same value."""
-    return msgspec.json.encode(value, enc_hook=_encode_hook)
+    try:
+        return msgspec.json.encode(value, enc_hook=_encode_hook)
+    except OverflowError:
+        # A whole number beyond 64 bits, as from a file that someone edited.
+        plain = json.dumps(to_builtins(value), ensure_ascii=False, separators=(",", ":"))
+        return plain.encode()
 
 
 def to_builtins(value: Any) -> Any:

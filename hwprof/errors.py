@@ -31,6 +31,10 @@ class MeasurementError(HwprofError):
     """The model opened but its measurement could not be completed."""
 
 
+class DeadlineError(MeasurementError):
+    """A worker gave no answer for so long that it was ended."""
+
+
 class TableError(HwprofError):
     """The lookup table, or a file exchanged with it, cannot be read or written."""
 
@@ -56,6 +60,15 @@ def wrong(kind: type[HwprofError]) -> type[HwprofError]:
     return next((each for each in known if issubclass(each, kind)), kind)
 
 
+class UnsavedError(TableError):
+    """The table could not take a result, which comes with the error: it exists nowhere else."""
+
+    def __init__(self, reason: TableError, result: object) -> None:
+        super().__init__(str(reason))
+        self.result = result
+        """What was measured: a `Measurement`, or the `Comparison` of two."""
+
+
 def one_line(error: BaseException, length: int = 400) -> str:
     """The first line of an error that says something, without a full stop."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -74,3 +87,28 @@ def visible(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def told(error: Exception) -> str:
+    """What is kept of an error that ended one measurement, in one sentence.
+
+    One that nobody foresaw is a fault of hwprof, and says where it came from.
+    """
+    if isinstance(error, HwprofError):
+        return str(error)
+    kind, said, where = type(error).__name__, one_line(error), _where(error)
+    what = kind if said == kind else f"{kind} ({said})"
+    if isinstance(error, MemoryError):
+        return f"memory ran out in {where}; close other programs, or use a machine with more memory"
+    return f"{what} in {where}: this is a fault of hwprof; report it with this sentence"
+
+
+def _where(error: BaseException) -> str:
+    """The last place in hwprof that an error went through, or else its very first."""
+    trace, found = error.__traceback__, ""
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] == "hwprof" or not found:
+            found = f"{module}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return found or "hwprof"

@@ -15,10 +15,13 @@ from typing import Literal
 
 from hwprof.conditions import GpuConditions, OutputAgreement
 from hwprof.device_spec import DeviceSpec
+from hwprof.figures import ms, spread
 from hwprof.graph import TensorSpec
 from hwprof.latency import Latency, summarise
+from hwprof.presented import Presented
 from hwprof.profile import Profile
 from hwprof.samples import Samples
+from hwprof.throughput import Throughput, throughput
 
 
 class WarningCode(StrEnum):
@@ -36,6 +39,7 @@ class WarningCode(StrEnum):
     KERNELS_DO_NOT_ADD_UP = "kernels do not add up"
     KERNELS_BELOW_CLOCK = "kernels below the clock"
     IMPOSSIBLE_RATE = "impossible rate"
+    CUT_OFF = "cut off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +204,11 @@ class Provenance:
     worst restart. None where there are none, or the run may go anywhere."""
     virtual: bool | None = None
     """Whether it is a virtual machine: others on its host share caches, clock and cores, unseen."""
+    host: str | None = None
+    """The name that the measured machine goes by in its network."""
+    git_commit: str | None = None
+    """What was checked out in the git work tree that the caller's current folder lay in. Whether
+    files were changed since, it does not say."""
     throttle_events: int | None = None
     memory_available_bytes: int | None = None
     libraries: Mapping[str, str] = field(default_factory=dict)
@@ -217,8 +226,8 @@ class Provenance:
 PlanValue = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+@dataclass(frozen=True, slots=True, repr=False)
+class Measurement(Presented):
     """One model on one device under one plan."""
 
     id: str
@@ -252,6 +261,19 @@ class Measurement:
         parts = [r.steady for r in self.restarts]
         where = self.provenance
         return summarise(parts, self.device.threads, where.busy_beside, where.virtual)
+
+    @property
+    def throughput(self) -> Throughput | None:
+        """Inputs per second, derived from the headline; None where the batch is not known."""
+        return throughput(self.latency, self.subject.batch)
+
+    @property
+    def brief(self) -> str:
+        figure = "no latency"
+        if all(len(r.steady) for r in self.restarts):
+            latency = self.latency
+            figure = f"{ms(latency.headline_s)} ms {spread(latency)}"
+        return f"{self.subject.name} on {self.device.slug}: {figure} ({self.id[:8]})"
 
     @property
     def kernels_gap(self) -> float | None:

@@ -92,3 +92,28 @@ def parse_limit(limit: float | str, metric: Metric) -> float:
             f"give one such as {metric.example}"
         )
     return value
+
+
+def parse_share(share: float | str) -> float:
+    """A share from a number, such as 0.05, or from a text in percent, such as `5%`.
+
+    Raises OptionError for what is not finite, negative, or a text without its percent sign.
+    """
+    if isinstance(share, str):
+        match = re.fullmatch(rf"\s*({_NUMBER})\s*%\s*", share)
+        if match is None:
+            raise OptionError(f"a share must look like 5%, got '{share}'; write it in percent")
+        value = float(match[1]) / 100
+    else:
+        try:
+            value = float(share)
+        except (TypeError, ValueError) as error:
+            raise OptionError(
+                f"a share must be a number or a text such as 5%, but is {share!r}; give one of "
+                "the two"
+            ) from error
+    if not (np.isfinite(value) and value >= 0):
+        raise OptionError(
+            f"a share must be finite and not negative, but is {share!r}; give one such as 5%"
+        )
+    return value

@@ -122,7 +122,7 @@ class Profile:
 
     def __post_init__(self) -> None:
         runs = self.run_wall_s.shape
-        for name in ("run_cpu_s", "run_waited_s"):
+        for name in ("run_switches", "run_cpu_s", "run_waited_s"):
             column = getattr(self, name)
             if column is not None and column.shape != runs:
                 raise ValueError(

@@ -48,10 +48,10 @@ class Samples:
     """Timings of consecutive runs, seconds per run, shape `[n]`.
 
     `cpu_s` is the CPU time of the timing thread, `busy_s` that of all threads of the process;
-    `switches` counts involuntary context switches during the sample; `waited_s` is for how long
-    threads of the process were ready to run and had to wait for a processor, summed over threads.
-    Each is None where the system has no such counter. Each sample times `loops` runs back to back
-    and holds their mean (`switches` those of all).
+    `switches` counts involuntary context switches during the sample, and stops by signals where
+    those are counted; `waited_s` is for how long threads of the process were ready to run and had
+    to wait for a processor, summed over threads. Each is None where the system has no such counter.
+    Each sample times `loops` runs back to back and holds their mean (`switches` those of all).
     """
 
     wall_s: FloatArray

@@ -58,9 +58,9 @@ def between_processes(
     if headline <= 0 or np.any(heads <= 0) or (n < MIN_PROCESSES and not widths):
         return None
     logs = np.log(heads)
-    prior = PRIOR_SPREAD if threads == 1 else PRIOR_SPREAD_OF_SEVERAL
     degrees = PRIOR_DEGREES + n - 1
-    variance = (PRIOR_DEGREES * prior**2 + float(((logs - logs.mean()) ** 2).sum())) / degrees
+    squares = float(((logs - logs.mean()) ** 2).sum())
+    variance = (PRIOR_DEGREES * _known(threads) + squares) / degrees
     moved = 0.0
     if disturbed is not None:
         moves = [
@@ -77,6 +77,26 @@ def between_processes(
     if half > 700:
         return None
     return headline * math.exp(-half), headline * math.exp(half)
+
+
+def between_pairs(logs: FloatArray, threads: tuple[int, int], sampling: float = 0.0) -> float:
+    """Half of the 95 % interval, in logs, of the mean log ratio of pairs made in turns.
+
+    Student's t on the log ratios of the pairs, shape `[n]` with n >= 2, whose variance is pooled
+    with the known one, as in `between_processes`: that of a difference is the sum of both sides',
+    who run on so many `threads`. `sampling` is the relative half-width that the samples of one
+    pair leave.
+    """
+    n = len(logs)
+    degrees = PRIOR_DEGREES + n - 1
+    known = sum(_known(number) for number in threads)
+    variance = (PRIOR_DEGREES * known + float(((logs - logs.mean()) ** 2).sum())) / degrees
+    return max(student_t95(degrees) * math.sqrt(variance / n), sampling / math.sqrt(n))
+
+
+def _known(threads: int) -> float:
+    """Variance of log headlines that processes are known to have."""
+    return PRIOR_SPREAD**2 if threads == 1 else PRIOR_SPREAD_OF_SEVERAL**2
 
 
 def quiet_floor(parts: Sequence[Samples], values: Sequence[FloatArray], threads: int) -> float:

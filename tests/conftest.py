@@ -9,8 +9,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from hwprof.telemetry import opt_out
 from tests.core import needs_more
 from tests.small_models import mlp_proto
+
+# Tests import runtimes in their own process, too.
+opt_out()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -24,6 +24,7 @@ NEEDS_MORE = (
     "models/pt2",
     "models/tflite",
     # PyTorch, to count FLOPs with or to train
+    "predictors/test_damaged_help.py",
     "predictors/test_help.py",
     "search/test_additive.py",
     "spaces/test_fbnet.py",

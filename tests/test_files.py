@@ -14,7 +14,17 @@ from pathlib import Path
 import pytest
 
 from hwprof.errors import OptionError, TableError
-from hwprof.files import STALE_S, replacing, whole_file
+from hwprof.files import (
+    STALE_S,
+    Kind,
+    is_csv,
+    is_json,
+    is_parquet,
+    is_safetensors,
+    is_unknown,
+    replacing,
+    whole_file,
+)
 
 DYING = """
 import os, signal, sys
@@ -182,3 +192,70 @@ def test_file_systems_without_locks_lose_nothing(
     age(draft)
     put(tmp_path / "file", b"new")
     assert names(tmp_path) == [draft.name, "file"]
+
+
+TABLE = b"SQLite format 3\0" + bytes(100)
+PREDICTOR = (30).to_bytes(8, "little") + b'{"__metadata__":{}}'
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
+def test_what_sqlite_keeps_beside_a_table_is_left_alone(tmp_path: Path, ending: str) -> None:
+    (tmp_path / "t.db").write_bytes(TABLE)
+    target = tmp_path / f"t.db{ending}"
+    with pytest.raises(TableError, match="is a part of the table t.db: name another file"):
+        put(target, b"new")
+    assert names(tmp_path) == ["t.db"]
+    put(tmp_path / f"other{ending}", b"no table is there")
+
+
+def test_a_table_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "t.db").write_bytes(TABLE)
+    (tmp_path / "link").symlink_to("t.db")
+    for target in (tmp_path / "t.db", tmp_path / "link"):
+        with pytest.raises(TableError, match="is a table and was left alone: name another file"):
+            put(target, b"new")
+    assert (tmp_path / "t.db").read_bytes() == TABLE
+
+
+@pytest.mark.parametrize(
+    ("kind", "own"),
+    [
+        (is_safetensors, PREDICTOR),
+        (is_parquet, b"PAR1" + bytes(9)),
+        (is_json, b'\xef\xbb\xbf \n{"format":1}\n'),
+        (is_csv, b"a,b\r\n1,2\r\n"),
+        (is_csv, b"a;b\n"),
+        (is_unknown, b"\x08\x08\x12\x04onnx"),
+    ],
+)
+def test_a_file_is_replaced_by_its_own_kind(tmp_path: Path, kind: Kind, own: bytes) -> None:
+    target = tmp_path / "file"
+    for there in (b"", own):
+        target.write_bytes(there)
+        with whole_file(target, replaces=kind) as stream:
+            stream.write(b"new")
+        assert target.read_bytes() == b"new"
+    for other in (TABLE, PREDICTOR, b"PAR1\0", b'{"a": 1}', b"PK\x03\x04\0"):
+        if kind(other):
+            continue
+        target.write_bytes(other)
+        with (
+            pytest.raises(TableError, match="was left alone: name another file"),
+            whole_file(target, replaces=kind) as stream,
+        ):
+            stream.write(b"new")
+        assert target.read_bytes() == other
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_draft_is_not_written_through_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name cannot be guessed, and where it could, a link of that name would not be followed."""
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    monkeypatch.setattr("hwprof.files.secrets.token_hex", lambda size: "known")
+    (tmp_path / ".hwprof-known.tmp").symlink_to(victim)
+    with pytest.raises(TableError, match="cannot be written"):
+        put(tmp_path / "file", b"new")
+    assert victim.read_bytes() == b"precious"

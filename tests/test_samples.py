@@ -73,6 +73,40 @@ def test_on_several_threads_a_pause_is_less_of_the_caller_than_in_other_runs() -
     assert clean(asleep) == [True] * 10
 
 
+def duty_cycled(switches: list[int], threads: int) -> Samples:
+    """Runs of 93 ms that `cpulimit` stops and continues in turn: 184.9 ms each."""
+    n = len(switches)
+    return Samples(
+        np.full(n, 0.1849),
+        np.full(n, 0.0930),
+        np.array(switches, dtype=np.int64),
+        1,
+        np.full(n, 0.0930 * threads),
+        np.zeros(n),
+    )
+
+
+def test_stopped_half_of_the_time_one_thread_is_told_by_its_own_time() -> None:
+    # Neither a switch nor waiting: only what it computed tells.
+    part = duty_cycled([0] * 30, threads=1)
+    assert clean(part) == [False] * 30
+    assert part.basis(1) is Basis.CPU_TIME
+    assert part.values(part.basis(1)).tolist() == [0.0930] * 30
+
+
+def test_stopped_half_of_the_time_two_threads_are_told_by_what_continued_them() -> None:
+    # A caller that sleeps half of the time while another thread works looks just the same.
+    asleep = duty_cycled([0] * 30, threads=2)
+    assert clean(asleep) == [True] * 30
+    part = duty_cycled([2] * 30, threads=2)
+    assert clean(part) == [False] * 30
+    assert part.basis(2) is Basis.WALL_ALL
+    # Short runs fall between two stops, mostly.
+    short = duty_cycled([0, 0, 1] * 10, threads=2)
+    assert short.basis(2) is Basis.WALL_CLEAN
+    assert len(short.values(Basis.WALL_CLEAN)) == 20
+
+
 @given(
     st.integers(1, 20).flatmap(
         lambda n: st.tuples(*[st.lists(st.floats(0, 10), min_size=n, max_size=n)] * 4)

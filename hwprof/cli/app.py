@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
-from hwprof.cli import compare, completion, devices, example, lut, measure, predict
+from hwprof.cli import (
+    compare,
+    completion,
+    devices,
+    endings,
+    example,
+    lut,
+    measure,
+    predict,
+    streams,
+)
 from hwprof.cli.options import examples
 from hwprof.cli.printing import complain, say
 from hwprof.errors import HwprofError, OptionError
+from hwprof.telemetry import opt_out
 from hwprof.version import __version__
 
-INTERRUPTED = 130
 FAILED = 1
 USAGE = 2
 
@@ -71,13 +83,21 @@ app.add_typer(lut.app, name="lut")
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    raise SystemExit(run(arguments))
+    raise SystemExit(run_whole(arguments))
+
+
+def run_whole(arguments: list[str] | None = None) -> int:
+    """As `run`, with standard streams that cannot fail half-way, and the word that they did."""
+    output = streams.prepare()
+    return _ended(run(arguments), output)
 
 
 def run(arguments: list[str] | None = None) -> int:
     """As `main`, giving back the exit code."""
     if completion.asked():
         return completion.answer(app)
+    # Whatever a command may import is quiet: plugins, too.
+    opt_out()
     try:
         code = app(arguments, prog_name="hwprof", standalone_mode=False)
     except typer.TyperException as error:
@@ -90,7 +110,7 @@ def run(arguments: list[str] | None = None) -> int:
         complain(str(error))
         return FAILED
     except (typer.Abort, KeyboardInterrupt):
-        code = INTERRUPTED
+        code = endings.INTERRUPTED
     except BrokenPipeError:
         return _reader_gone()
     except SystemExit as ending:
@@ -98,10 +118,24 @@ def run(arguments: list[str] | None = None) -> int:
         if isinstance(ending.__context__, BrokenPipeError):
             return _reader_gone()
         code = ending.code
-    if code == INTERRUPTED:
+    if code == endings.INTERRUPTED:
         # Also what typer makes of Ctrl-C.
-        complain("interrupted; what was measured before is saved")
+        code = endings.code()
+        with suppress(OSError):  # the terminal may be gone, which HUP says
+            complain(endings.sentence())
     return code if isinstance(code, int) else 0
+
+
+def _ended(code: int, output: streams.Guard | None) -> int:
+    """The exit code, once everything that was printed is out: Python would not say what is not."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_gone()
+    if output is None or output.failure is None:
+        return code
+    complain(streams.sentence(output.failure))
+    return code or FAILED
 
 
 def _reader_gone() -> int:

@@ -26,6 +26,10 @@ ASKED = "_HWPROF_COMPLETE"
 MODEL_FILES = (".onnx", ".pt2", ".tflite")
 # More than this nobody reads; a table may hold many thousands.
 MOST_IDS = 100
+# What shells act on even inside of quotes.
+_ACTIVE = re.compile(r"""["'`$\\]""")
+# Longer names nobody picks from a list.
+LONGEST = 500
 
 
 def asked() -> bool:
@@ -169,7 +173,8 @@ def _files(incomplete: str) -> list[str]:
     found = []
     with suppress(OSError):
         for path in sorted(Path(above or ".").iterdir()):
-            if path.suffix in MODEL_FILES and path.name.startswith(start):
+            fits = path.suffix in MODEL_FILES and path.name.startswith(start)
+            if fits and _harmless(path.name):
                 found.append(f"{above}{path.name}")
     return found
 
@@ -190,5 +195,14 @@ def _of_table(ctx: typer.Context, read: Callable[[Table], list[str]]) -> list[st
 
 
 def _matching(values: Iterable[str], incomplete: str) -> list[str]:
-    """Those that begin so, each once, in their order."""
-    return [value for value in dict.fromkeys(values) if value.startswith(incomplete)]
+    """Those that begin so and can be offered, each once, in their order."""
+    return [v for v in dict.fromkeys(values) if v.startswith(incomplete) and _harmless(v)]
+
+
+def _harmless(value: str) -> bool:
+    """Whether a shell can be handed a name that stands in somebody's table or folder.
+
+    zsh evaluates what it is answered, and typer leaves backslashes alone: other names could end
+    the quotes around them and run. Those are typed by hand.
+    """
+    return value.isprintable() and len(value) <= LONGEST and not _ACTIVE.search(value)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hwprof.cli.options import AsJson, examples
-from hwprof.cli.printing import print_json, say
+from hwprof.cli.printing import print_json, say, say_marked
 
 DEVICES_EXAMPLES = examples("hwprof devices", "hwprof devices --quick --json")
 DOCTOR_EXAMPLES = examples("hwprof doctor", "hwprof doctor --json")
@@ -49,8 +49,9 @@ def doctor(as_json: AsJson = False) -> int:
     else:
         colours = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
         for finding in findings:
-            mark = typer.style(f"{finding.status.value:7s}", fg=colours.get(finding.status))
-            say(f"{mark} {finding.check:20s} {finding.message}")
+            colour = colours.get(finding.status)
+            text = f"{finding.check:20s} {finding.message}"
+            say_marked(f"{finding.status.value:7s}", colour, text)
             if finding.fix:
                 say(f"{'':28s} mend: {finding.fix}")
     return int(any(finding.status is Status.FAIL for finding in findings))

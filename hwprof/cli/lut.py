@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
-from hwprof.cli import completion, removing
+from hwprof.cli import completion, removing, streams
 from hwprof.cli.options import AsJson, Lut, examples
 from hwprof.cli.places import table_path
-from hwprof.cli.printing import print_json, print_page, say, tell
+from hwprof.cli.printing import complain, print_json, print_page, say, tell
 from hwprof.cli.rows import print_rows
 from hwprof.cli.selecting import (
     Before,
@@ -27,6 +28,12 @@ from hwprof.cli.selecting import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hwprof.errors import TableError
+    from hwprof.lut import Table
+    from hwprof.lut.filters import Filters
+    from hwprof.lut.listing import Entry
     from hwprof.measurement import Failure, Measurement
 
 Format = Literal["parquet", "jsonl", "csv"]
@@ -106,16 +113,34 @@ def show(
             _show_one(table.listing.read(table.listing.find(identity)), kernels, as_json)
             return
         entries = rows_of(table, filters, failures_only=failures)
-        found = map(table.listing.read, entries)
+        damaged: list[TableError] = []
+        found = _readable(table, entries, damaged)
         if as_json:
             print_json([row_document(row) for row in found])
-            return
-        names = table.listing.shared_names()
-        digits = table.listing.digits()
-        print_rows(lambda: listing_page(list(found), digits=digits, shared=names), piped(found))
-    if sys.stdout.isatty():
+        else:
+            names = table.listing.shared_names()
+            digits = table.listing.digits()
+            print_rows(lambda: listing_page(list(found), digits=digits, shared=names), piped(found))
+    if sys.stdout.isatty() and not as_json:
         failed = sum(entry.failed for entry in entries)
         say(f"{counted(len(entries) - failed, failed)} in {path}")
+    for error in damaged:
+        complain(str(error))
+    if damaged:
+        raise typer.Exit(1)
+
+
+def _readable(
+    table: Table, entries: Iterable[Entry], damaged: list[TableError]
+) -> Iterator[Measurement | Failure]:
+    """The rows one by one; what is wrong with those that do not read is added to `damaged`."""
+    from hwprof.errors import TableError
+
+    for entry in entries:
+        try:
+            yield table.listing.read(entry)
+        except TableError as error:
+            damaged.append(error)
 
 
 def _show_one(row: Measurement | Failure, kernels: bool, as_json: bool) -> None:
@@ -150,6 +175,10 @@ def export_command(
     fmt: Annotated[
         Format | None, typer.Option("--format", show_default="from the suffix of -o")
     ] = None,
+    anonymous: Annotated[
+        bool,
+        typer.Option("--anonymous", help="Leave out host names, git commits, GPU ids, failures."),
+    ] = False,
     model: Model = None,
     device: Device = None,
     run_id: RunId = None,
@@ -181,12 +210,33 @@ def export_command(
     path = table_path(lut_path)
     with Table.open(path, create=False, readonly=True) as table:
         rows_of(table, filters)  # refused, before a file is written, where nothing matches
-        if output == "-":
-            count = export(table, form, sys.stdout.buffer, **filters)
+        if output == "-" and sys.stdout.isatty():
+            count = _show(table, form, filters, anonymous)
+        elif output == "-":
+            count = export(table, form, sys.stdout.buffer, anonymous=anonymous, **filters)
             sys.stdout.buffer.flush()
+            if streams.failed():
+                return  # which is told at the end
         else:
-            count = export(table, form, Path(output), **filters)
+            count = export(table, form, Path(output), anonymous=anonymous, **filters)
     tell(f"exported {count} records from {path} to {output}")
+
+
+def _show(table: Table, form: str, filters: Filters, anonymous: bool) -> int:
+    """An export on a terminal, where names from a table must not act; how many measurements.
+
+    Raises OptionError for Parquet, which nobody reads there.
+    """
+    from hwprof.errors import OptionError
+    from hwprof.lut import export
+
+    if form == "parquet":
+        raise OptionError("Parquet is not for a terminal; name a file with -o, or pipe it")
+    stream = io.BytesIO()
+    count = export(table, form, stream, anonymous=anonymous, **filters)
+    text = stream.getvalue().decode("utf-8", "backslashreplace")
+    say(text.replace("\r\n", "\n").rstrip("\n"))
+    return count
 
 
 @app.command(

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hwprof.cli import completion
+from hwprof.cli.gates import (
+    AsMarkdown,
+    MaxLatency,
+    check_forms,
+    documents,
+    exit_code,
+    judgements_of,
+    max_latency,
+    tell_judgements,
+)
 from hwprof.cli.options import (
-    DEFAULT_DEVICE,
     AsJson,
     Batches,
     Budget,
     CheckOutputs,
+    CustomOps,
     Devices,
     Inputs,
     InputsFile,
@@ -22,8 +32,11 @@ from hwprof.cli.options import (
     Meter,
     Pin,
     Precision,
+    Quiet,
     Shapes,
     ThreadCounts,
+    Timeout,
+    Verbose,
     counts_of,
     examples,
     inputs_of,
@@ -31,7 +44,7 @@ from hwprof.cli.options import (
     shapes_of,
 )
 from hwprof.cli.places import table_path
-from hwprof.cli.printing import complain, print_json, print_page, say
+from hwprof.cli.printing import complain, print_json, print_page, say, tell
 
 if TYPE_CHECKING:
     from hwprof.profiler.campaign import Outcome
@@ -109,7 +122,9 @@ def measure(
     precision: Precision = 0.01,
     pin: Pin = "auto",
     meter: Meter = None,
+    custom_ops: CustomOps = None,
     check_outputs: CheckOutputs = True,
+    timeout: Timeout = None,
     per_op: Annotated[
         bool, typer.Option("--per-op/--no-per-op", help="Also measure every kernel.")
     ] = True,
@@ -120,26 +135,32 @@ def measure(
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip what the table holds from the same command.")
     ] = False,
+    fail_above: MaxLatency = None,
     lut_path: Lut = None,
     as_json: AsJson = False,
+    markdown: AsMarkdown = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Measure latency, per-op costs and memory of models into a table.
 
     Each model runs in a fresh process; each result is saved at once. Several devices take turns,
     so that drift of the machine hits all alike. With --space, architectures are built with random
-    weights and measured.
+    weights and measured. With --fail-above the exit code says whether the latencies keep a limit.
     """
-    from hwprof.cli.progress import Bar
+    from hwprof.cli.progress import Bar, amount_of
     from hwprof.profiler import sweep as library
     from hwprof.profiler.plan import Plan
 
-    counts, named = counts_of("--threads", threads), devices or [DEFAULT_DEVICE]
-    usual = library.usual_restarts(len(named) * max(1, len(counts)))
+    check_forms(as_json, markdown)
+    limit_s, whole = max_latency(fail_above), as_json or markdown
+    counts = counts_of("--threads", threads)
+    usual = library.usual_restarts(len(devices or ("",)) * max(1, len(counts)))
     path = table_path(lut_path)
-    bar = Bar()
+    bar = Bar(amount=amount_of(quiet, verbose))
     sweep = library.sweep(
         models or (),
-        named,
+        devices or None,
         threads=counts,
         batches=counts_of("--batch", batches),
         shapes=shapes_of(shapes),
@@ -159,36 +180,48 @@ def measure(
             percentile=None if percentile is None else round(percentile / 100, 6),
         ),
         meter=meter,
+        custom_ops=custom_ops,
         table=path,
         resume=resume,
         check_outputs=check_outputs,
+        timeout=timeout,
         listen=bar.tell,
     )
     bar.total, several = sweep.total, len(sweep.devices) > 1
+    bar.several = several
+    if not devices and not quiet:
+        _tell_devices(models or ())
     outcomes: list[Outcome] = []
     try:
         with bar:
             for outcome in sweep:
                 outcomes.append(outcome)
                 bar.advance()
-                if not as_json:
-                    bar.clear()
-                _show(outcome, as_json, several=several)
+                _show(outcome, whole, quiet, several=several)
     finally:
         # Also when interrupted: what was measured is printed, and still one document.
         measured = [o.measurement for o in outcomes if o.measurement is not None]
+        judgements = judgements_of(measured, limit_s)
         if as_json:
-            print_json([each for outcome in outcomes for each in _documents(outcome)])
+            print_json(documents(outcomes, judgements))
+        elif markdown:
+            from hwprof.report.markdown import measurements_markdown
+
+            failures = [o.failure for o in outcomes if o.failure is not None]
+            say(measurements_markdown(measured, judgements, failures))
     for outcome in outcomes:
         if outcome.unsaved is not None:
             raise outcome.unsaved
-    if measured and not as_json:
+    if measured and not whole and quiet:
+        tell_judgements(measured, judgements)
+    elif measured and not whole:
         if several:
             from hwprof.report.text import ratios_page
 
             print_page(ratios_page(measured))
+        tell_judgements(measured, judgements)
         say(f"\nSaved in {path}; see 'hwprof lut show --lut {path}'.")
-    return _code(outcomes)
+    return _code(outcomes) or exit_code(j.verdict for j in judgements)
 
 
 def _code(outcomes: list[Outcome]) -> int:
@@ -223,23 +256,27 @@ def _archs(
     return chosen
 
 
-def _documents(outcome: Outcome) -> Iterator[dict[str, Any]]:
-    """What became of a job, in the form that `--json` prints."""
-    from hwprof.report.document import failure_document, measurement_document
+def _tell_devices(models: Sequence[Path]) -> None:
+    """Say which device each format is measured on that is not the usual one."""
+    from hwprof.profiler.usual_device import USUAL, usual_device
 
-    if outcome.measurement is not None:
-        yield measurement_document(outcome.measurement)
-    if outcome.failure is not None:
-        yield failure_document(outcome.failure, kept=not outcome.refused)
+    for suffix in sorted({model.suffix for model in models if usual_device(model) != USUAL}):
+        device = usual_device(f"model{suffix}")
+        tell(f"{suffix} files are measured on {device}, as --device names none")
 
 
-def _show(outcome: Outcome, as_json: bool, *, several: bool) -> None:
-    """Print one outcome as it arrives: failures always, results unless JSON is wanted."""
-    from hwprof.report.text import measurement_page
-
+def _show(outcome: Outcome, whole: bool, quiet: bool, *, several: bool) -> None:
+    """Print one outcome as it arrives: failures always, results unless one document is wanted."""
     if outcome.failure is not None:
         # Most reasons name the model; among several devices it must be clear which one failed.
         device = f"{outcome.job.device}: " if several else ""
-        complain(device + outcome.failure.reason)
-    elif outcome.measurement is not None and not as_json:
+        again = "not tried again: " if outcome.resumed else ""
+        complain(device + again + outcome.failure.reason)
+    # Both where a failure cut a measurement off.
+    if outcome.measurement is not None and not whole:
+        if quiet:
+            say(outcome.measurement.brief)
+            return
+        from hwprof.report.text import measurement_page
+
         print_page(measurement_page(outcome.measurement, resumed=outcome.resumed))

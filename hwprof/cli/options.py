@@ -12,6 +12,7 @@ import typer
 from hwprof.cli import completion
 
 DEFAULT_DEVICE = "onnxruntime-cpu"
+USUAL_DEVICES = f"{DEFAULT_DEVICE}; torch-cpu for .pt2, litert-cpu for .tflite"
 DEVICE_HELP = "NAME or NAME:key=value,...; see 'hwprof devices'."
 
 Lut = Annotated[
@@ -21,12 +22,14 @@ Lut = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-
-# One device, its threads and one batch.
-Device = Annotated[
-    str,
-    typer.Option("--device", metavar="DEVICE", help=DEVICE_HELP, autocompletion=completion.devices),
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print one line per result, and no progress.")
 ]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print every phase, as lines on standard error.")
+]
+
+# Threads of one device, and one batch.
 Threads = Annotated[
     int | None,
     typer.Option(
@@ -49,7 +52,7 @@ Devices = Annotated[
         "--device",
         metavar="DEVICE",
         help=f"{DEVICE_HELP} Repeatable: devices then take turns.",
-        show_default=DEFAULT_DEVICE,
+        show_default=USUAL_DEVICES,
         autocompletion=completion.devices,
     ),
 ]
@@ -120,11 +123,29 @@ Meter = Annotated[
         autocompletion=completion.meters,
     ),
 ]
+CustomOps = Annotated[
+    Path | None,
+    typer.Option(
+        "--custom-ops",
+        metavar="FILE.so",
+        help="Library of operators for ONNX Runtime to load; its code runs.",
+    ),
+]
 CheckOutputs = Annotated[
     bool,
     typer.Option(
         "--check-outputs/--no-check-outputs",
         help="Compare outputs with ONNX Runtime's.",
+    ),
+]
+
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        help="Give up on a model that takes longer to open, to run a batch or to profile.",
+        show_default="1800 to open, 600 for the first run, then by its own runs",
     ),
 ]
 
@@ -142,9 +163,9 @@ def counts_of(option: str, text: str | None) -> tuple[int, ...]:
     if text is None:
         return ()
     parts = text.split(",")
-    if not all(part.isdecimal() and int(part) >= 1 for part in parts):
+    if not all(part.isdecimal() and len(part) < 20 and int(part) >= 1 for part in parts):
         raise typer.BadParameter(
-            f"'{text}' is not a whole number of at least 1, nor several like 1,2",
+            f"'{text[:80]}' is not a whole number of at least 1, nor several like 1,2",
             param_hint=f"'{option}'",
         )
     counts = tuple(int(part) for part in parts)

@@ -144,7 +144,7 @@ def _print(answers: list[Answer], as_json: bool) -> None:
         ]
         print_json(rows)
         return
-    from hwprof.report.text import ms
+    from hwprof.figures import ms
 
     for a in answers:
         say(f"{ms(a.mean_s):>9s} ms  [{ms(a.low_s)}, {ms(a.high_s)}]  {a.arch}")

@@ -11,10 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hwprof.children import bound
 from hwprof.codec import CodecError, from_json, to_json
 from hwprof.errors import DeviceError, HwprofError, one_line
 from hwprof.measurement import Subject
 from hwprof.models.base import Model
+from hwprof.models.bounded import bounded_memory
 from hwprof.models.inputs import feed_of
 from hwprof.models.inputs.stored import read_values, write_values
 from hwprof.models.onnx.file import read_with_weights
@@ -23,6 +25,8 @@ from hwprof.models.outputs import OutputTensor, refuse_large
 
 LIMIT_S = 60
 LARGEST_BYTES = 200_000_000
+# What its operators may take on top: a file of a few bytes may ask for any size.
+ROOM_BYTES = 4 << 30
 # Of quantised models, it knows the operators of this set on.
 QUANTISED_OPSET = 21
 
@@ -39,7 +43,7 @@ def evaluated(model: Model, folder: Path) -> tuple[OutputTensor, ...]:
     command = [sys.executable, "-P", "-m", __name__, str(model.path), str(target), str(values)]
     try:
         done = subprocess.run(
-            command,
+            bound(command),
             input=to_json(model.subject),
             capture_output=True,
             check=False,
@@ -63,13 +67,14 @@ def evaluate(model: Model) -> tuple[OutputTensor, ...]:
 
     proto: Any = read_with_weights(model.path)
     feed = feed_of(model)
-    try:
-        found = ReferenceEvaluator(proto).run(None, feed)
-    except RuntimeError:
-        if opset_of(proto) >= QUANTISED_OPSET:
-            raise
-        newer = onnx.version_converter.convert_version(proto, QUANTISED_OPSET)
-        found = ReferenceEvaluator(newer).run(None, feed)
+    with bounded_memory(ROOM_BYTES):
+        try:
+            found = ReferenceEvaluator(proto).run(None, feed)
+        except RuntimeError:
+            if opset_of(proto) >= QUANTISED_OPSET:
+                raise
+            newer = onnx.version_converter.convert_version(proto, QUANTISED_OPSET)
+            found = ReferenceEvaluator(newer).run(None, feed)
     outputs = tuple(OutputTensor.of(value) for value in found)
     refuse_large(sum(output.nbytes for output in outputs))
     return outputs

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from hwprof.children import bound
 from hwprof.codec import from_json, to_json
 from hwprof.errors import DeviceError, HwprofError, ModelError
 from hwprof.measurement import Subject
@@ -29,6 +30,7 @@ from hwprof.models.inputs import tensors_of
 from hwprof.models.inputs.stored import read_values, write_values
 from hwprof.models.onnx.file import parse, read_with_weights
 from hwprof.models.onnx.graph import opset_of
+from hwprof.telemetry import opt_out
 
 
 def in_precision(model: Model, precision: str, folder: Path) -> Path:
@@ -42,7 +44,7 @@ def in_precision(model: Model, precision: str, folder: Path) -> Path:
     command = [sys.executable, "-P", "-m", __name__]
     command += [str(source), str(target), precision, str(values)]
     stdin = to_json(model.subject)
-    done = subprocess.run(command, input=stdin, capture_output=True, check=False)
+    done = subprocess.run(bound(command), input=stdin, capture_output=True, check=False)
     if done.returncode == 0 and target.exists():
         return target
     lines = done.stderr.decode(errors="replace").strip().splitlines()
@@ -146,6 +148,7 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    opt_out()
     try:
         main(sys.argv[1:])
     except HwprofError as error:

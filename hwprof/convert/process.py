@@ -1,7 +1,7 @@
 """Running converters that are programs of their own, those of mobile runtimes.
 
 They run as processes: they crash on what they do not know, and the memory they take must not count
-as the model's.
+as the model's. They end with the worker that runs them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwprof.children import bound
 from hwprof.errors import DeviceError, MeasurementError
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -43,7 +44,7 @@ def run_converter(command: Sequence[str], folder: Path, model: str) -> Ran:
     is what happens when memory runs out.
     """
     try:
-        ended = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+        ended = subprocess.run(bound(command), cwd=folder, capture_output=True, check=False)
     except OSError as error:
         raise DeviceError(
             f"the converter '{Path(command[0]).name}' does not start: {error}; "

@@ -11,7 +11,9 @@ from typing import Any, ClassVar, Self, final
 from hwprof.device_spec import DeviceSpec, Hardware
 from hwprof.devices.base import Availability, Device, Session
 from hwprof.devices.options import Option, refuse_unknown, settings_of
+from hwprof.errors import HwprofError, MeasurementError, ModelError, one_line
 from hwprof.machine.host import hardware
+from hwprof.models.advice import to_open
 from hwprof.models.base import Model, ModelFormat
 from hwprof.models.formats import refuse_other_formats
 
@@ -108,7 +110,20 @@ class DeclaredDevice(Device):
     @final
     def open(self, model: Model) -> Session:
         refuse_other_formats(model, self.OPENS, self.NAME)
-        return self.open_model(model)
+        try:
+            return self.open_model(model)
+        except HwprofError:
+            raise
+        except MemoryError as error:
+            raise MeasurementError(
+                f"memory ran out while {self.NAME} prepared '{model.path.name}'; close other "
+                "programs, or use a machine with more memory"
+            ) from error
+        except Exception as error:  # what is prepared before a runtime has its own errors, too
+            advice = to_open(str(error), "export it again, or choose another device")
+            raise ModelError(
+                f"{self.NAME} cannot take '{model.path.name}': {one_line(error)}; {advice}"
+            ) from error
 
 
 def installed(install: str, *modules: str) -> Availability:

@@ -16,6 +16,7 @@ from typing import Any
 from hwprof.errors import OptionError
 
 MAX_THREADS = 1024
+SHOWN = 80
 _KEY = "hwprof.option"
 
 
@@ -116,7 +117,7 @@ def thread_count(help: str = "threads of the runtime", *, most: int = MAX_THREAD
         # A number too long to convert is too large as well.
         if not text.isdecimal() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
             raise OptionError(
-                f"{name} must be a whole number from 1 to {most}, got '{text}'; try {name}=1"
+                f"{name} must be a whole number from 1 to {most}, got '{text[:SHOWN]}'; try {name}=1"
             )
         return int(text)
 
@@ -127,7 +128,7 @@ def chosen(name: str, text: str, allowed: Sequence[str]) -> str:
     """One of the `allowed` values of the option `name`. Raises OptionError."""
     if text not in allowed:
         listed = _listed(allowed, "or") if len(allowed) < 3 else f"one of {', '.join(allowed)}"
-        raise OptionError(f"{name} must be {listed}, got '{text}'")
+        raise OptionError(f"{name} must be {listed}, got '{text[:SHOWN]}'")
     return text
 
 

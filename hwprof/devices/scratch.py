@@ -1,18 +1,7 @@
-"""Temporary files of a worker.
-
-Workers are killed rather than asked to stop, so what they leave behind is their parent's to remove:
-it names the folder in the environment.
-"""
+"""Temporary files of a worker: `hwprof.scratch`, under the name that devices know it by."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-
-VARIABLE = "HWPROF_SCRATCH"
-
-
-def scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """A new folder for converted models, profiles and the like."""
-    parent = os.environ.get(VARIABLE)
-    return tempfile.TemporaryDirectory(prefix="hwprof-", dir=parent, ignore_cleanup_errors=True)
+from hwprof.scratch import VARIABLE as VARIABLE
+from hwprof.scratch import ScratchFolder as ScratchFolder
+from hwprof.scratch import scratch_folder as scratch_folder

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwprof.machine.host.roots import SYSTEM, Roots
+from hwprof.machine.host.stops import stops
 from hwprof.machine.host.waits import ThreadWaits, waits_of_threads, waits_within
 from hwprof.samples import FloatArray, IntArray, Samples
 
@@ -73,8 +74,9 @@ def time_runs(
 
     The wall clock is read innermost, so that reading counters is not part of a sample. An
     involuntary context switch (getrusage(2), ru_nivcsw) means that somebody else took the
-    processor away during the sample; how long threads waited for one is read between samples. The
-    garbage collector is held back meanwhile.
+    processor away during the sample, and so does a signal that stopped it (where those are counted:
+    hwprof.machine.host.stops); how long threads waited for one is read between samples. The garbage
+    collector is held back meanwhile.
     """
     counter = switch_counter(threads)
     count = counter or (lambda: 0)
@@ -89,7 +91,7 @@ def time_runs(
     try:
         readings = [read()]
         for i in range(samples):
-            before = count()
+            before = count() + stops()
             busy_start = busy_ns()
             cpu_start = cpu_ns()
             start_ns = wall_ns()
@@ -98,7 +100,7 @@ def time_runs(
             end_ns = wall_ns()
             cpu_end = cpu_ns()
             busy_end = busy_ns()
-            after = count()
+            after = count() + stops()
             start[i], end[i] = start_ns, end_ns
             cpu[i] = (cpu_end - cpu_start) * 1e-9 / loops
             busy[i] = (busy_end - busy_start) * 1e-9 / loops

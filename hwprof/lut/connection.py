@@ -6,26 +6,36 @@ second descriptor would drop the locks that this process holds on it.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from hwprof.errors import TableError, WrongTable
-from hwprof.lut import schema
+from hwprof.lut import layout, schema
 from hwprof.lut.faults import explain
+from hwprof.lut.watch import Watch
 
 LOCK_WAIT_S = 30.0
 """How long to wait for another writer. A write takes milliseconds, an import of a large file some
 seconds: longer than this means a process that hangs."""
+
+_LONGEST_VALUE = 128 << 20
+"""Bytes of one text or array: a hundred times what a long measurement has."""
+
+# What SQLite keeps beside a file, and at the end of a journal that names another one.
+_COMPANIONS = ("-wal", "-shm", "-journal")
+_NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
 
 
 def connect(path: Path, *, create: bool, readonly: bool, lock_wait_s: float) -> sqlite3.Connection:
     """An open connection to a table at the current schema version.
 
     Raises TableError when there is no table at `path`, none can be made there, or the file is not
-    one that this version can use.
+    one that this version can use, or holds anything that no table does.
     """
     _check_path(path, create=create and not readonly)
     try:
@@ -42,6 +52,15 @@ def connect(path: Path, *, create: bool, readonly: bool, lock_wait_s: float) -> 
         raise TableError(
             f"the table {path} has schema version {error.args[0]} and this hwprof reads up to "
             f"version {schema.SCHEMA_VERSION}: upgrade hwprof"
+        ) from error
+    except layout.StrangeLayoutError as error:
+        raise TableError(
+            f"the table {path} was not made by hwprof alone ({error}), and what it holds may run "
+            "when it is read: ask for an export of it (`hwprof lut export`), or restore a copy"
+        ) from error
+    except layout.MissingPartError as error:
+        raise TableError(
+            f"the table {path} is damaged (it lacks {error}): restore it from a copy or an export"
         ) from error
 
 
@@ -80,9 +99,34 @@ def _check_path(path: Path, *, create: bool) -> None:
             raise WrongTable(f"there is no table at {path}: check the path")
         if not path.parent.is_dir():
             raise WrongTable(f"the folder {path.parent} does not exist: create it first")
+        _check_companions(path)
     except OSError as error:
         # A name that is too long, or a folder that may not be entered.
         raise WrongTable(f"'{path}' cannot be used as a table ({error}): name another") from error
+
+
+def _check_companions(path: Path) -> None:
+    """Raises TableError for what SQLite would follow, or do, beside a file that someone sent."""
+    real = Path(os.path.realpath(path))
+    for ending in _COMPANIONS:
+        companion = real.with_name(real.name + ending)
+        # Another process may end its own meanwhile.
+        with suppress(FileNotFoundError):
+            found = companion.lstat()
+            if not stat.S_ISREG(found.st_mode):
+                raise TableError(
+                    f"{companion} is not a regular file, and SQLite would write to it: remove it"
+                )
+            if ending == "-journal" and _end(companion) == _NAMES_ANOTHER:
+                raise TableError(
+                    f"{companion} names another file, which SQLite would remove: remove it"
+                )
+
+
+def _end(journal: Path) -> bytes:
+    with journal.open("rb") as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - len(_NAMES_ANOTHER)))
+        return stream.read(len(_NAMES_ANOTHER))
 
 
 def _connect(path: Path, options: str, lock_wait_s: float) -> sqlite3.Connection:
@@ -92,10 +136,25 @@ def _connect(path: Path, options: str, lock_wait_s: float) -> sqlite3.Connection
         timeout=lock_wait_s,
         isolation_level=None,  # transactions are begun by hand, see transaction()
     )
-    # The file may come from anyone: its schema may not call functions with side effects.
-    connection.execute("PRAGMA trusted_schema = OFF")
+    _harden(connection, path)
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
+
+
+def _harden(connection: sqlite3.Connection, path: Path) -> None:
+    """Read the file as one that may come from anyone."""
+    Watch(connection, path)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    # Its schema may not call functions with side effects, and its pages may lie about themselves.
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    # Text that is not UTF-8 spoils its own row alone: `rows.typed` refuses it.
+    connection.text_factory = _text
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "surrogateescape")
 
 
 def _connect_to_write(path: Path, create: bool, lock_wait_s: float) -> sqlite3.Connection:
@@ -166,7 +225,7 @@ def _checked(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
         if version == 0:
             raise _empty(path)
         if version < schema.SCHEMA_VERSION:
-            connection = _lifted_copy(connection)
+            connection = _lifted_copy(connection, path)
         connection.execute("PRAGMA query_only = ON")
     except BaseException:
         connection.close()
@@ -174,12 +233,12 @@ def _checked(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _lifted_copy(old: sqlite3.Connection) -> sqlite3.Connection:
+def _lifted_copy(old: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     """The content of an older file at today's version; the file is closed and left as it is."""
     # A database without a name is private, spills to temporary space and ends with its connection.
     copy = sqlite3.connect("", isolation_level=None)
     try:
-        copy.execute("PRAGMA trusted_schema = OFF")
+        _harden(copy, path)
         with closing(old):
             old.backup(copy)
         # The file may have been lifted meanwhile.
@@ -194,7 +253,10 @@ def _lifted_copy(old: sqlite3.Connection) -> sqlite3.Connection:
 def _version(connection: sqlite3.Connection) -> int:
     # In one transaction: another process may be creating the file between two reads.
     with transaction(connection, "BEGIN"):
-        return schema.read_version(connection)
+        version = schema.read_version(connection)
+        if version:
+            layout.check(connection, version)
+        return version
 
 
 def _empty(path: Path) -> WrongTable:

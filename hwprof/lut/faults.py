@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hwprof.errors import TableError, WrongTable
+from hwprof.lut.watch import Watch
 
 # By primary result code (https://www.sqlite.org/rescode.html).
 _BUSY = "the table {path} stayed locked by another process: wait for it to finish and try again"
@@ -30,6 +31,7 @@ _SENTENCES = {
         "the table {path} cannot be opened with its -wal file beside it: "
         "name a file in a folder you may write to"
     ),
+    sqlite3.SQLITE_INTERRUPT: _DAMAGED,
     sqlite3.SQLITE_NOTADB: "{path} is not an hwprof table: name another file",
     sqlite3.SQLITE_IOERR: (
         "the disk failed under the table {path} ({error}), which keeps everything saved before: "
@@ -52,11 +54,15 @@ def explain(error: sqlite3.Error, path: Path) -> TableError:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explained(path: Path, watch: Watch | None = None) -> Iterator[None]:
     """Turn SQLite's errors inside the block into TableError."""
     try:
         yield
     except sqlite3.ProgrammingError:
         raise  # a mistake in this package, not in the file
     except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_INTERRUPT and watch is not None and not watch.ran_out:
+            # Ctrl-C came while the watch looked; SQLite keeps what is raised there to itself.
+            raise KeyboardInterrupt from error
         raise explain(error, path) from error

@@ -15,6 +15,7 @@ from hwprof.graph import TensorSpec
 from hwprof.lut import rows
 from hwprof.lut.entries import Calibration
 from hwprof.lut.pack_profile import PackedProfile, pack_profile, unpack_profile
+from hwprof.lut.plausible import check_constant, check_measurement
 from hwprof.lut.rows import canonical_json
 from hwprof.measurement import (
     Energy,
@@ -35,6 +36,13 @@ SOURCES = ("measured", "imported", "interpolated", "predicted")
 
 # One spelling, so that text order is time order.
 _UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?", re.ASCII)
+
+# A device is said in some kilobytes, and its text is read again for each of its measurements.
+_LONGEST_SPEC = 1 << 16
+_LONGEST_NAME = 200
+# Timings take several bytes each, packed. What is a thousand times as long unpacked is no timing.
+_FREE_ELEMENTS = 1 << 16
+_ELEMENTS_PER_BYTE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +93,21 @@ def pack(measurement: Measurement) -> Packed:
 
 
 def unpack(packed: Packed) -> Measurement:
-    """The measurement that `pack` was given. Raises CodecError or ValueError for damaged rows."""
+    """The measurement that `pack` was given. Raises CodecError or ValueError for damaged rows.
+
+    Whatever it gives can be worked with: see `plausible`. What rows promise is checked before it is
+    unpacked.
+    """
     row = packed.measurement
+    check_identity(row.id, row.created_at)
+    if row.source not in SOURCES:
+        raise CodecError(f"source '{row.source}' is none of {', '.join(SOURCES)}")
+    _check_sizes(packed)
     document = from_json(row.document, _Document)
     subject = Subject(row.subject_name, row.sha256, document.inputs, row.batch, document.values)
     if subject.key != row.subject_key:
         raise CodecError(f"the subject's key is {subject.key}, not {row.subject_key}")
-    return Measurement(
+    measurement = Measurement(
         id=row.id,
         run_id=row.run_id,
         created_at=row.created_at,
@@ -108,6 +124,8 @@ def unpack(packed: Packed) -> Measurement:
         profile_reason=document.profile_reason,
         tags=document.tags,
     )
+    check_measurement(measurement)
+    return measurement
 
 
 def pack_device(device: DeviceSpec) -> rows.DeviceRow:
@@ -122,6 +140,7 @@ def pack_calibration(calibration: Calibration) -> tuple[rows.DeviceRow, rows.Cal
     """Raises TableError when the calibration cannot be stored."""
     with _storable(f"calibration {calibration.name!r}"):
         check_identity(calibration.name, calibration.created_at)
+        check_constant(calibration.value)
         device = pack_device(calibration.device)
         row = rows.CalibrationRow(
             device.fingerprint,
@@ -147,8 +166,10 @@ def check_failure(failure: Failure) -> None:
 
 def check_identity(identity: str, created_at: str) -> None:
     """Raises ValueError for an id that cannot be typed or a time that is not UTC in ISO 8601."""
-    if not identity or not identity.isprintable():
-        raise ValueError("its id or name must be printable and not empty")
+    if not 0 < len(identity) <= _LONGEST_NAME or not identity.isprintable():
+        raise ValueError(
+            "its id or name must be printable, not empty and not of hundreds of letters"
+        )
     if not _UTC_TIME.fullmatch(created_at):
         raise ValueError(f"created_at must be like 2025-01-31T09:30:00Z, got '{created_at}'")
     datetime.fromisoformat(created_at)
@@ -169,6 +190,21 @@ def _storable(what: str) -> Iterator[None]:
         raise TableError(
             f"{what} cannot be stored because {error}: correct that value and add it again"
         ) from error
+
+
+def _check_sizes(packed: Packed) -> None:
+    if len(packed.device.spec) > _LONGEST_SPEC:
+        raise CodecError("the text of its device is longer than any")
+    elements = size = 0
+    for restart in packed.restarts:
+        for n, arrays in (
+            (restart.steady_n, rows.arrays(restart, "steady")),
+            (restart.warmup_n, rows.arrays(restart, "warmup")),
+        ):
+            elements += max(n, 0) * len(arrays)
+            size += sum(map(len, arrays))
+    if elements > min(rows.MAX_ELEMENTS, _FREE_ELEMENTS + _ELEMENTS_PER_BYTE * size):
+        raise CodecError(f"it promises {elements} timings in {size} bytes")
 
 
 def _check_types(value: object, kind: type[object]) -> None:

@@ -9,8 +9,16 @@ from dataclasses import dataclass, replace
 from hwprof.codec import CodecError, from_json
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.lut import rows
+from hwprof.lut.plausible import check_kernel
 from hwprof.lut.rows import canonical_json
 from hwprof.profile import KernelOccurrence, Profile
+
+# Durations are ticks of coarse clocks at times, which pack well. Kernels are stored once and read
+# for each of their places: together no longer than this, in letters.
+_FREE_ELEMENTS = 1 << 17
+_ELEMENTS_PER_BYTE = 32
+_LONGEST_KERNEL = 1 << 20
+_LONGEST_KERNELS = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,7 @@ def pack_profile(measurement_id: str, profile: Profile) -> PackedProfile:
 def unpack_profile(packed: PackedProfile) -> Profile:
     """The profile that `pack_profile` was given. Raises ValueError for damaged rows."""
     runs = packed.runs
+    _check_sizes(packed)
     kernels = {kernel.id: _unpack_kernel(kernel) for kernel in packed.kernels}
     return Profile(
         tuple(_unpack_occurrence(o, kernels, runs.runs) for o in packed.occurrences),
@@ -53,6 +62,23 @@ def unpack_profile(packed: PackedProfile) -> Profile:
         from_json(runs.never_ran, tuple[str, ...]),
         runs.pass_cost_s,
     )
+
+
+def _check_sizes(packed: PackedProfile) -> None:
+    runs = packed.runs
+    known = (runs.run_wall, runs.run_switches, runs.run_cpu, runs.run_waited)
+    arrays = [blob for blob in known if blob is not None]
+    arrays += [occurrence.durations for occurrence in packed.occurrences]
+    elements, size = max(runs.runs, 0) * len(arrays), sum(map(len, arrays))
+    if elements > min(rows.MAX_ELEMENTS, _FREE_ELEMENTS + _ELEMENTS_PER_BYTE * size):
+        raise CodecError(f"its profile promises {elements} timings in {size} bytes")
+    lengths = {
+        kernel.id: sum(map(len, (kernel.op, kernel.attributes, kernel.inputs, kernel.outputs)))
+        for kernel in packed.kernels
+    }
+    places = sum(lengths.get(occurrence.kernel_id, 0) for occurrence in packed.occurrences)
+    if max(lengths.values(), default=0) > _LONGEST_KERNEL or places > _LONGEST_KERNELS:
+        raise CodecError("the texts of its kernels are longer than any")
 
 
 def _pack_runs(measurement_id: str, profile: Profile) -> rows.ProfileRow:
@@ -87,13 +113,15 @@ def _pack_kernel(kernel: Kernel) -> rows.KernelRow:
 
 
 def _unpack_kernel(row: rows.KernelRow) -> Kernel:
-    return Kernel(
+    kernel = Kernel(
         row.domain,
         row.op,
         from_json(row.attributes, dict[str, str]),
         from_json(row.inputs, tuple[TensorSpec | None, ...]),
         from_json(row.outputs, tuple[TensorSpec | None, ...]),
     )
+    check_kernel(kernel)
+    return kernel
 
 
 def _pack_occurrence(

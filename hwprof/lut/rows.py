@@ -18,8 +18,8 @@ from hwprof.samples import FloatArray, IntArray
 
 T = TypeVar("T")
 
-MAX_ELEMENTS = 2**32
-"""Far above any measurement: a row that promises more is damaged."""
+MAX_ELEMENTS = 2**25
+"""Of all arrays of a measurement, far above any: one that promises more is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +141,23 @@ def select(table: str, kind: type[Any], tail: str) -> str:
     return f"SELECT {columns(kind)} FROM {table} {tail}"  # noqa: S608
 
 
+def arrays(row: RestartRow, phase: str) -> tuple[bytes, ...]:
+    """The packed arrays that a phase of a restart has: `steady` or `warmup`."""
+    names = [f"{phase}_{name}" for name in ("wall", "cpu", "switches", "busy", "waited")]
+    return tuple(blob for blob in (getattr(row, name) for name in names) if blob is not None)
+
+
+def sound(text: str) -> bool:
+    """Whether a text that was read is Unicode: what was not UTF-8 comes back as lone surrogates."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def values(row: Any) -> tuple[Any, ...]:
     """The parameters for `insert`."""
     return tuple(getattr(row, field.name) for field in fields(row))
@@ -149,6 +166,9 @@ def values(row: Any) -> tuple[Any, ...]:
 def typed(row: tuple[Any, ...], kind: type[T]) -> T:
     """Build `kind` from a row that `select` returned. Raises CodecError for a wrong type."""
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    for name, value in zip(names, row, strict=True):
+        if isinstance(value, str) and not sound(value):
+            raise CodecError(f"{name} is not UTF-8")
     return from_builtins(dict(zip(names, row, strict=True)), kind)
 
 
@@ -188,12 +208,12 @@ def unpack_known(blob: bytes | None, n: int) -> FloatArray | None:
 
 def unpack_floats(blob: bytes, n: int) -> FloatArray:
     """Array of shape `[n]`. Raises CodecError when the blob holds anything else."""
-    return _unpack(blob, n, "<f8").astype(np.float64)
+    return _unpack(blob, n, "<f8").astype(np.float64, copy=False)
 
 
 def unpack_ints(blob: bytes, n: int) -> IntArray:
     """Array of shape `[n]`. Raises CodecError when the blob holds anything else."""
-    return _unpack(blob, n, "<i8").astype(np.int64)
+    return _unpack(blob, n, "<i8").astype(np.int64, copy=False)
 
 
 def _unpack(blob: bytes, n: int, dtype: str) -> NDArray[Any]:

@@ -14,7 +14,7 @@ History of `SCHEMA_VERSION`:
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hwprof.lut import version_1
 
@@ -253,8 +253,9 @@ def read_version(connection: sqlite3.Connection) -> int:
         if version > SCHEMA_VERSION:
             raise NewerSchemaError(version)
         return version
-    empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-    if application or version or not empty:
+    # Not count(*): it goes through a whole file in one step, which nothing can stop.
+    filled = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+    if application or version or filled:
         raise ForeignFileError
     return 0
 
@@ -263,18 +264,20 @@ def lift(connection: sqlite3.Connection, version: int) -> None:
     """Bring a file at `version` (0: empty) to `SCHEMA_VERSION`, inside the caller's transaction."""
     if version == SCHEMA_VERSION:
         return
-    if version == 0:
-        scripts = [SCHEMA]
-    else:
-        scripts = [MIGRATIONS[n] for n in range(version + 1, SCHEMA_VERSION + 1)]
-        for name, (arguments, function) in FUNCTIONS.items():
-            connection.create_function(name, arguments, function, deterministic=True)
-    for script in scripts:
-        for statement in _statements(script):
-            connection.execute(statement)
+    later = [MIGRATIONS[n] for n in range(version + 1, SCHEMA_VERSION + 1)] if version else [SCHEMA]
+    run(connection, later)
     # Pragmas take no parameters; both values are constants of this module.
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def run(connection: sqlite3.Connection, scripts: Sequence[str]) -> None:
+    """Run SQL that makes or changes the layout, inside the caller's transaction if there is one."""
+    for name, (arguments, function) in FUNCTIONS.items():
+        connection.create_function(name, arguments, function, deterministic=True)
+    for script in scripts:
+        for statement in _statements(script):
+            connection.execute(statement)
 
 
 def _pragma(connection: sqlite3.Connection, pragma: str) -> int:

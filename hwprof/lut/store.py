@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,8 +15,10 @@ from hwprof.lut import rows
 from hwprof.lut.connection import transaction
 from hwprof.lut.faults import explained
 from hwprof.lut.filters import device_matches, file_stem
+from hwprof.lut.moved import identity, lost, rescued
 from hwprof.lut.pack import Packed, unpack
 from hwprof.lut.pack_profile import PackedProfile, unpack_profile
+from hwprof.lut.watch import Watch
 from hwprof.measurement import Measurement
 from hwprof.profile import Profile
 
@@ -30,7 +32,10 @@ class Store:
         self.path = path
         self.readonly = readonly
         self._connection: sqlite3.Connection | None = connection
+        self._watch = Watch(connection, path)
         connection.create_function("file_stem", 1, file_stem, deterministic=True)
+        self._file = identity(path)
+        self._rescued: Path | None = None
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -55,8 +60,22 @@ class Store:
 
     @contextmanager
     def transaction(self, begin: str) -> Iterator[None]:
-        with explained(self.path), transaction(self.connection, begin):
-            yield
+        writes = not (self.connection.in_transaction or self.readonly or begin == "BEGIN")
+        try:
+            with explained(self.path, self._watch), transaction(self.connection, begin):
+                yield
+        except TableError:
+            if writes:
+                self._check_place(saved=False)
+            raise
+        if writes:
+            self._check_place(saved=True)
+
+    def _check_place(self, *, saved: bool) -> None:
+        """Raise TableError where the file is not at its path: what was saved there has no name."""
+        if self._file is not None and identity(self.path) != self._file:
+            self._rescued = rescued(self.connection, self.path, self._rescued)
+            raise lost(self.path, self._rescued, saved=saved)
 
     @contextmanager
     def decoding(self, what: str) -> Iterator[None]:
@@ -71,21 +90,41 @@ class Store:
 
     def query(self, sql: str, *parameters: str | int) -> list[tuple[Any, ...]]:
         """All rows at once: a cursor left open would keep the -wal file from being folded in."""
-        with explained(self.path), self._bindable():
-            return self.connection.execute(sql, parameters).fetchall()
+        self._watch.begin()
+        with explained(self.path, self._watch), self._bindable():
+            return self._watch.fetched(self.connection.execute(sql, parameters))
 
-    def select(self, table: str, kind: type[T], tail: str, *parameters: str | int) -> list[T]:
-        """Rows of a table, checked against the types of `kind`."""
-        found = self.query(rows.select(table, kind, tail), *parameters)
-        with self.decoding(f"a row of {table}"):
-            return [rows.typed(row, kind) for row in found]
+    def select(
+        self,
+        table: str,
+        kind: type[T],
+        tail: str,
+        *parameters: str | int,
+        what: str = "",
+        on_damage: Callable[[TableError], None] | None = None,
+    ) -> list[T]:
+        """Rows of a table, checked against the types of `kind`; they belong to `what`.
+
+        One that does not fit raises, or is handed to `on_damage` and left out.
+        """
+        found = []
+        for row in self.query(rows.select(table, kind, tail), *parameters):
+            try:
+                with self.decoding(what or f"a row of {table}"):
+                    found.append(rows.typed(row, kind))
+            except TableError as error:
+                if on_damage is None:
+                    raise
+                on_damage(error)
+        return found
 
     def insert(self, table: str, *items: Any, once: bool = False) -> None:
         """Write rows of one class; with `once`, those already there are left alone."""
         if not items:
             return
         sql = rows.insert(table, type(items[0]), once=once)
-        with explained(self.path), self._bindable():
+        self._watch.begin(resting=True)
+        with explained(self.path, self._watch), self._bindable():
             self.connection.executemany(sql, map(rows.values, items))
 
     def insert_device(self, row: rows.DeviceRow) -> None:
@@ -106,7 +145,8 @@ class Store:
 
     def remove_measurement(self, identity: str) -> None:
         """Remove a measurement with what belongs to it alone; nothing where there is none."""
-        with explained(self.path), self._bindable():
+        self._watch.begin(resting=True)
+        with explained(self.path, self._watch), self._bindable():
             for table, column in (
                 ("kernel_occurrence", "measurement_id"),
                 ("profile", "measurement_id"),
@@ -149,15 +189,16 @@ class Store:
 
     def measurement(self, identity: str) -> Measurement:
         """The measurement with this id, which must be there."""
-        found = self.select("measurement", rows.MeasurementRow, "WHERE id = ?", identity)
-        with self.decoding(f"measurement {identity}"):
+        what = f"measurement {identity}"
+        found = self.select("measurement", rows.MeasurementRow, "WHERE id = ?", identity, what=what)
+        with self.decoding(what):
             if not found:
                 raise CodecError("its row is missing")
             tail = "WHERE measurement_id = ? ORDER BY position"
             packed = Packed(
                 self._device_row(found[0].device_fingerprint),
                 found[0],
-                tuple(self.select("restart", rows.RestartRow, tail, identity)),
+                tuple(self.select("restart", rows.RestartRow, tail, identity, what=what)),
                 self._profile_rows(identity),
             )
             return unpack(packed)
@@ -169,7 +210,9 @@ class Store:
             return None if packed is None else unpack_profile(packed)
 
     def _profile_rows(self, identity: str) -> PackedProfile | None:
-        runs = self.select("profile", rows.ProfileRow, "WHERE measurement_id = ?", identity)
+        what = f"measurement {identity}"
+        tail = "WHERE measurement_id = ?"
+        runs = self.select("profile", rows.ProfileRow, tail, identity, what=what)
         if not runs:
             return None
         occurrences = self.select(
@@ -177,12 +220,14 @@ class Store:
             rows.OccurrenceRow,
             "WHERE measurement_id = ? ORDER BY position",
             identity,
+            what=what,
         )
         kernels = self.select(
             "kernel",
             rows.KernelRow,
             "WHERE id IN (SELECT kernel_id FROM kernel_occurrence WHERE measurement_id = ?)",
             identity,
+            what=what,
         )
         return PackedProfile(runs[0], tuple(occurrences), tuple(kernels))
 

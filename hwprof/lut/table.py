@@ -5,7 +5,7 @@ Every `add` is one transaction: a process that dies leaves a whole measurement o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,8 +23,12 @@ from hwprof.lut.entries import Calibration, KernelRecord
 from hwprof.lut.filters import Filters
 from hwprof.lut.listing import Entry, Listing
 from hwprof.lut.pack import check_failure, pack, pack_calibration, unpack_plan
+from hwprof.lut.plausible import check_constant
 from hwprof.lut.store import Store
 from hwprof.measurement import Failure, Measurement, PlanValue
+
+OnDamage = Callable[[TableError], None]
+"""Told of a row that cannot be read, so that the others can be."""
 
 
 class Table:
@@ -193,11 +197,17 @@ class Table:
     def names(self) -> list[str]:
         """Names of the models (or architectures) that have measurements, each once, sorted."""
         found = self._store.query("SELECT DISTINCT subject_name FROM measurement ORDER BY 1")
-        return [str(row[0]) for row in found]
+        # A name that is not text is for the reader of its row to complain about.
+        return [row[0] for row in found if isinstance(row[0], str) and rows.sound(row[0])]
 
-    def measurements(self, **filters: Unpack[Filters]) -> Iterator[Measurement]:
-        """The measurements that match every filter, newest first, read one at a time."""
-        return map(self._store.measurement, self.ids(**filters))
+    def measurements(
+        self, *, on_damage: OnDamage | None = None, **filters: Unpack[Filters]
+    ) -> Iterator[Measurement]:
+        """The measurements that match every filter, newest first, read one at a time.
+
+        One that cannot be read raises TableError, or is handed to `on_damage` and left out.
+        """
+        return self._read(self.ids(**filters), on_damage)
 
     def find(
         self, subject_key: str, device_fingerprint: str, plan: Mapping[str, PlanValue]
@@ -216,16 +226,27 @@ class Table:
                 return self._store.measurement(identity)
         return None
 
-    def failures(self, **filters: Unpack[Filters]) -> Iterator[Failure]:
+    def failures(
+        self, *, on_damage: OnDamage | None = None, **filters: Unpack[Filters]
+    ) -> Iterator[Failure]:
         """The failures that match, newest first: none where a `source` but `measured` is asked for.
 
         `model` and `device` are held against the names that the caller had given, `tag` against
-        the tags of what was measured in the same run.
+        the tags of what was measured in the same run. `on_damage` as for `measurements`.
         """
         where = selection.failures_where(filters)
         tail = f"{where} ORDER BY created_at DESC, id DESC LIMIT ?"
         limit = selection.limit_of(filters)
-        return iter(self._store.select("failure", Failure, tail, *where.parameters, limit))
+        return iter(
+            self._store.select(
+                "failure", Failure, tail, *where.parameters, limit, on_damage=on_damage
+            )
+        )
+
+    def failures_of(self, mark: str) -> Iterator[Failure]:
+        """The failures of one job, newest first: those whose ids end in its `mark`, 16 digits."""
+        tail = "WHERE substr(id, 17) = ? ORDER BY created_at DESC, id DESC"
+        return iter(self._store.select("failure", Failure, tail, mark))
 
     def devices(self, device: str | None = None) -> Iterator[DeviceSpec]:
         """The devices that match, by slug. `device` as in `Filters`."""
@@ -307,14 +328,26 @@ class Table:
     def counts(self) -> dict[str, int]:
         """How many `measurements`, `failures`, `devices`, `kernels` (distinct), `calibrations`."""
         names = ("measurement", "failure", "device", "kernel", "calibration")
-        # Names are the constants above.
-        query = ", ".join(f"(SELECT count(*) FROM {name})" for name in names)  # noqa: S608
+        # Names are the constants above. Not count(*), which is one step that nothing can stop.
+        query = ", ".join(f"(SELECT count(1) FROM {name})" for name in names)  # noqa: S608
         row = self._store.query(f"SELECT {query}")[0]
         return {f"{name}s": int(n) for name, n in zip(names, row, strict=True)}
+
+    def _read(self, identities: Sequence[str], on_damage: OnDamage | None) -> Iterator[Measurement]:
+        for identity in identities:
+            try:
+                measurement = self._store.measurement(identity)
+            except TableError as error:
+                if on_damage is None:
+                    raise
+                on_damage(error)
+            else:
+                yield measurement
 
     def _calibration(self, row: rows.CalibrationRow) -> Calibration:
         with self._store.decoding(f"calibration {row.name}"):
             notes = from_json(row.legacy_notes, dict[str, str])
+            check_constant(row.value)
         device = self._store.device(row.device_fingerprint)
         return Calibration(device, row.name, row.value, row.created_at, row.source, notes)
 

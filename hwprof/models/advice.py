@@ -70,8 +70,8 @@ def to_open(reason: str, kept: str) -> str:
     foreign = foreign_operator(reason)
     if foreign is not None:
         return (
-            "hwprof loads no libraries of operators; export the model with operators of ONNX "
-            f"in place of {foreign[1]}"
+            f"give onnxruntime-cpu the library that has {foreign[1]} with --custom-ops FILE.so, "
+            "or export the model with operators of ONNX"
         )
     if _NO_OPERATOR.search(reason) and not _OPSET.search(reason):
         return "export the model without it, or measure it on a device that has it"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,12 +10,14 @@ from typing import Literal
 
 import numpy as np
 
-from hwprof.errors import ModelError, OptionError, WrongModel
+from hwprof.errors import ModelError, OptionError
 from hwprof.graph import TensorSpec
 from hwprof.measurement import Subject, Values
 from hwprof.models.inputs.given import Asked, Given, is_tensor, resolve
 from hwprof.models.inputs.recipe import usual_recipe
 from hwprof.models.inputs.stored import Value
+from hwprof.models.plain_file import memory_bytes
+from hwprof.models.plain_file import printable as printable
 from hwprof.models.shapes import BatchAxis, DeclaredInput, decide_shapes, shared_batch
 
 ModelFormat = Literal["onnx", "torch", "tflite"]
@@ -64,6 +65,9 @@ class ModelFile:
 
 
 CHUNK = 1 << 20
+MOST_ELEMENTS = 2**63 - 1
+MOST_DIMENSIONS = 64
+"""Of an array in NumPy, which every input is made as."""
 
 
 def described(
@@ -83,14 +87,17 @@ def described(
     """
     given = resolve(inputs, file.inputs, path.name)
     decided = _decided(file, shapes or {}, batch, given, path.name)
-    given = given.filled(decided)
-    needed = file.weights_bytes + sum(t.nbytes or 0 for t in decided)
+    _check_sizes(decided, path.name)
+    needed = file.weights_bytes + sum(_least_bytes(t) for t in decided)
+    if given.fills and room_bytes is None:
+        room_bytes = memory_bytes()  # texts are made here
     # Before its contents are hashed: those of what fits nowhere take long to read.
     if room_bytes is not None and needed > room_bytes:
         raise ModelError(
             f"'{path.name}' needs at least {needed / 2**30:.1f} GiB for weights and inputs, but "
             f"the machine that is to run it has {room_bytes / 2**30:.1f} GiB; use a larger machine"
         )
+    given = given.filled(decided)
     values = {each.name: each for each in file.choose(decided, given.names())}
     for spec in decided:
         if spec.name in given.names():
@@ -109,6 +116,26 @@ def described(
         values=tuple(values[t.name] for t in decided if t.name in values),
     )
     return Model(path, subject, file.format, tuple(file.external), needed, given.arrays)
+
+
+def _check_sizes(inputs: Sequence[TensorSpec], model: str) -> None:
+    """Raise OptionError for inputs that no array can have the shape of."""
+    for spec in inputs:
+        problem = ""
+        if len(spec.shape) > MOST_DIMENSIONS:
+            problem = f"{len(spec.shape)} dimensions"
+        elif spec.elements > MOST_ELEMENTS:
+            problem = "more elements than can be counted"
+        if problem:
+            raise OptionError(
+                f"input '{spec.name}' of '{model}' would have {problem}; give smaller sizes "
+                "with --shape, or export the model with smaller ones"
+            )
+
+
+def _least_bytes(spec: TensorSpec) -> int:
+    """Memory that an input takes at least; a text is a place that points to it, if no more."""
+    return 8 * spec.elements if spec.nbytes is None else spec.nbytes
 
 
 def _decided(
@@ -157,28 +184,11 @@ def _decided(
     return tuple(by_name[name] for name, _, _ in file.inputs)
 
 
-def check_exists(path: Path) -> None:
-    """Raise WrongModel for a folder, and where nothing is or can be."""
-    try:
-        folder, there = path.is_dir(), path.exists()
-    except (OSError, ValueError) as error:  # too long a name, or a NUL in it
-        raise WrongModel(f"'{path}' cannot be a file's name; check the path") from error
-    if folder:
-        raise WrongModel(f"'{path}' is a folder; name the model file inside it")
-    if not there:
-        raise WrongModel(f"there is no file '{path}'; check the path")
-
-
 def unreadable(path: Path | str, error: OSError) -> ModelError:
     """The sentence for a file that is there and cannot be read."""
     if isinstance(error, PermissionError):
         return ModelError(f"'{path}' may not be read; check its permissions")
     return ModelError(f"'{path}' cannot be read: {error.strerror or error}; check the disk")
-
-
-def printable(name: str) -> str:
-    """A file's name as text: bytes that are not UTF-8 become escapes, so that it can be stored."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def content_hash(files: Sequence[Path]) -> str:

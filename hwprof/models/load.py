@@ -61,6 +61,13 @@ def read_model_file(path: Path) -> ModelFile:
         raise
     except ModelError as error:
         # A name may say anything; it is asked only where the content is none of ours.
-        if path.is_file() and path.suffix.lower() in FOREIGN:
+        if path.suffix.lower() in FOREIGN and _is_there(path):
             raise WrongModel(f"'{path}' {FOREIGN[path.suffix.lower()]}") from error
         raise
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False

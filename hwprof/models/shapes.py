@@ -16,6 +16,10 @@ A dimension of 0 is empty, but where a shape or the batch is given for it.
 
 LEFT_OPEN = -1
 """In a given shape: this dimension is left to the file or the batch. `--shape` writes it `*`."""
+LARGEST = 2**63 - 1
+MOST_DIGITS = 19
+"""Of a size: those of the largest number of 64 bits."""
+SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +38,23 @@ def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
     """
     name, equals, rest = text.rpartition("=")
     parts = [part.strip() for part in rest.split(",")] if rest.strip() else []
-    fit = all(part == "*" or part.removeprefix("-").isdecimal() for part in parts)
+    fit = all(part == "*" or is_whole(part.removeprefix("-")) for part in parts)
     if not equals or not name or not fit:
         raise OptionError(
-            f"--shape must look like NAME=1,3,224,224, got '{text}'; give the input's name and "
-            "whole numbers, or * for a dimension that the file or --batch decides"
+            f"--shape must look like NAME=1,3,224,224, got '{shortened(text)}'; give the input's name "
+            "and whole numbers, or * for a dimension that the file or --batch decides"
         )
     return name, tuple(LEFT_OPEN if part == "*" else int(part) for part in parts)
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text is a whole number from 0 up that some array's size could be."""
+    return text.isdecimal() and len(text) <= MOST_DIGITS
+
+
+def shortened(text: str) -> str:
+    """A text as sentences show it."""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def decide_shapes(
@@ -62,8 +76,15 @@ def decide_shapes(
             raise OptionError(
                 f"'{model}' has no input '{name}'; its inputs are {', '.join(names) or 'none'}"
             )
+    for size in (size for shape in shapes.values() for size in shape):
+        if abs(size) > LARGEST:  # such a number may not even be printable
+            raise OptionError(
+                f"a size given for '{model}' is larger than any dimension can be; give smaller ones"
+            )
+    if batch is not None and batch > LARGEST:
+        raise OptionError("the batch is larger than any dimension can be; give a smaller one")
     if batch is not None and batch < 1:
-        raise OptionError(f"the batch must be at least 1, got {batch}")
+        raise OptionError(f"the batch must be at least 1, got {max(batch, -LARGEST)}")
     fill = _Fill(model, shapes, batch, batch_axes or {})
     ranked = [(name, dtype, fill.ranked(name, dims)) for name, dtype, dims in declared]
     for name, _, dims in ranked:

@@ -105,7 +105,7 @@ def _count(table: Mapping[tuple[str, str], Cost], kernel: Kernel) -> int | None:
         return 0
     try:
         return cost(kernel)
-    except (IndexError, ValueError) as error:
+    except (ArithmeticError, LookupError, ValueError) as error:
         raise ValueError(f"the tensors of {kernel.key} do not fit the operator: {error}") from error
 
 

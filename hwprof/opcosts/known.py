@@ -1,14 +1,17 @@
-"""Costs of kernels that came from outside: where the tensors do not fit, nothing is known."""
+"""Costs of kernels that came from outside: where they make no sense, nothing is known."""
 
 from __future__ import annotations
 
 from hwprof.graph import Kernel
 from hwprof.opcosts import flops
 
+_MOST = 2**63
+
 
 def flops_or_none(kernel: Kernel) -> int | None:
-    """As `flops`, and None for tensors that do not fit the operator."""
+    """As `flops`, and None for tensors that do not fit the operator or a count beyond all others."""
     try:
-        return flops(kernel)
+        count = flops(kernel)
     except ValueError:
         return None
+    return count if count is not None and 0 <= count < _MOST else None

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hwprof import spaces
+from hwprof.codec import CodecError, from_json
 from hwprof.errors import OptionError
 from hwprof.lut import Table
 from hwprof.metrics import METRICS
 
 _SQLITE = b"SQLite format 3\x00"
+# Of a file of measurements: some hundred thousand of them.
+_MOST_BYTES = 64 << 20
+_BRIEF = 60
 # Seconds in the unit that a column is named after.
 _UNITS = {unit: METRICS["latency"].units[unit] for unit in ("s", "ms", "us")}
+_COLUMNS = frozenset(("arch", "std_error_s", *(f"latency_{unit}" for unit in _UNITS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +39,7 @@ def read_measurements(path: Path, space: str, device: str | None = None) -> list
     `std_error_s`. In a table, measurements count whose model is named by an architecture;
     `device` narrows them. Raises OptionError that names the line and what is wrong.
     """
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(len(_SQLITE))
-    except OSError as error:
-        raise OptionError(
-            f"'{path}' cannot be read ({error.strerror}); name a file of measurements"
-        ) from error
+    start = _start(path)
     if start == _SQLITE:
         found = list(_from_table(path, space, device))
     elif path.suffix.lower() in (".jsonl", ".ndjson", ".json"):
@@ -54,6 +52,26 @@ def read_measurements(path: Path, space: str, device: str | None = None) -> list
             f"'hwprof select --space {space}' prints which to measure"
         )
     return found
+
+
+def _start(path: Path) -> bytes:
+    """What the file begins with. Raises OptionError for one that cannot be read, or is too large."""
+    try:
+        if path.exists() and not path.is_file():
+            # A pipe may never say anything, and a device never end.
+            raise OptionError(f"'{path}' is not a regular file; name a file of measurements")
+        with path.open("rb") as stream:
+            start = stream.read(len(_SQLITE))
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise OptionError(
+            f"'{path}' cannot be read ({why}); name a file of measurements"
+        ) from error
+    if start != _SQLITE and path.stat().st_size > _MOST_BYTES:
+        raise OptionError(
+            f"'{path}' has more than {_MOST_BYTES >> 20} MiB; keep the columns arch and latency_s"
+        )
+    return start
 
 
 def _from_table(path: Path, space: str, device: str | None) -> Iterable[ArchLatency]:
@@ -80,7 +98,15 @@ def _from_table(path: Path, space: str, device: str | None) -> Iterable[ArchLate
 def _csv_rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            yield from enumerate(csv.DictReader(stream), 2)
+            reader = csv.reader(stream)
+            # Only these: a short row of a file with a million columns is a short one here too.
+            places = {name: i for i, name in enumerate(next(reader, [])) if name in _COLUMNS}
+            for number, cells in enumerate(reader, 2):
+                if cells:
+                    yield (
+                        number,
+                        {n: cells[i] if i < len(cells) else None for n, i in places.items()},
+                    )
     except (UnicodeDecodeError, csv.Error) as error:
         raise OptionError(f"'{path}' is not a CSV file ({error}); export it as CSV") from error
 
@@ -94,14 +120,12 @@ def _json_rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except ValueError as error:
+            yield number, from_json(line, dict[str, Any])
+        except CodecError as error:
             raise OptionError(
-                f"line {number} of '{path}' is not JSON ({error}); write one object per line"
+                f"line {number} of '{path}' is not JSON, or no object ({error}); write one object "
+                "per line"
             ) from error
-        if not isinstance(row, dict):
-            raise OptionError(f"line {number} of '{path}' is no object; write one object per line")
-        yield number, row
 
 
 def _from_rows(path: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterable[ArchLatency]:
@@ -116,8 +140,8 @@ def _from_rows(path: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Ite
         value = _number(row[f"latency_{unit}"], where) * _UNITS[unit]
         if not 0 < value < float("inf"):
             raise OptionError(
-                f"{where} has the latency '{row[f'latency_{unit}']}'; a latency is positive and "
-                "finite, so measure it again or leave it out"
+                f"{where} has the latency '{_brief(row[f'latency_{unit}'])}'; a latency is positive "
+                "and finite, so measure it again or leave it out"
             )
         error = row.get("std_error_s")
         yield ArchLatency(arch, value, None if error in (None, "") else _number(error, where))
@@ -125,8 +149,18 @@ def _from_rows(path: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Ite
 
 def _number(value: Any, where: str) -> float:
     try:
-        return float(value)
-    except (TypeError, ValueError) as error:
+        # Truth is no latency, though Python counts with it.
+        return float("" if isinstance(value, bool) else value)
+    except (TypeError, ValueError, OverflowError) as error:
         raise OptionError(
-            f"{where} has '{value}' where a number should stand; correct it"
+            f"{where} has '{_brief(value)}' where a number should stand; correct it"
         ) from error
+
+
+def _brief(value: Any) -> str:
+    """What stands there, as far as a sentence has room for it."""
+    try:
+        text = str(value)
+    except ValueError:  # a whole number of thousands of digits
+        text = "a number too long to read"
+    return text if len(text) <= _BRIEF else f"{text[:_BRIEF]}..."

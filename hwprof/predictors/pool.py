@@ -6,6 +6,7 @@ need to share an architecture.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -100,7 +101,7 @@ class DevicePool:
             )
         if not all(self.devices):
             raise OptionError("devices must be non-empty strings; name every column")
-        twice = sorted({name for name in self.devices if self.devices.count(name) > 1})
+        twice = sorted(name for name, count in Counter(self.devices).items() if count > 1)
         if twice:
             raise OptionError(
                 f"devices repeats {', '.join(map(repr, twice))}; give every column its own name"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hwprof import spaces
-from hwprof.errors import OptionError
+from hwprof.errors import OptionError, TableError
 from hwprof.predictors import pools
 from hwprof.predictors.fewshot import FewShotPredictor
 from hwprof.predictors.fewshot.adapted import AdaptedFewShot
@@ -112,10 +112,13 @@ class Shipped:
         """Pool devices with the probability of being the one most like it, likeliest first."""
         return self.adapted.embedding.resembles()[:count]
 
+    # A file may hold whatever overflows here; nothing is told that is no number.
+    @np.errstate(all="ignore")
     def answer(self, archs: Sequence[str] | None = None, level: float = 0.9) -> list[Answer]:
         """Predictions for `archs`, or for every architecture of the pool.
 
-        Raises OptionError for a name that is not of the space.
+        Raises OptionError for a name that is not of the space, and TableError where an answer is no
+        number.
         """
         fitted = self.adapted.fitted
         if archs is None:
@@ -129,6 +132,12 @@ class Shipped:
             prediction = self.adapted.predict(form.encode(archs).astype(np.float64))
         low, high = prediction.interval(level)
         columns = (prediction.mean_s, prediction.std_s, low, high)
+        finite = np.all([np.isfinite(column) for column in columns], axis=0)
+        if not finite.all():
+            raise TableError(
+                f"the predictor gives no latency for '{archs[int(np.argmin(finite))]}', so its file "
+                "is damaged; adapt to the measurements again"
+            )
         return [
             Answer(arch, *(float(column[i]) for column in columns)) for i, arch in enumerate(archs)
         ]

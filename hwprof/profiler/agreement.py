@@ -32,6 +32,7 @@ UNCHANGED = ("native", "fp32")
 REDUCED = ("tf32", "fp16", "bf16")
 # Without a tolerance such outputs pass, and no figure tells how far apart they are.
 UNLIKE = "NaN or infinities stand at different places in the two"
+OWN_OPERATORS = "its operators may come from the library that was given, and no reference has them"
 ADVICE = "nothing was kept; measure with --no-check-outputs if that is expected"
 
 Check = Callable[[Run], OutputAgreement]
@@ -41,9 +42,10 @@ Check = Callable[[Run], OutputAgreement]
 class Agreement:
     """Compares outputs with the reference's, whose own are computed once per model."""
 
-    def __init__(self, reference: Target | None = None) -> None:
-        """`reference` stands in for the devices that tell what is right."""
-        self._truth = Truth(reference)
+    def __init__(self, reference: Target | None = None, timeout_s: float | None = None) -> None:
+        """`reference` stands in for the devices that tell what is right, each within `timeout_s`
+        seconds a call, as `WorkerTarget` has it."""
+        self._truth = Truth(reference, timeout_s)
 
     def of(self, model: Model, spec: DeviceSpec) -> Check | None:
         """The check of `model` on the device `spec`; None for what is right by itself.
@@ -57,6 +59,8 @@ class Agreement:
                 precision=spec.precision,
                 reason=f"no reference opens '{model.path.suffix}' files",
             )
+        if "custom_ops" in spec.options:
+            return lambda run: OutputAgreement(precision=spec.precision, reason=OWN_OPERATORS)
         own = spec.name == device and spec.precision in UNCHANGED and _eager(spec)
         if own and (model.format != "onnx" or spec.options.get("opt") == "none"):
             return None
@@ -123,7 +127,7 @@ def _incomparable(case: _Case) -> str:
     if needed <= MAX_COMPARED_BYTES:
         return ""
     return (
-        f"the outputs are {needed / 2**20:.0f} MiB, and at most "
+        f"the outputs are {needed >> 20} MiB, and at most "
         f"{MAX_COMPARED_BYTES >> 20} MiB are compared"
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hwprof.errors import ModelError, told
 from hwprof.profiler.campaign import Job
+from hwprof.scratch import scratch_folder
 from hwprof.spaces import Space
 from hwprof.targets.base import Target
 
@@ -30,10 +31,14 @@ def architecture_jobs(
     def build() -> Iterator[Job]:
         import onnx
 
-        with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
+        with scratch_folder() as folder:
             path = Path(folder, f"{space.name}.onnx")
             for text in texts:
-                onnx.save(space.build(text, batch, resolution), str(path))
-                yield Job(path, target, name=text)
+                fault = None
+                try:
+                    onnx.save(space.build(text, batch, resolution), str(path))
+                except Exception as error:  # such as a full disk: it is this job's failure
+                    fault = ModelError(told(error))
+                yield Job(path, target, name=text, fault=fault)
 
     return build()

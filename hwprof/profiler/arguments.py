@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwprof.devices.registry import parse
 from hwprof.errors import ModelError, OptionError
 from hwprof.lut import Table
 from hwprof.profiler.plan import Plan
@@ -23,6 +24,8 @@ KINDS = "a file's path, an ONNX model, a torch module, or a program of torch.exp
 # A message of a protocol buffer cannot be longer; larger models keep their weights beside it.
 MAX_PROTO_BYTES = 2**31 - 1
 SHOWN = 40
+LARGEST = 2**64
+"""Beyond any size."""
 # What people hand over instead of a model, by class, and what they have it from.
 INSTEAD: Mapping[str, str] = {
     "bytes": "open it with onnx.load_from_string, or save it and give the file's path",
@@ -149,6 +152,20 @@ def check_tags(tags: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tags))
 
 
+def library_option(device: str, custom_ops: str | Path | None) -> dict[str, str]:
+    """The option of a device that names a library of operators, if one is given.
+
+    Raises OptionError for one that the device's own text names as well.
+    """
+    if custom_ops is None:
+        return {}
+    if not isinstance(custom_ops, str | Path):
+        raise OptionError("custom_ops must be the path of a library of operators")
+    if "custom_ops" in parse(device)[1]:
+        raise OptionError(f"custom_ops is given beside '{device}', which sets it; keep one")
+    return {"custom_ops": str(Path(custom_ops).expanduser().absolute())}
+
+
 def _sizes(name: str, shape: object) -> tuple[int, ...]:
     example = f"write {{'{name}': (1, 3, 224, 224)}}"
     refused = OptionError(
@@ -180,9 +197,11 @@ def _whole(value: object) -> int | None:
     if isinstance(value, bool):
         return None
     try:
-        return operator.index(value)  # type: ignore[arg-type]
+        found = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         return None
+    # What is too long to print is too large as well.
+    return max(-LARGEST, min(found, LARGEST))
 
 
 def _check_proto(proto: onnx.ModelProto) -> None:
@@ -220,5 +239,9 @@ def _shown(value: object) -> str:
     if isinstance(value, str):
         return repr(value[:SHOWN])
     if value is None or isinstance(value, (bool, int, float)):
-        return str(value)[:SHOWN]
+        return (
+            "a long number"
+            if isinstance(value, int) and abs(value) > LARGEST
+            else str(value)[:SHOWN]
+        )
     return f"a value of type {type(value).__name__}"

@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-import math
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from hwprof.conditions import OutputAgreement
 from hwprof.devices.base import ProfiledRun
 from hwprof.devices.profiled_runs import LIMIT_S
-from hwprof.errors import HwprofError
-from hwprof.machine.host import HostState, MachineFacts, Pin
-from hwprof.measurement import Energy, Measurement, Memory, Restart
+from hwprof.errors import HwprofError, told
+from hwprof.machine.host import HostState, MachineFacts
+from hwprof.measurement import (
+    Energy,
+    Measurement,
+    MeasurementWarning,
+    Memory,
+    Restart,
+    WarningCode,
+)
 from hwprof.models.base import Model
 from hwprof.profile import Profile
 from hwprof.profiler.agreement import Check
+from hwprof.profiler.commit import current_commit
 from hwprof.profiler.conditions import provenance
-from hwprof.profiler.criteria import HotCriterion
 from hwprof.profiler.plan import Plan
 from hwprof.profiler.restarts import Restarts
+from hwprof.profiler.steady import pin_of, steady_state, utc_now
 from hwprof.profiler.warn import warnings_for
-from hwprof.samples import Samples
 from hwprof.targets.base import Run, Target
 
-# The first run allocates, the second settles the memory plan, and a sleeping core needs some
-# milliseconds to clock up; importing the runtime and opening the model have kept it awake.
-WARMUP_RUNS = 2
-WARMUP_S = 0.02
 UNFINISHED = "the measurement ended before its kernels were profiled; measure it again"
-# A sample shorter than this is mostly the clock: several runs are then timed together.
-MIN_SAMPLE_S = 200e-6
-# One call to the worker carries about this much work: long against the call, short to a person.
-BATCH_S = 0.25
-MAX_BATCH = 256
+UNREAD = "the measurement ended before energy was read; measure it again"
 # Kernel durations are whole microseconds: many runs average the rounding out. Profiling about a
 # second is enough for 2 %; fewer than 12 runs leave too little of the faster half, and are taken
 # of models that run for long alone.
@@ -73,18 +70,14 @@ def _silent(progress: Progress) -> None:
     """The listener of those who do not listen."""
 
 
-def utc_now() -> str:
-    """Now in UTC, ISO 8601, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
 class Bench:
     """A measurement in the making: one restart per `step`, so that several can be interleaved.
 
     Per-kernel latencies need `node_cost`; without it the profile is kept uncorrected. `check` sees
     the opened model after the first restart's last run, and its memory was read: comparing outputs
-    is no part of either. `keep` gets the record as soon as its latency is known, before energy and
-    kernels, which may fail, are added.
+    is no part of either. `keep` gets the record as soon as a restart gives a latency, and again
+    after each other one: what follows, kernels and the profiler's own cost among it, may fail.
+    `replaces` is the id of an earlier record that was cut off, whose place this one takes.
     """
 
     def __init__(
@@ -99,11 +92,12 @@ class Bench:
         keep: Callable[[Measurement], object] | None = None,
         tags: tuple[str, ...] = (),
         listen: Listener = _silent,
+        replaces: str | None = None,
     ) -> None:
         self._model = model
         self._target = target
         self._plan = plan
-        self._id = uuid.uuid4().hex
+        self._id = replaces or uuid.uuid4().hex
         self._run_id = run_id or self._id
         self._node_cost = node_cost
         self._check = check
@@ -116,12 +110,14 @@ class Bench:
         self._cpus: tuple[int, ...] = ()
         self._facts: MachineFacts | None = None
         self._memory: Memory | None = None
-        self._energy = Energy(reason="the measurement did not get that far")
+        self._energy = Energy(reason=UNREAD)
         self._profiled: ProfiledRun | None = None
         # What is kept early says that more was to come.
         self._profile_reason = UNFINISHED if plan.per_op else ""
         self._overhead_s: float | None = None
         self._outputs: OutputAgreement | None = None
+        self._ended_by = ""
+        self._commit = current_commit()
 
     @property
     def done(self) -> bool:
@@ -131,7 +127,8 @@ class Bench:
     def step(self) -> None:
         """Measure one restart in a newly opened model; the last one adds energy and profile.
 
-        Raises ModelError, DeviceError or MeasurementError when the model does not run.
+        Raises ModelError, DeviceError or MeasurementError when the model does not run; what the
+        restarts before it gave is not lost by that (`cut_off`).
         """
         spec = self._target.spec
         self._tell("opening", 0.0)
@@ -140,19 +137,30 @@ class Bench:
             self._cpus = run.cpus
             before = run.host_state()
             restart = steady_state(run, self._plan, spec.threads, self._tell)
-            after = run.host_state()
-            # What follows is not what the budget is for.
-            self._rule.add(restart, spec.threads, time.perf_counter() - began_s)
+            after = _state_after(run, before)
+            elapsed_s = time.perf_counter() - began_s
             # Later restarts would only repeat them.
             self._memory = self._memory or run.memory()
             self._facts = self._facts or run.facts()
             self._verify(run)
+            # What follows is not what the budget is for.
+            self._rule.add(restart, spec.threads, elapsed_s)
             self._states += [before, after]
             self._restarts.append(restart)
+            if self._keep is not None:
+                self._keep(self._record(None))
             if self._rule.done:
-                if self._keep is not None:
-                    self._keep(self._record(None))
                 self._add(run, restart)
+
+    def cut_off(self, error: Exception) -> Measurement | None:
+        """The record of the restarts before the one that `error` ended; None before the first.
+
+        It is warned of as cut off, unless all of them were measured.
+        """
+        self._ended_by = told(error)
+        if self._rule.done:
+            return self.finish()
+        return self._record(None) if self._restarts else None
 
     def finish(self) -> Measurement:
         """The record of the restarts measured so far. Raises ValueError before the first."""
@@ -162,7 +170,7 @@ class Bench:
         return self._record(replace(profile, mapping=self._profiled.mapping))
 
     def _record(self, profile: Profile | None) -> Measurement:
-        if self._facts is None:
+        if self._facts is None or not self._restarts:
             raise ValueError("nothing was measured yet")
         memory = self._memory or Memory(absent={"peak_rss_bytes": "it was not read"})
         if self._profiled is not None:
@@ -178,13 +186,27 @@ class Bench:
             memory=memory,
             energy=self._energy,
             provenance=provenance(
-                self._states, self._cpus, self._overhead_s, self._outputs, self._facts
+                self._states,
+                self._cpus,
+                self._overhead_s,
+                self._outputs,
+                self._facts,
+                self._commit,
             ),
             profile=profile,
             profile_reason=self._profile_reason,
             tags=self._tags,
         )
-        return replace(measurement, warnings=warnings_for(measurement, self._plan))
+        return replace(measurement, warnings=(*warnings_for(measurement, self._plan), *self._cut()))
+
+    def _cut(self) -> tuple[MeasurementWarning, ...]:
+        """The warning that there are fewer restarts than there were to be, if that is so."""
+        if self._rule.done:
+            return ()
+        made, wanted = len(self._restarts), self._rule.expected
+        why = self._ended_by or "it ended before the others were made"
+        message = f"{made} of {wanted} processes were measured: {why}; measure it again"
+        return (MeasurementWarning(WarningCode.CUT_OFF, message),)
 
     def _tell(self, phase: str, share: float) -> None:
         self._listen(Progress(phase, len(self._restarts) + 1, self._rule.expected, share))
@@ -199,13 +221,13 @@ class Bench:
         """Add what is not the latency. Nothing that fails here takes the latency along."""
         try:
             self._overhead_s = run.overhead_s()
-        except HwprofError:
+        except Exception:
             self._overhead_s = None
         self._tell("energy", 1.0)
         try:
             self._energy = run.energy()
-        except HwprofError as error:
-            self._energy = Energy(reason=str(error))
+        except Exception as error:
+            self._energy = Energy(reason=told(error))
         if self._plan.per_op:
             self._tell("per-op profile", 1.0)
             self._profile(run, restart)
@@ -215,8 +237,16 @@ class Bench:
         try:
             self._profiled = run.profile(profile_runs(float(restart.steady.wall_s.min())))
             self._profile_reason = ""
-        except HwprofError as error:
-            self._profile_reason = str(error)
+        except Exception as error:
+            self._profile_reason = told(error)
+
+
+def _state_after(run: Run, before: HostState) -> HostState:
+    """The state of the machine now; that of before where a worker that is gone cannot tell."""
+    try:
+        return run.host_state()
+    except HwprofError:
+        return before
 
 
 def profile_runs(typical_s: float) -> int:
@@ -240,7 +270,8 @@ def measure_on(
 ) -> Measurement:
     """Measure `model` on `target` as `plan` says; arguments as `Bench` takes them.
 
-    Raises ModelError, DeviceError or MeasurementError when the model does not run.
+    What restarts gave before one of them failed is the result, with the warning that it was cut
+    off. Raises ModelError, DeviceError or MeasurementError when the model does not run.
     """
     bench = Bench(
         model,
@@ -254,47 +285,14 @@ def measure_on(
         listen=listen,
     )
     while not bench.done:
-        bench.step()
+        try:
+            bench.step()
+        except HwprofError as error:
+            kept = bench.cut_off(error)
+            if kept is None:
+                raise
+            return kept
     return bench.finish()
-
-
-def pin_of(plan: Plan, threads: int) -> Pin:
-    """Where a run of `threads` threads is to be kept: which CPUs are quiet, the target knows."""
-    if plan.pin == "none":
-        return Pin()
-    cpus = plan.pinned_cpus()
-    return Pin(cpus) if cpus else Pin(quiet=threads)
-
-
-def steady_state(
-    run: Run,
-    plan: Plan,
-    threads: int,
-    tell: Callable[[str, float], object],
-) -> Restart:
-    """First run, warm-up and samples until the criterion has enough."""
-    started_at = utc_now()
-    tell("first run", 0.0)
-    first = run.time(1)
-    warm = [run.time(WARMUP_RUNS)]
-    while sum(float(w.wall_s.sum()) for w in warm) < WARMUP_S:
-        warm.append(run.time(batch_size(float(warm[-1].wall_s.min()), WARMUP_S)))
-    warmup = Samples.concatenate(warm)
-    one_run_s = max(float(warmup.wall_s.min()), 1e-9)
-    loops = max(1, math.ceil(MIN_SAMPLE_S / one_run_s)) if one_run_s < MIN_SAMPLE_S else 1
-    criterion = HotCriterion(plan, threads)
-    stop = None
-    while stop is None:
-        batch = batch_size(one_run_s * loops, BATCH_S)
-        stop = criterion.add(run.time(min(batch, criterion.wanted or batch), loops))
-        tell("steady state", min(1.0, criterion.spent_s / criterion.budget_s))
-    samples = criterion.samples
-    return Restart(run.setup_s, float(first.wall_s[0]), warmup, samples, stop, started_at)
-
-
-def batch_size(sample_s: float, batch_s: float) -> int:
-    """How many samples to ask for in one call."""
-    return max(1, min(MAX_BATCH, int(batch_s / max(sample_s, 1e-9))))
 
 
 def corrected(profile: Profile, node_cost: NodeCost | None) -> Profile:
@@ -304,8 +302,8 @@ def corrected(profile: Profile, node_cost: NodeCost | None) -> Profile:
         return replace(profile, node_cost_reason=reason)
     try:
         seconds, source = node_cost()
-    except HwprofError as error:
-        return replace(profile, node_cost_reason=str(error))
+    except Exception as error:
+        return replace(profile, node_cost_reason=told(error))
     profile = replace(profile, node_cost_s=seconds, node_cost_source=source)
     if not any(occurrence.passes for occurrence in profile.occurrences):
         return profile
@@ -314,8 +312,8 @@ def corrected(profile: Profile, node_cost: NodeCost | None) -> Profile:
         return replace(profile, node_cost_reason=reason)
     try:
         seconds, more = node_cost.per_pass()
-    except HwprofError as error:
-        return replace(profile, node_cost_reason=str(error))
+    except Exception as error:
+        return replace(profile, node_cost_reason=told(error))
     return replace(profile, pass_cost_s=seconds, node_cost_source=f"{source}; {more}")
 
 

@@ -8,14 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hwprof.errors import HwprofError, ModelError, OptionError, TableError
+from hwprof.errors import HwprofError, OptionError, TableError
 from hwprof.lut import Table
 from hwprof.measurement import Failure, Measurement
 from hwprof.models.base import printable
 from hwprof.models.inputs.given import ALL, Asked
 from hwprof.models.load import input_names, load_model
+from hwprof.presented import Presented
 from hwprof.profiler.agreement import Agreement
-from hwprof.profiler.bench import UNFINISHED, Bench, Progress, utc_now
+from hwprof.profiler.bench import Bench, Progress
+from hwprof.profiler.failures import failure_of, job_mark, known_to_hang, whole
 from hwprof.profiler.node_cost import NodeCosts
 from hwprof.profiler.plan import Plan
 from hwprof.targets.base import Target
@@ -37,14 +39,17 @@ class Job:
     """The device as it was asked for: what a failure names when it has no spec."""
     tags: tuple[str, ...] = ()
     """What its measurement is marked with."""
+    fault: HwprofError | None = None
+    """Why there is nothing to measure: the model could not even be written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a job: a measurement or a failure.
+@dataclass(frozen=True, slots=True, repr=False)
+class Outcome(Presented):
+    """What became of a job: a measurement or a failure, or both where a failure cut it off.
 
-    `resumed` marks a measurement that the table already held. `unsaved` is set, and the campaign
-    over, when the table could not take the result. `error` is what a failure was raised as.
+    `resumed` marks what the table already held. `unsaved` is set when the table could not take the
+    result; the campaign is over with the last one of its turn. `error` is what a failure was raised
+    as.
     """
 
     job: Job
@@ -61,6 +66,14 @@ class Outcome:
         Nothing was tried then, and the table keeps no row of it.
         """
         return isinstance(self.error, OptionError)
+
+    @property
+    def brief(self) -> str:
+        if self.measurement is not None:
+            return self.measurement.brief
+        if self.failure is None:
+            return "nothing"
+        return f"{self.failure.subject} on {self.failure.device}: failed, {self.failure.reason}"
 
 
 def jobs_for(
@@ -82,7 +95,7 @@ def jobs_for(
     for model in models:
         try:
             names = input_names(model)
-        except ModelError:
+        except Exception:
             names = set()  # the job itself will say what is wrong with the file
         known |= names
         own = {name: dims for name, dims in shapes.items() if name in names}
@@ -113,6 +126,7 @@ def run_campaign(
     table: Table | None,
     *,
     resume: bool = False,
+    timeout_s: float | None = None,
     agreement: Agreement | None = None,
     listen: Callable[[Job, Progress], object] | None = None,
 ) -> Iterator[Outcome]:
@@ -122,28 +136,33 @@ def run_campaign(
     A tuple of jobs is measured in turns, forwards and backwards, each in as many restarts, and
     saved when its plan is done.
     With `resume`, a job whose model, shapes, device and plan the table holds already is not
-    measured again. With `agreement`, outputs are compared once the first restart is timed. A job
-    that fails becomes a failure and the rest goes on; one that was asked for wrongly is no row.
+    measured again, and one that did not answer in time is not tried again unless `timeout_s` is
+    longer now. With `agreement`, outputs are compared once the first restart is timed. A job that
+    fails, by whatever error, becomes a failure and the rest goes on; one that was asked for wrongly
+    is no row.
     """
     run_id = uuid.uuid4().hex
     costs = NodeCosts(table)
     for entry in jobs:
         turns = (entry,) if isinstance(entry, Job) else entry
         agreed = plan.in_turns(len(turns))
-        started = [
-            _start(job, agreed, table, costs, run_id, resume, agreement, listen) for job in turns
-        ]
+        asked = _Asked(agreed, table, costs, run_id, resume, timeout_s, agreement, listen)
+        started = [_start(job, asked) for job in turns]
         _alternate([s for s in started if isinstance(s, _Started)])
+        over = False
         for each in started:
-            outcome = each.outcome(run_id) if isinstance(each, _Started) else each
+            outcome = each.outcome() if isinstance(each, _Started) else each
             try:
                 if table is not None:
                     _save(outcome, table)
             except TableError as error:
-                # The result is handed over all the same: it exists nowhere else.
-                yield replace(outcome, unsaved=error)
-                return
+                # The result is handed over all the same: it exists nowhere else. So are those of
+                # the other devices that took turns.
+                outcome = replace(outcome, unsaved=error)
+                over = True
             yield outcome
+        if over:
+            return
 
 
 def early(table: Table) -> Callable[[Measurement], None]:
@@ -160,10 +179,27 @@ def early(table: Table) -> Callable[[Measurement], None]:
 
 
 def _save(outcome: Outcome, table: Table) -> None:
-    if outcome.measurement is not None and not outcome.resumed:
+    """Keep what is new of an outcome: both of a measurement that a failure cut off."""
+    if outcome.resumed:
+        return
+    if outcome.measurement is not None:
         table.replace(outcome.measurement)
-    elif outcome.failure is not None and not outcome.refused:
+    if outcome.failure is not None and not outcome.refused:
         table.add_failure(outcome.failure)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a campaign asks of every job."""
+
+    plan: Plan
+    table: Table | None
+    costs: NodeCosts
+    run_id: str
+    resume: bool
+    timeout_s: float | None
+    agreement: Agreement | None
+    listen: Callable[[Job, Progress], object] | None
 
 
 @dataclass(slots=True)
@@ -172,44 +208,40 @@ class _Started:
 
     job: Job
     bench: Bench
-    error: HwprofError | None = None
+    run_id: str
+    mark: str
+    error: Exception | None = None
 
     def step(self) -> None:
         try:
             self.bench.step()
-        except TableError:
-            raise
-        except HwprofError as error:
+        except Exception as error:  # the rest of the campaign goes on, whatever it is
             self.error = error
 
-    def outcome(self, run_id: str) -> Outcome:
-        if self.error is not None:
-            return _failed(self.job, self.error, run_id)
+    def outcome(self) -> Outcome:
+        """Its result. What restarts gave before one of them failed comes with the failure."""
         try:
-            return Outcome(self.job, self.bench.finish())
-        except TableError:
-            raise
-        except HwprofError as error:
-            return _failed(self.job, error, run_id)
+            if self.error is None:
+                return Outcome(self.job, self.bench.finish())
+            measurement = self.bench.cut_off(self.error)
+        except Exception as error:
+            return _failed(self.job, error, self.run_id, self.mark)
+        failed = _failed(self.job, self.error, self.run_id, self.mark)
+        return replace(failed, measurement=measurement)
 
 
-def _start(
-    job: Job,
-    plan: Plan,
-    table: Table | None,
-    costs: NodeCosts,
-    run_id: str,
-    resume: bool,
-    agreement: Agreement | None,
-    listen: Callable[[Job, Progress], object] | None,
-) -> _Started | Outcome:
+def _start(job: Job, asked: _Asked) -> _Started | Outcome:
     """A job ready to be stepped; its outcome where there is nothing to measure."""
 
     def tell(progress: Progress) -> None:
-        if listen is not None:
-            listen(job, progress)
+        if asked.listen is not None:
+            asked.listen(job, progress)
 
+    mark, kept = "", None
+    table = asked.table
     try:
+        if job.fault is not None:
+            raise job.fault
         spec = job.target.spec
         model = load_model(
             job.model,
@@ -219,28 +251,34 @@ def _start(
             name=job.name,
             room_bytes=spec.hardware.memory_bytes or None,
         )
-        if resume and table is not None:
-            kept = table.find(model.subject.key, spec.fingerprint, plan.facts())
-            # One that was cut off after its latency still lacks its kernels.
-            if kept is not None and kept.profile_reason != UNFINISHED:
+        mark = job_mark(model.subject.key, spec.fingerprint)
+        if asked.resume and table is not None:
+            kept = table.find(model.subject.key, spec.fingerprint, asked.plan.facts())
+            # One that was cut off after its latency still lacks the rest.
+            if kept is not None and whole(kept):
                 return Outcome(job, kept, resumed=True)
-        check = None if agreement is None else agreement.of(model, spec)
+            hung = known_to_hang(table, mark, asked.timeout_s)
+            if hung is not None:
+                return Outcome(job, kept, hung, resumed=True)
+        check = None if asked.agreement is None else asked.agreement.of(model, spec)
         bench = Bench(
             model,
             job.target,
-            plan,
-            run_id=run_id,
-            node_cost=costs.of(job.target),
+            asked.plan,
+            run_id=asked.run_id,
+            node_cost=asked.costs.of(job.target),
             check=check,
             keep=None if table is None else early(table),
             tags=job.tags,
             listen=tell,
+            # What was cut off is made whole, not kept beside.
+            replaces=None if kept is None else kept.id,
         )
     except TableError:
         raise
-    except HwprofError as error:
-        return _failed(job, error, run_id)
-    return _Started(job, bench)
+    except Exception as error:
+        return _failed(job, error, asked.run_id, mark)
+    return _Started(job, bench, asked.run_id, mark)
 
 
 def _alternate(started: Sequence[_Started]) -> None:
@@ -254,14 +292,11 @@ def _alternate(started: Sequence[_Started]) -> None:
         forwards = not forwards
 
 
-def _failed(job: Job, error: HwprofError, run_id: str) -> Outcome:
+def _failed(job: Job, error: Exception, run_id: str, mark: str = "") -> Outcome:
     try:
         device = job.target.spec.slug
-    except HwprofError:
+    except Exception:  # it may be what failed
         device = job.device or "unknown"
     name = job.name or printable(str(job.model))
-    return Outcome(
-        job,
-        failure=Failure(uuid.uuid4().hex, run_id, utc_now(), name, device, str(error)),
-        error=error,
-    )
+    failure = failure_of(error, name, device, run_id, mark)
+    return Outcome(job, failure=failure, error=error)

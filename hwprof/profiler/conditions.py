@@ -61,10 +61,12 @@ def provenance(
     timing_overhead_s: float | None,
     outputs: OutputAgreement | None,
     facts: MachineFacts,
+    git_commit: str | None = None,
 ) -> Provenance:
     """Conditions from the first state to the last; steal as the worst of all restarts.
 
-    `facts` and `states` are the measured machine's: nothing is read from this one.
+    `facts` and `states` are the measured machine's: nothing is read from this one. `git_commit` is
+    what the caller has checked out.
     """
     first, last = states[0], states[-1]
     pairs = list(zip(states[::2], states[1::2], strict=True))
@@ -91,6 +93,8 @@ def provenance(
         steal_share=max(steals) if steals else None,
         busy_beside=max(beside) if beside else None,
         virtual=facts.virtual,
+        host=facts.host,
+        git_commit=git_commit,
         throttle_events=sum(throttles) if throttles else None,
         memory_available_bytes=first.memory_available_bytes,
         timing_overhead_s=timing_overhead_s,

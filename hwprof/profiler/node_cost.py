@@ -8,25 +8,27 @@ estimate never sees the models it corrects, and is not clamped at zero.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from hwprof.errors import DeviceError, HwprofError
+from hwprof.errors import DeviceError, HwprofError, TableError
 from hwprof.graph import TensorSpec
 from hwprof.latency import summarise
 from hwprof.lut import Table
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
 from hwprof.models.onnx.write import Node, write_model
-from hwprof.profiler.bench import ProfilerCosts, pin_of, steady_state
+from hwprof.profiler.bench import ProfilerCosts
 from hwprof.profiler.pass_cost import NAME as PASS_NAME
 from hwprof.profiler.pass_cost import PassCostEstimate, estimate_pass_cost
 from hwprof.profiler.plan import Plan
+from hwprof.profiler.steady import pin_of, steady_state
+from hwprof.scratch import scratch_folder
 from hwprof.targets.base import Target
 
 NAME = "profiler_node_cost_s"
@@ -86,7 +88,7 @@ def estimate_node_cost(target: Target) -> NodeCostEstimate:
     threads = target.spec.threads
     by_kind = []
     refusal: HwprofError | None = None
-    with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
+    with scratch_folder() as folder:
         for kind in KINDS:
             extra_s, kernels = [], []
             try:
@@ -119,7 +121,11 @@ def estimate_node_cost(target: Target) -> NodeCostEstimate:
 
 
 class NodeCosts:
-    """Estimates by device: made once, kept in the process and, where there is one, in a table."""
+    """Estimates by device: made once, kept in the process and, where there is one, in a table.
+
+    A table that fails here takes no measurement along: the estimate is then made anew, and kept
+    in the process alone.
+    """
 
     _known: ClassVar[dict[tuple[str, str], tuple[float, str]]] = {}
 
@@ -149,10 +155,16 @@ class NodeCosts:
     def _stored(self, target: Target, name: str) -> tuple[float, str] | None:
         if self._table is None:
             return None
-        found = self._table.get_calibration(target.spec.fingerprint, name)
+        try:
+            found = self._table.get_calibration(target.spec.fingerprint, name)
+        except TableError:
+            return None
         return None if found is None else (found.value, found.source)
 
     def _made(self, target: Target, name: str, estimate: Estimate) -> tuple[float, str]:
         if self._table is not None:
-            self._table.set_calibration(target.spec, name, estimate.seconds, source=estimate.source)
+            with suppress(TableError):
+                self._table.set_calibration(
+                    target.spec, name, estimate.seconds, source=estimate.source
+                )
         return estimate.seconds, estimate.source

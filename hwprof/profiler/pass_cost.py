@@ -9,7 +9,6 @@ built on; it may be negative.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +18,9 @@ from hwprof.errors import DeviceError, HwprofError
 from hwprof.latency import summarise
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
-from hwprof.profiler.bench import pin_of, steady_state
 from hwprof.profiler.plan import Plan
+from hwprof.profiler.steady import pin_of, steady_state
+from hwprof.scratch import scratch_folder
 from hwprof.targets.base import Target
 
 NAME = "profiler_pass_cost_s"
@@ -54,7 +54,7 @@ def estimate_pass_cost(target: Target, node_cost_s: float) -> PassCostEstimate:
     """
     by_kind = []
     refusal: HwprofError | None = None
-    with tempfile.TemporaryDirectory(prefix="hwprof-") as folder:
+    with scratch_folder() as folder:
         for kind in KINDS:
             try:
                 extra_s, passes = zip(

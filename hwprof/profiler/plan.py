@@ -14,6 +14,9 @@ MAX_RESTARTS = 1000
 USUAL_RESTARTS = 3
 # Pairs of turns that a ratio's interval needs.
 RESTARTS_IN_TURNS = 3
+# No processor has a longer number.
+MOST_DIGITS = 9
+SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,9 @@ class Plan:
         if self.pin in ("auto", "none"):
             return ()
         parts = self.pin.split(",")
-        if not all(part.isdecimal() for part in parts):
+        if not all(part.isdecimal() and len(part) <= MOST_DIGITS for part in parts):
             raise OptionError(
-                f"pin must be auto, none or processor numbers like 0,1, got '{self.pin}'"
+                f"pin must be auto, none or processor numbers like 0,1, got '{self.pin[:SHOWN]}'"
             )
         return tuple(sorted({int(part) for part in parts}))
 

@@ -13,27 +13,31 @@ from hwprof import spaces
 from hwprof.devices.registry import parse
 from hwprof.errors import DeviceError, HwprofError, OptionError
 from hwprof.lut import Table
-from hwprof.models.base import check_exists
 from hwprof.models.inputs.given import Asked
+from hwprof.models.plain_file import plain_size
+from hwprof.presented import Presented
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.architectures import architecture_jobs
-from hwprof.profiler.arguments import check_name, check_tags
+from hwprof.profiler.arguments import check_name, check_tags, library_option
 from hwprof.profiler.bench import Progress
 from hwprof.profiler.campaign import Job, Outcome, Turns, in_turns, jobs_for, run_campaign
 from hwprof.profiler.names import names_of
 from hwprof.profiler.plan import RESTARTS_IN_TURNS, Plan
+from hwprof.profiler.usual_device import USUAL, usual_device
 from hwprof.spaces import Space
 from hwprof.targets.base import Target
 from hwprof.targets.worker import WorkerTarget
 
-DEVICE = "onnxruntime-cpu"
+MOST_THREADS = 10**9
 Listen = Callable[[Job, Progress], object]
 
 
-class Sweep(Iterator[Outcome]):
+class Sweep(Presented, Iterator[Outcome]):
     """The outcomes of a sweep, one by one; asking for the next one measures it.
 
-    They come batch by batch and model by model, all devices of a model together.
+    They come batch by batch and model by model, all devices of a model together. Its `repr` and
+    its form in a notebook show what is there; `to_dict`, `to_json` and `to_pandas` measure the
+    rest first.
     """
 
     def __init__(
@@ -41,13 +45,31 @@ class Sweep(Iterator[Outcome]):
     ) -> None:
         """Use `sweep`."""
         self._outcomes = outcomes
+        self._done: list[Outcome] = []
         self.total = total
         """How many outcomes there will be, if the table takes them all."""
         self.devices = devices
         """The devices as they were asked for, thread counts included; several take turns."""
 
     def __next__(self) -> Outcome:
-        return next(self._outcomes)
+        outcome = next(self._outcomes)
+        self._done.append(outcome)
+        return outcome
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Those that were measured so far."""
+        return tuple(self._done)
+
+    def finished(self) -> tuple[Outcome, ...]:
+        """All of them, once the rest is measured. Raises TableError as iterating does."""
+        for _ in self:
+            pass
+        return self.outcomes
+
+    @property
+    def brief(self) -> str:
+        return f"{len(self._done)} of {self.total} results on {', '.join(self.devices)}"
 
     def close(self) -> None:
         """End it early: a table that was named is closed, and nothing more is measured."""
@@ -56,7 +78,7 @@ class Sweep(Iterator[Outcome]):
 
 def sweep(
     models: str | Path | Sequence[str | Path] = (),
-    devices: str | Target | Sequence[str | Target] = DEVICE,
+    devices: str | Target | Sequence[str | Target] | None = None,
     *,
     threads: Sequence[int] = (),
     batches: Sequence[int] = (),
@@ -70,9 +92,11 @@ def sweep(
     tags: Sequence[str] = (),
     plan: Plan | None = None,
     meter: str | None = None,
+    custom_ops: str | Path | None = None,
     table: Table | str | Path | None = None,
     resume: bool = False,
     check_outputs: bool = True,
+    timeout: float | None = None,
     listen: Listen | None = None,
 ) -> Sweep:
     """Measure every model on every device, with each of `threads` and `batches`.
@@ -80,13 +104,16 @@ def sweep(
     `models` are files. Instead, `space` names a search space (or is one), whose architectures
     `archs` (texts), or `sample` random ones, always the same, are built with random weights;
     `resolution` is then the side of the image, or the tokens. Devices are as in `hwprof.measure`,
-    and several (or several `threads`) take turns, so that drift of the machine hits all alike.
+    and several (or several `threads`) take turns, so that drift of the machine hits all alike. None
+    takes each model's own: `torch-cpu` for .pt2, `litert-cpu` for .tflite, else `onnxruntime-cpu`.
     `shapes` and `batches` decide open input dimensions, and `inputs` are values for inputs, by name
     or a file of them (docs/inputs.md). `name` is what a single file is called; several of one name
     are told apart by their folders. `tags` mark what is measured now. A `plan` without a number of
-    restarts has as many as it needs, or three in turns, which a ratio's interval needs. With
-    `table` (open, or a file's name) each result is saved at once; `resume` takes from it what it
-    holds already. `listen` is told how a measurement gets on.
+    restarts has as many as it needs, or three in turns, which a ratio's interval needs.
+    `custom_ops` is a library of operators for ONNX Runtime to load. With `table` (open, or a file's
+    name) each result is saved at once; `resume` takes from it what it holds already, and does not
+    try again what did not answer in time, unless `timeout` is longer now. `timeout` is as in
+    `hwprof.measure`. `listen` is told how a measurement gets on.
 
     Everything that was asked for is checked first: raises OptionError for what does not fit
     together, WrongModel (an OptionError too) where none of the files is there, DeviceError for a
@@ -95,10 +122,15 @@ def sweep(
     be opened, which raises TableError. Failures that lie in what was asked are `Outcome.refused`,
     and no rows.
     """
-    asked = [devices] if isinstance(devices, (str, Target)) else list(devices)
-    targets = targets_of(asked, threads, meter)
     files = _files(models)
-    plan = (plan or Plan()).in_turns(len(targets))
+    own = devices is None
+    if devices is None:
+        devices = tuple(dict.fromkeys(map(usual_device, files))) or USUAL
+    asked = [devices] if isinstance(devices, (str, Target)) else list(devices)
+    targets = targets_of(asked, threads, meter, custom_ops=custom_ops, timeout=timeout)
+    # Of several devices that nobody named, each model takes its own alone.
+    turns = len(targets) // len(asked) if own else len(targets)
+    plan = (plan or Plan()).in_turns(turns)
     if resume and table is None:
         raise OptionError("resume takes results from a table; name the table")
     if any(batch < 1 for batch in batches):
@@ -111,11 +143,11 @@ def sweep(
         number = len(files)
         for batch in batches or (None,):
             asked_of = jobs_for(files, first, shapes or {}, batch, inputs)
-            named = (
+            named = [
                 replace(job, name=each, tags=marks)
                 for job, each in zip(asked_of, called, strict=True)
-            )
-            jobs.append(in_turns(named, targets))
+            ]
+            jobs.append(_own_turns(named, targets) if own else in_turns(named, targets))
     else:
         known = spaces.get(space) if isinstance(space, str) else space
         texts = _texts(known, archs, sample)
@@ -123,9 +155,9 @@ def sweep(
         for batch in batches or (1,):
             built = architecture_jobs(known, texts, first, batch=batch, resolution=resolution)
             jobs.append(in_turns((replace(job, tags=marks) for job in built), targets))
-    outcomes = _run(chain.from_iterable(jobs), plan, table, resume, check_outputs, listen)
+    outcomes = _run(chain.from_iterable(jobs), plan, table, resume, check_outputs, timeout, listen)
     labels = tuple(label for label, _ in targets)
-    return Sweep(outcomes, number * len(targets) * len(batches or (1,)), labels)
+    return Sweep(outcomes, number * turns * len(batches or (1,)), labels)
 
 
 def usual_restarts(targets: int) -> int | None:
@@ -136,25 +168,41 @@ def usual_restarts(targets: int) -> int | None:
     return None if targets == 1 else RESTARTS_IN_TURNS
 
 
-def target_of(device: str | Target, threads: int | None = None, meter: str | None = None) -> Target:
-    """The target that a device's text, a number of threads and a meter name.
+def target_of(
+    device: str | Target,
+    threads: int | None = None,
+    meter: str | None = None,
+    *,
+    custom_ops: str | Path | None = None,
+    timeout: float | None = None,
+) -> Target:
+    """The target that a device's text, threads, a meter, operators and a time-out name.
 
-    Raises OptionError for threads given twice, and for a target of one's own beside either.
+    Raises OptionError for what is given twice, and for a target of one's own beside any.
     """
     if isinstance(device, Target):
-        if threads is not None or meter is not None:
+        if threads is not None or meter is not None or custom_ops is not None:
             raise OptionError(
-                "a target brings its own threads and energy meter; leave out threads and meter"
+                "a target brings its own threads, energy meter and operators; leave out threads, "
+                "meter and custom_ops"
             )
+        if timeout is not None:
+            raise OptionError("a target brings its own time-out; leave out timeout")
         return device
     if threads is not None and "threads" in parse(device)[1]:
         raise OptionError(f"threads are given beside '{device}', which sets threads; keep one")
-    options = {} if threads is None else {"threads": str(threads)}
-    return WorkerTarget(device, options, meter=meter)
+    options = {} if threads is None else {"threads": str(min(threads, MOST_THREADS))}
+    options |= library_option(device, custom_ops)
+    return WorkerTarget(device, options, meter=meter, timeout_s=timeout)
 
 
 def targets_of(
-    devices: Sequence[str | Target], threads: Sequence[int], meter: str | None
+    devices: Sequence[str | Target],
+    threads: Sequence[int],
+    meter: str | None,
+    *,
+    custom_ops: str | Path | None = None,
+    timeout: float | None = None,
 ) -> list[tuple[str, Target]]:
     """Each device with each number of threads: how it was asked for, and its target.
 
@@ -163,10 +211,14 @@ def targets_of(
     for a device named twice.
     """
     if not devices:
-        raise OptionError(f"there is no device to measure on; name one, such as {DEVICE}")
+        raise OptionError(f"there is no device to measure on; name one, such as {USUAL}")
     if any(count < 1 for count in threads):
-        raise OptionError(f"threads must be at least 1, got {min(threads)}; try 1")
-    asked = [(d, t) for d in devices for t in threads or (None,)]
+        raise OptionError(
+            f"threads must be at least 1, got {max(min(threads), -MOST_THREADS)}; try 1"
+        )
+    # A number too long to print is too large as well.
+    counts = [min(count, MOST_THREADS) for count in threads]
+    asked = [(d, t) for d in devices for t in counts or (None,)]
     found: list[tuple[str, Target]] = []
     seen: set[object] = set()
     for device, count in asked:
@@ -174,7 +226,8 @@ def targets_of(
         if identity in seen:
             raise OptionError(f"device '{label}' is asked for twice; keep one of them")
         seen.add(identity)
-        found.append((label, target_of(device, count, meter)))
+        target = target_of(device, count, meter, custom_ops=custom_ops, timeout=timeout)
+        found.append((label, target))
     for _, target in found:
         try:
             target.spec  # noqa: B018 - what only the target can refuse, before any model is read
@@ -201,6 +254,13 @@ def _named(device: str | Target, count: int | None, *, several: bool) -> tuple[s
     if several and count is not None:
         label = f"{device}{',' if own else ':'}threads={count}"
     return label, (name, tuple(sorted({"threads": str(count or 1), **own}.items())))
+
+
+def _own_turns(jobs: Iterable[Job], targets: Sequence[tuple[str, Target]]) -> Iterator[Turns]:
+    """Each job on those of `targets` that are its model's usual device."""
+    for job in jobs:
+        usual = usual_device(job.model)
+        yield from in_turns([job], [each for each in targets if parse(each[0])[0] == usual])
 
 
 def _check_together(
@@ -243,7 +303,7 @@ def _names(files: Sequence[Path], name: str | None) -> list[str | None]:
     if name is not None and len(files) != 1:
         raise OptionError("a name is for a single model file; leave it out, or measure one alone")
     if files and not any(os.path.isfile(file) for file in files):  # noqa: PTH113 - never raises
-        check_exists(files[0])
+        plain_size(files[0])
     return names_of(files) if name is None else [check_name(name)]
 
 
@@ -262,13 +322,22 @@ def _run(
     table: Table | str | Path | None,
     resume: bool,
     check_outputs: bool,
+    timeout: float | None,
     listen: Listen | None,
 ) -> Generator[Outcome, None, None]:
     # The table is opened when the first outcome is asked for: a sweep that is only made, or that
     # does not fit together, leaves no file.
-    agreement = Agreement() if check_outputs else None
+    agreement = Agreement(timeout_s=timeout) if check_outputs else None
     with opened(table) as kept:
-        yield from run_campaign(jobs, plan, kept, resume=resume, agreement=agreement, listen=listen)
+        yield from run_campaign(
+            jobs,
+            plan,
+            kept,
+            resume=resume,
+            timeout_s=timeout,
+            agreement=agreement,
+            listen=listen,
+        )
 
 
 def _files(models: str | Path | Sequence[str | Path]) -> list[Path]:

@@ -48,9 +48,10 @@ class Truth:
     An answer is a reason, a text, where there is none.
     """
 
-    def __init__(self, reference: Target | None = None) -> None:
-        """`reference` stands in for every device that is asked."""
+    def __init__(self, reference: Target | None = None, timeout_s: float | None = None) -> None:
+        """`reference` stands in for every device that is asked, each within `timeout_s` a call."""
         self._target = reference
+        self._timeout_s = timeout_s
         self._model = ""
         self._known: dict[str, object] = {}
 
@@ -93,7 +94,7 @@ class Truth:
         return self._once(model, f"spreads {precision}", find)
 
     def _at(self, device: str) -> Target:
-        return self._target or WorkerTarget(device)
+        return self._target or WorkerTarget(device, timeout_s=self._timeout_s)
 
     def _run(self, device: str, model: Model) -> Outputs:
         with self._at(device).start(model) as run:

@@ -11,7 +11,8 @@ from hwprof.opcosts import bytes_moved
 from hwprof.opcosts.known import flops_or_none
 from hwprof.profile import Profile
 from hwprof.profiler.compare import Comparison
-from hwprof.report.facts import kernel_groups, per_op_reason, unknown_ops
+from hwprof.profiler.judge import Judgement
+from hwprof.report.facts import kernel_groups, per_op_reason, unknown_ops, verdict_text
 
 
 def json_text(document: Any) -> str:
@@ -64,7 +65,7 @@ def kernel_documents(profile: Profile | None) -> list[dict[str, Any]]:
 def measurement_document(measurement: Measurement) -> dict[str, Any]:
     """A result as `hwprof measure --json` prints it."""
     device, memory, profile = measurement.device, measurement.memory, measurement.profile
-    reading = measurement.energy.reading
+    reading, made = measurement.energy.reading, measurement.throughput
     return {
         "model": measurement.subject.name,
         "sha256": measurement.subject.sha256,
@@ -85,6 +86,8 @@ def measurement_document(measurement: Measurement) -> dict[str, Any]:
             **to_builtins(device),
         },
         "latency_s": latency_document(measurement),
+        "inputs_per_s": None if made is None else made.per_s,
+        "inputs_per_s_ci95": None if made is None else made.ci95_per_s,
         "setup_s": [r.setup_s for r in measurement.restarts],
         "first_run_s": [r.first_run_s for r in measurement.restarts],
         "stop": [r.stop.value for r in measurement.restarts],
@@ -134,14 +137,31 @@ def row_document(row: Measurement | Failure) -> dict[str, Any]:
     return failure_document(row) if isinstance(row, Failure) else measurement_document(row)
 
 
-def comparison_document(comparison: Comparison) -> dict[str, Any]:
-    """A comparison as `hwprof compare --json` prints it."""
+def judgement_document(judgement: Judgement | None) -> dict[str, Any] | None:
+    """What `--fail-above` came to; None where there is no limit."""
+    if judgement is None:
+        return None
     return {
-        "ratio": comparison.ratio,
-        "ci95": comparison.ci95,
+        "verdict": judgement.verdict.value,
+        "limit": judgement.limit,
+        "reason": judgement.reason,
+    }
+
+
+def comparison_document(
+    comparison: Comparison, judgement: Judgement | None = None
+) -> dict[str, Any]:
+    """A comparison as `hwprof compare --json` prints it: unlike sides have no ratio."""
+    told = not comparison.unlike
+    return {
+        "ratio": comparison.ratio if told else None,
+        "ci95": comparison.ci95 if told else None,
         "different": comparison.different,
+        "verdict": verdict_text(comparison),
+        "unlike": list(comparison.unlike),
         "method": comparison.method,
         "notes": list(comparison.notes),
+        "gate": judgement_document(judgement),
         "a": measurement_document(comparison.a),
         "b": measurement_document(comparison.b),
     }

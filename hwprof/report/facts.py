@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from hwprof.graph import Kernel
 from hwprof.latency import Latency
-from hwprof.measurement import USUAL_VALUES, Measurement, Subject, Values
+from hwprof.measurement import USUAL_VALUES, Measurement, Subject, Values, WarningCode
 from hwprof.opcosts.known import flops_or_none
 from hwprof.profile import KernelOccurrence, Profile
+from hwprof.profiler.compare import Comparison
 from hwprof.samples import Basis
 
 
@@ -140,6 +141,21 @@ def basis_text(latency: Latency) -> str:
     return f"p25 of all {latency.n} runs"
 
 
+def rate_text(measurement: Measurement) -> str:
+    """Inputs per second with their interval; empty for a batch of one and one that is not known."""
+    made = measurement.throughput
+    if made is None or made.batch == 1:
+        return ""
+    interval = ""
+    if made.ci95_per_s is not None:
+        interval = "{} to {}, ".format(*map(_count, made.ci95_per_s))
+    return f"{_count(made.per_s)} inputs per second ({interval}batch of {made.batch})"
+
+
+def _count(number: float) -> str:
+    return f"{number:.0f}" if number >= 1000 else f"{number:.4g}"
+
+
 def mib(size: int | None) -> str:
     """Mebibytes, or `-` where unknown."""
     return "-" if size is None else f"{size / 2**20:.1f} MiB"
@@ -160,3 +176,28 @@ def memory_text(measurement: Measurement) -> str:
     if memory.accelerator_peak_bytes is not None:
         parts.append(f"GPU peak {mib(memory.accelerator_peak_bytes)}")
     return ", ".join(parts)
+
+
+def marks(measurement: Measurement) -> list[str]:
+    """What a latency must not be read without: its origin, basis, and what it was warned of."""
+    latency = measurement.latency
+    found = [] if measurement.source == "measured" else [measurement.source]
+    if latency.basis is Basis.CPU_TIME:
+        found.append(latency.basis.value)
+    codes = [warning.code for warning in measurement.warnings]
+    # A record of other hands may hold no warning.
+    told = {WarningCode.CONTENDED, WarningCode.FEW_CLEAN_SAMPLES}
+    if latency.disturbed and not told.intersection(codes):
+        found.append("disturbed")
+    return found + [code.value for code in codes]
+
+
+def verdict_text(comparison: Comparison) -> str:
+    """What a comparison comes to, in words."""
+    if comparison.unlike:
+        return "unlike, so no verdict"
+    if comparison.different is None:
+        return "no interval, so no verdict"
+    if not comparison.different:
+        return "no difference shown"
+    return "a is slower" if comparison.ratio > 1 else "a is faster"

@@ -12,27 +12,31 @@ from dataclasses import dataclass, field
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table as RichTable
 
-from hwprof.latency import Latency
+from hwprof.figures import ms as ms
+from hwprof.figures import spread as spread
 from hwprof.measurement import Failure, Measurement, WarningCode
 from hwprof.opcosts.known import flops_or_none
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.profiler.compare import Comparison, compare_turns
+from hwprof.profiler.unlike import threads_swept
 from hwprof.report.facts import (
     basis_text,
     by_op,
     clean_note,
     inputs_text,
+    marks,
     memory_text,
     per_op_reason,
+    rate_text,
     subject_inputs,
     unknown_ops,
+    verdict_text,
 )
-from hwprof.report.visible import escape
+from hwprof.report.visible import escape, escape_each
 
 # A pipe has no width; a table cut at 80 columns would lose what the reader greps for.
 PIPE_WIDTH = 220
 TOP_OPS = 6
-LOPSIDED = 1.5
 # What a table of kernels must not be read without.
 KERNEL_WARNINGS = (
     WarningCode.BRANCH_NEVER_RAN,
@@ -54,7 +58,7 @@ class Page:
 
     def plain(self, width: int = PIPE_WIDTH) -> str:
         """The page without colours, `width` characters wide at most."""
-        console = Console(width=width, highlight=False, color_system=None)
+        console = Console(width=width, highlight=False, emoji=False, color_system=None)
         with console.capture() as captured:
             console.print(self)
         return captured.get()
@@ -64,32 +68,12 @@ class Page:
             yield console.render_str(part, highlight=False) if isinstance(part, str) else part
 
 
-def ms(seconds: float) -> str:
-    """Milliseconds with four significant digits."""
-    value = seconds * 1e3
-    digits = 4 - len(str(int(abs(value)))) if abs(value) >= 1 else 4
-    return f"{value:.{max(digits, 0)}f}"
-
-
 def below(floor_s: float) -> str:
     """A time that the profiler cannot tell: no more than this, and never less than a microsecond.
 
     Milliseconds; a clock of whole microseconds decides nothing finer.
     """
     return f"< {max(floor_s * 1e3, 0.001):.3f}"
-
-
-def spread(latency: Latency) -> str:
-    """The interval relative to the headline, or a plain word that there is none.
-
-    One that reaches much further down than up, as a disturbed figure's does, is told by both ends.
-    """
-    width, interval = latency.relative_half_width, latency.ci95_s
-    if width is None or interval is None:
-        return "no interval"
-    below = 1 - interval[0] / latency.headline_s
-    above = interval[1] / latency.headline_s - 1
-    return f"-{below:.0%} +{above:.0%}" if below > LOPSIDED * above else f"± {width:.1%}"
 
 
 def measurement_page(measurement: Measurement, *, resumed: bool = False) -> Page:
@@ -110,6 +94,8 @@ def measurement_page(measurement: Measurement, *, resumed: bool = False) -> Page
     )
     for p, value in latency.percentiles_s.items():
         out.print(f"           p{p * 100:g} {ms(value)} ms")
+    if made := rate_text(measurement):
+        out.print(f"           {made}")
     restarts = measurement.restarts
     number = f", {len(restarts)} restarts" if len(restarts) > 1 else ""
     out.print(
@@ -173,7 +159,7 @@ def _add_ops(out: Page, measurement: Measurement) -> None:
     out.print(table)
     unknown = unknown_ops(profile)
     if unknown:
-        out.print(f"           FLOPs not known for: {escape(', '.join(unknown))}")
+        out.print(f"           FLOPs not known for: {escape_each(unknown)}")
 
 
 def kernels_page(measurement: Measurement) -> Page:
@@ -203,7 +189,7 @@ def kernels_page(measurement: Measurement) -> Page:
             "-" if work is None else f"{work / 1e6:.3f}",
             "-" if rate is None else f"{rate / 1e9:.1f}",
             escape(occurrence.kernel.key),
-            escape(", ".join(occurrence.source_nodes)),
+            escape_each(occurrence.source_nodes),
         )
     out.print(table)
     out.print("calls are those of one run; ms is of all of them together, MFLOP of one call")
@@ -224,7 +210,7 @@ def _spent(profile: Profile, occurrence: KernelOccurrence, seconds: float) -> st
 
 
 def comparison_page(comparison: Comparison) -> Page:
-    """Both sides, the ratio in words, and the notes."""
+    """Both sides, the ratio in words or why there is none, and the notes."""
     out = Page()
     for label, side in (("a", comparison.a), ("b", comparison.b)):
         latency = side.latency
@@ -232,32 +218,37 @@ def comparison_page(comparison: Comparison) -> Page:
             f"{label}  [bold]{escape(side.subject.name)}[/bold]  {ms(latency.headline_s)} ms "
             f"{spread(latency)}  {escape(side.device.slug)}"
         )
-    interval = ""
-    if comparison.ci95 is not None:
-        interval = f" [{comparison.ci95[0]:.3f}, {comparison.ci95[1]:.3f}]"
-    verdict = {
-        None: "no interval, so no verdict",
-        False: "no difference shown",
-        True: "a is slower" if comparison.ratio > 1 else "a is faster",
-    }[comparison.different]
-    out.print(
-        f"a / b = [bold]{comparison.ratio:.3f}[/bold]{escape(interval)}  "
-        f"({verdict}; {comparison.method})"
-    )
+    for reason in comparison.unlike:
+        out.print(f"[yellow]unlike[/yellow] in {escape(reason)}")
+    if comparison.unlike:
+        out.print("no ratio, which would say nothing; --anyway gives it all the same")
+    else:
+        interval = ""
+        if comparison.ci95 is not None:
+            interval = f" [{comparison.ci95[0]:.3f}, {comparison.ci95[1]:.3f}]"
+        out.print(
+            f"a / b = [bold]{comparison.ratio:.3f}[/bold]{escape(interval)}  "
+            f"({verdict_text(comparison)}; {comparison.method})"
+        )
     for note in comparison.notes:
         out.print(f"note: {escape(note)}")
     return out
 
 
 def ratios_page(measurements: Sequence[Measurement]) -> Page:
-    """What was measured in turns, model by model, as ratios to the first device's latency."""
+    """What was measured in turns, model by model, as ratios to the first device's latency.
+
+    Each has its warnings beside it; one that is unlike the first has no ratio, but the reasons.
+    """
     out = Page()
     groups: dict[str, list[Measurement]] = {}
     for measurement in measurements:
         groups.setdefault(measurement.subject.key, []).append(measurement)
-    for first, *others in groups.values():
-        if not others:
+    for group in groups.values():
+        if len(group) == 1:
             continue
+        first = group[0]
+        threads_meant = threads_swept(group)
         inputs = escape(subject_inputs(first.subject))
         out.print(f"\n[bold]{escape(first.subject.name)}[/bold]  {inputs}")
         table = RichTable(box=None, padding=(0, 2, 0, 0))
@@ -265,17 +256,24 @@ def ratios_page(measurements: Sequence[Measurement]) -> Page:
         table.add_column("ratio", justify="right")
         table.add_column("95 % interval")
         table.add_column("device", overflow="fold")
-        table.add_row(ms(first.latency.headline_s), "1", "", escape(first.device.slug))
-        for other in others:
-            compared = compare_turns(other, first)
-            interval = (
-                "none" if compared.ci95 is None else "{:.3f} to {:.3f}".format(*compared.ci95)
-            )
+        table.add_column("notes", overflow="fold")
+        reasons = []
+        for other in group:
+            ratio, interval = "1", ""
+            if other is not first:
+                compared = compare_turns(other, first, threads_meant=threads_meant)
+                ci95 = None if compared.unlike else compared.ci95
+                ratio = "-" if compared.unlike else f"{compared.ratio:.3f}"
+                interval = "none" if ci95 is None else "{:.3f} to {:.3f}".format(*ci95)
+                reasons += [(other.device.slug, reason) for reason in compared.unlike]
             table.add_row(
                 ms(other.latency.headline_s),
-                f"{compared.ratio:.3f}",
+                ratio,
                 interval,
                 escape(other.device.slug),
+                escape(", ".join(marks(other))),
             )
         out.print(table)
+        for slug, reason in reasons:
+            out.print(f"no ratio for {escape(slug)} (a), unlike the first (b) in {escape(reason)}")
     return out

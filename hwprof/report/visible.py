@@ -1,20 +1,19 @@
 """Names from models, tables and other people's files, made harmless for a terminal.
 
 A name may hold anything: a sequence that clears the screen or sets the window's title, a line
-break that forges a second line, letters that turn the reading direction around.
+break that forges a second line, letters that turn the reading direction around, 100,000 letters.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 
-def visible(text: str) -> str:
-    """`text` with every character that does not print as an escape, such as `\\x1b`.
+from hwprof.errors import visible as visible
 
-    Line breaks and tabs are among them. What prints stays as it is, in any script.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+LONGEST = 1000
+"""Characters that a name is shown with at most: architectures of the search spaces have 300."""
+MESSAGE = 4000
+"""The same of a message, which may hold several names."""
 
 
 def visible_lines(text: str) -> str:
@@ -22,12 +21,21 @@ def visible_lines(text: str) -> str:
     return "\n".join(visible(line) for line in text.split("\n"))
 
 
+def shortened(text: str, most: int = LONGEST) -> str:
+    """`text` with its middle left out where it is longer than `most`, which says how much."""
+    if len(text) <= most:
+        return text
+    end = most // 3
+    return f"{text[: most - end]} ... {len(text) - most} more ... {text[-end:]}"
+
+
 def escape(text: str) -> str:
-    """`visible`, with what rich would take for markup escaped as well."""
+    """`visible` and `shortened`, with what rich would take for markup escaped as well."""
     from rich import markup
 
-    return markup.escape(visible(text))
+    return markup.escape(shortened(visible(text)))
 
 
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+def escape_each(names: Iterable[str]) -> str:
+    """Several names, each as `escape` has it, with commas between them."""
+    return ", ".join(map(escape, names))

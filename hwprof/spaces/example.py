@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 
-from hwprof.errors import HwprofError, ModelError, OptionError
-from hwprof.files import MISNAMED
+from hwprof.errors import ModelError, OptionError
+from hwprof.files import is_unknown, whole_file
 from hwprof.spaces.registry import get
 
 SPACE = "mobilenetv3"
@@ -23,25 +22,18 @@ def write_example(path: str | Path = "example.onnx", *, overwrite: bool = False)
 
     It is one architecture of the space mobilenetv3 (Cai et al., 2020): input `image`
     float32[1,3,160,160], output `logits` float32[1,1000]. Its weights are random, but fixed.
-    Raises OptionError where something is at `path` already, unless `overwrite`, and where no file
-    can be; ModelError where writing fails, as on a full disk.
+    Raises OptionError where something is at `path` already, unless `overwrite`, where no file can
+    be, and over files of another kind than a model; ModelError where writing fails, as on a full
+    disk.
     """
-    kind: type[HwprofError]
     path = Path(path)
-    if not overwrite and os.path.lexists(path):
+    if os.path.lexists(path) and not overwrite:
         raise OptionError(
             f"'{path}' is there already and was left alone; name another file, or overwrite it "
             "with --force"
         )
     content = get(SPACE).build(ARCH).SerializeToString(deterministic=True)
-    # Written beside it and renamed: on a full disk, what was there before stays whole.
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        kind = OptionError if error.errno in MISNAMED else ModelError
-        raise kind(f"'{path}' cannot be written ({error.strerror}); name another file") from error
+    # Tables, predictors and the like are not models, whoever insists.
+    with whole_file(path, ModelError, replaces=is_unknown) as stream:
+        stream.write(content)
     return path

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from hwprof.codec import CodecError, Raw, from_json, to_json
-from hwprof.errors import HwprofError, MeasurementError
+from hwprof.errors import DeadlineError, HwprofError, MeasurementError
+from hwprof.targets.patience import Patience, lateness
 from hwprof.targets.protocol import ERRORS, MAX_LINE_BYTES, VERSION, Nothing, Refusal, Request
-from hwprof.targets.stream import Ended, Stream
+from hwprof.targets.stream import Ended, Late, Stream
 
 T = TypeVar("T")
 
@@ -16,30 +17,47 @@ MAX_MESSAGE = 2000
 
 
 class Channel:
-    """An agent at the other end of a stream. `subject` is what it does, as messages say it."""
+    """An agent at the other end of a stream. `subject` is what it does, as messages say it.
 
-    def __init__(self, stream: Stream, subject: str, *, limit: int = MAX_LINE_BYTES) -> None:
+    `patience` says for how long answers are waited for.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        subject: str,
+        *,
+        limit: int = MAX_LINE_BYTES,
+        patience: Patience | None = None,
+    ) -> None:
         self.stream = stream
+        self.patience = patience or Patience()
         self._who = f"the worker {subject}"
         self._limit = limit
 
-    def ask(self, call: str, kind: type[T], body: Any = None, data: Iterable[bytes] = ()) -> T:
+    def ask(
+        self,
+        call: str,
+        kind: type[T],
+        body: Any = None,
+        data: Iterable[bytes] = (),
+        *,
+        wait_s: float | None = None,
+    ) -> T:
         """Send one request, with `data` after it, and decode the reply as `kind`.
 
-        Raises the error that the agent reports, and MeasurementError for an agent that is gone or
-        answers what it should not.
+        The reply may take `wait_s` seconds, and so may each part of what is sent. Raises the error
+        that the agent reports, MeasurementError for an agent that is gone or answers what it should
+        not, and DeadlineError for one that does not answer, which is then ended.
         """
         if self.stream.closed:
             raise MeasurementError("the worker is closed; start the measurement again")
-        request = Request(VERSION, call, Raw(to_json(Nothing() if body is None else body)))
+        wait_s = self.patience.answer_s if wait_s is None else wait_s
         try:
-            self.stream.write(to_json(request) + b"\n")
-            for part in data:
-                self.stream.write(part)
-            self.stream.flush()
-        except Ended:
-            pass  # it may have said why before it went
-        line = self.stream.read_line(self._limit)
+            line = self._reply(Request(VERSION, call, _body(body)), data, wait_s)
+        except Late as error:
+            self.stream.close()
+            raise DeadlineError(lateness(self._who, call, wait_s)) from error
         if not line.endswith(b"\n"):
             if len(line) < self._limit:
                 raise MeasurementError(self.stream.obituary(self._who))
@@ -57,6 +75,16 @@ class Channel:
             raise self.unreadable(error) from error
         raise _told(refusal)
 
+    def _reply(self, request: Request, data: Iterable[bytes], wait_s: float) -> bytes:
+        """The line that comes back. Raises Late."""
+        try:
+            self.stream.write(to_json(request) + b"\n", wait_s)
+            for part in data:
+                self.stream.write(part, wait_s)
+        except Ended:
+            pass  # it may have said why before it went
+        return self.stream.read_line(self._limit, wait_s)
+
     def unreadable(self, reason: object) -> MeasurementError:
         """The error for a reply that cannot be right."""
         return MeasurementError(
@@ -67,6 +95,10 @@ class Channel:
     def close(self) -> None:
         """End the agent. Calling it again does nothing."""
         self.stream.close()
+
+
+def _body(body: Any) -> Raw:
+    return Raw(to_json(Nothing() if body is None else body))
 
 
 def _told(refusal: Refusal) -> HwprofError:

@@ -8,11 +8,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from hwprof.devices import scratch
+from hwprof.children import PARENT
 from hwprof.errors import MeasurementError
-from hwprof.targets.stream import Ended, Launcher, Stream
+from hwprof.scratch import VARIABLE, scratch_folder
+from hwprof.targets.pipes import Pipes
+from hwprof.targets.stream import Launcher, Stream
+from hwprof.telemetry import opted_out
 
 GRACE_S = 5.0
 # -P: the folder hwprof is started in must not shadow any module of the worker.
@@ -59,25 +63,16 @@ class LocalPython(Launcher):
 
 
 class ProcessStream(Stream):
-    """The pipes of a worker process of ours, which ends with them."""
+    """The pipes of a worker process of ours, which ends with them, and all that it started."""
 
     def __init__(self, command: tuple[str, ...], environment: Mapping[str, str]) -> None:
         """Raises MeasurementError when no process can be started."""
         # The worker is killed, not asked to stop: what it leaves behind is removed from here.
-        self._scratch = tempfile.TemporaryDirectory(prefix="hwprof-", ignore_cleanup_errors=True)
-        self._log = tempfile.TemporaryFile(prefix="hwprof-worker-")  # noqa: SIM115 - close() ends it
+        self._scratch = scratch_folder()
         try:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._log,
-                env={**environment, scratch.VARIABLE: self._scratch.name},
-                # Ctrl-C reaches hwprof alone, which then closes its workers.
-                start_new_session=True,
-            )
+            self._log = tempfile.TemporaryFile(prefix="hwprof-worker-")  # noqa: SIM115 - see close()
+            self.process = self._started(command, environment)
         except OSError as error:
-            self._log.close()
             self._scratch.cleanup()
             raise MeasurementError(
                 f"cannot start a worker process ({error}); close other programs and try again"
@@ -85,26 +80,41 @@ class ProcessStream(Stream):
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self._to, self._from = self.process.stdin, self.process.stdout
+        self._pipes = Pipes(self._from.fileno(), self._to.fileno())
+
+    def _started(
+        self, command: tuple[str, ...], environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                command,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                env={
+                    **opted_out(environment),
+                    VARIABLE: self._scratch.name,
+                    PARENT: str(os.getpid()),
+                },
+                # Ctrl-C reaches hwprof alone, which then closes its workers; and compilers and
+                # converters that a worker started are in a group with it, and can be ended with it.
+                start_new_session=True,
+            )
+        except OSError:
+            self._log.close()
+            raise
 
     @property
     def scratch(self) -> Path:
         """Folder of the worker's temporary files."""
         return Path(self._scratch.name)
 
-    def read_line(self, limit: int) -> bytes:
-        return self._from.readline(limit)
+    def read_line(self, limit: int, wait_s: float) -> bytes:
+        return self._pipes.read_line(limit, wait_s)
 
-    def write(self, data: bytes) -> None:
-        try:
-            self._to.write(data)
-        except BrokenPipeError as error:
-            raise Ended from error
-
-    def flush(self) -> None:
-        try:
-            self._to.flush()
-        except BrokenPipeError as error:
-            raise Ended from error
+    def write(self, data: bytes, wait_s: float) -> None:
+        self._pipes.write(data, wait_s)
 
     @property
     def closed(self) -> bool:
@@ -112,19 +122,23 @@ class ProcessStream(Stream):
 
     def obituary(self, who: str) -> str:
         try:
-            self.process.wait(GRACE_S)  # its output ended, so it is about to
+            code: int | None = self.process.wait(GRACE_S)  # its output ended, so it is about to
         except subprocess.TimeoutExpired:
-            self.process.kill()
-        code = self.process.wait()
+            code = None
+        self._end_group()
         self._log.seek(max(0, self._log.seek(0, os.SEEK_END) - LAST_WORDS))
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         self.close()
+        last = lines[-1][:300] if lines else "it printed nothing"
+        if code is None:
+            return (
+                f"{who} closed its output and went on ({last}); try another version of the runtime"
+            )
         if code == -signal.SIGKILL:
             return (
                 f"{who} was killed, most likely because memory ran out; "
                 "use a smaller --batch or --shape, or a machine with more memory"
             )
-        last = lines[-1][:300] if lines else "it printed nothing"
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         return (
             f"{who} died with {how} ({last}); "
@@ -133,14 +147,20 @@ class ProcessStream(Stream):
 
     def close(self) -> None:
         # It holds nothing worth a slow goodbye.
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        for pipe in (self._to, self._from):
-            if not pipe.closed:
-                try:
-                    pipe.close()
-                except BrokenPipeError:  # unsent bytes to a dead worker
-                    continue
+        if self.process.returncode is None:
+            self._end_group()
+            # What hangs in a driver or a network file system cannot be waited for.
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(GRACE_S)
+        self._to.close()
+        self._from.close()
         self._log.close()
         self._scratch.cleanup()
+
+    def _end_group(self) -> None:
+        """Kill the worker and what it started, right after its end at the latest.
+
+        Its number is its own for as long as it was not waited for, or anything of its group lives.
+        """
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)

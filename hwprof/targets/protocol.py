@@ -7,6 +7,7 @@ and, through any byte stream, a remote machine.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -123,7 +124,7 @@ class Opened:
     cpus: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if self.setup_s < 0 or any(cpu < 0 for cpu in self.cpus):
+        if not 0 <= self.setup_s < math.inf or any(cpu < 0 for cpu in self.cpus):
             raise ValueError("neither a time nor a CPU is negative")
 
 
@@ -159,6 +160,10 @@ class Overhead:
     """Reply to `overhead_s`: a union is no class, and what is expected must be one."""
 
     seconds: float | None
+
+    def __post_init__(self) -> None:
+        if self.seconds is not None and not 0 <= self.seconds < math.inf:
+            raise ValueError(f"{self.seconds} is no time")
 
 
 @dataclass(frozen=True, slots=True)

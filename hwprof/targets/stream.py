@@ -1,7 +1,8 @@
 """What a target is spoken to through: lines of bytes, there and back, whatever carries them.
 
 A pipe to a process carries them here (`process`). A socket, SSH or ADB only has to write these two
-classes.
+classes; where it has file descriptors, `pipes` reads and writes them. Nothing waits for ever: each
+wait has its bound, and a caller that hears `Late` closes the stream.
 """
 
 from __future__ import annotations
@@ -13,23 +14,24 @@ class Ended(Exception):
     """The other side is gone, so nothing more can be sent: `Stream.obituary` says why."""
 
 
+class Late(Exception):
+    """The time that was given is over, and the other side neither answered nor went."""
+
+
 class Stream(ABC):
     """Bytes to and from one agent. Closing it ends the agent."""
 
     @abstractmethod
-    def read_line(self, limit: int) -> bytes:
+    def read_line(self, limit: int, wait_s: float) -> bytes:
         """The next line with its newline, or its first `limit` bytes where it is longer.
 
-        What was left, without a newline, when the other side ended.
+        What was left, without a newline, when the other side ended. Raises Late when none of this
+        came within `wait_s` seconds.
         """
 
     @abstractmethod
-    def write(self, data: bytes) -> None:
-        """Send all of `data`, sooner or later. Raises Ended."""
-
-    @abstractmethod
-    def flush(self) -> None:
-        """Send now what was written. Raises Ended."""
+    def write(self, data: bytes, wait_s: float) -> None:
+        """Send all of `data`. Raises Ended, and Late when it was not taken within `wait_s`."""
 
     @property
     @abstractmethod

@@ -29,6 +29,7 @@ from hwprof.models.inputs.stored import value_hash
 from hwprof.models.outputs import OutputTensor
 from hwprof.plugins import in_words
 from hwprof.profile import Profile
+from hwprof.telemetry import ONNX_RUNTIME, opt_out
 
 T = TypeVar("T")
 
@@ -233,6 +234,7 @@ def _with_given(model: Model, scale: int) -> Model:
 
 
 def _by_onnxruntime(model: Model) -> Sequence[np.ndarray]:
+    opt_out(ONNX_RUNTIME)
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(model.path), providers=["CPUExecutionProvider"])

@@ -222,6 +222,8 @@ def _provenance(rng: random.Random, seed: int) -> Provenance:
         memory_available_bytes=rng.randrange(2**40),
         timing_overhead_s=None if seed % 4 == 0 else 2.1e-07 * (seed % 4),
         outputs=_OUTPUTS[seed % len(_OUTPUTS)],
+        host=f"bench-{seed % 3}.example" if seed % 5 else None,
+        git_commit=_digest("commit", seed)[:40] if seed % 2 else None,
         gpu=_gpu(seed) if seed % 3 == 1 else None,
         legacy_notes={"note": 'comma, "quote",\nnew line; tab\t; ünïcödé ✓'} if seed % 2 else {},
     )

@@ -17,6 +17,7 @@ import numpy as np
 from hwprof.errors import OptionError
 from hwprof.similarity import Similarity
 from hwprof.spaces.base import Indices, Space
+from hwprof.telemetry import ONNX_RUNTIME, opt_out
 
 _ROWS = 40
 _SEED = 0
@@ -182,6 +183,8 @@ def check_similarity(space: Space, rows: Indices) -> None:
 def check_build(space: Space, row: Indices) -> None:
     """A model passes ONNX's checks, runs, and is finite."""
     import onnx
+
+    opt_out(ONNX_RUNTIME)
     import onnxruntime
 
     model = space.build(row)

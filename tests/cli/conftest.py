@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hwprof.cli import progress
 from hwprof.cli.app import run
 
 
@@ -41,6 +42,8 @@ def hwprof(
     home.mkdir()
     monkeypatch.chdir(home)
     monkeypatch.delenv("HWPROF_LUT", raising=False)
+    # However busy the machine is, there are no lines of progress among the errors.
+    monkeypatch.setattr(progress, "LINE_EVERY_S", float("inf"))
 
     def call(*arguments: object) -> Result:
         capsys.readouterr()

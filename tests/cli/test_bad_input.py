@@ -18,6 +18,8 @@ from tests.small_models import mlp_proto
 
 Cli = Callable[..., Result]
 QUICK = ("--precision", "0.3", "--budget", "2", "--restarts", "1", "--no-per-op")
+LONG = "9" * 5000
+"""More digits than Python makes a number of."""
 
 
 @pytest.mark.parametrize(
@@ -49,12 +51,31 @@ QUICK = ("--precision", "0.3", "--budget", "2", "--restarts", "1", "--no-per-op"
         (("--percentile", "50"), "90, 99, 99.9"),
         (("--pin", "left"), "pin must be"),
         (("--pin", "4095"), "cannot run on processors 4095"),
+        (("--pin", LONG), "pin must be"),
+        (("--shape", f"x={LONG},8"), "--shape must look like"),
+        (("--shape", "x=--5,8"), "--shape must look like"),
+        (("--shape", f"x={2**63 - 1},{2**63 - 1}"), "fixed at 4,8"),
+        (("--batch", LONG), "is not a whole number of at least 1"),
+        (("--batch", "9" * 30), "is not a whole number of at least 1"),
+        (("--threads", LONG), "is not a whole number of at least 1"),
+        (("--threads", "9" * 19), "threads must be a whole number from 1 to 1024"),
+        (("--restarts", LONG), "--restarts"),
+        (("--input", f"x={LONG}"), "no value for an input"),
+        (("--input", f"x=0..{LONG}"), "no value for an input"),
+        (("--device", f"cpu:threads={LONG}"), "threads must be a whole number from 1 to 1024"),
+        (("--device", f"tvm-cpu:tune={LONG}"), "tune must be a number of trials"),
+        (("--device", f"tensorrt:device={LONG}"), "device must be the number of a GPU"),
+        (("--custom-ops", "gone.so"), "there is no file"),
+        (("--custom-ops", "/dev/zero"), "is a device or a pipe"),
         (("--lut", "no/such/folder/x.db"), "folder"),
         (("--no-such-option",), "No such option"),
     ],
 )
 def test_options(hwprof: Cli, mlp: Path, options: tuple[str, ...], says: str) -> None:
-    assert says in hwprof("measure", mlp, *QUICK, *options).error
+    done = hwprof("measure", mlp, *QUICK, *options)
+    assert says in done.error
+    assert len(done.error) < 1000
+    assert done.code == 2
 
 
 def test_models(hwprof: Cli, tmp_path: Path, squeezenet: Path, dynamic_mlp: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hwprof.errors import DeviceError, HwprofError, OptionError
+from hwprof.errors import DeviceError, HwprofError, OptionError, TableError, UnsavedError
 from hwprof.profiler import compare as compare_module
 from hwprof.profiler import sweep as sweep_module
 from hwprof.profiler.campaign import Job, Outcome
@@ -18,6 +18,7 @@ from hwprof.profiler.sweep import Sweep
 from hwprof.testing.examples import example_failure, example_measurement
 from tests.cli.conftest import Result
 from tests.profiler.away import Away
+from tests.profiler.results import result
 
 Cli = Callable[..., Result]
 JOB = Job(Path("a.onnx"), Away(), device="cpu")
@@ -70,17 +71,19 @@ USUAL: dict[str, Any] = {
     "tags": (),
     "plan": Plan(),
     "meter": None,
+    "custom_ops": None,
     "table": Path("hwprof.db"),
     "resume": False,
     "check_outputs": True,
+    "timeout": None,
 }
 
 
 @pytest.mark.parametrize(
     ("arguments", "models", "devices", "changed"),
     [
-        (("a.onnx",), ["a.onnx"], ["onnxruntime-cpu"], {}),
-        (("a.onnx", "b.pt2"), ["a.onnx", "b.pt2"], ["onnxruntime-cpu"], {}),
+        (("a.onnx",), ["a.onnx"], None, {}),
+        (("a.onnx", "b.pt2"), ["a.onnx", "b.pt2"], None, {}),
         (
             ("a.onnx", "--device", "cpu", "--device", "tvm-cpu:tune=on"),
             ["a.onnx"],
@@ -90,25 +93,25 @@ USUAL: dict[str, Any] = {
         (
             ("a.onnx", "--threads", "1,4", "--batch", "1,8"),
             ["a.onnx"],
-            ["onnxruntime-cpu"],
+            None,
             {"threads": (1, 4), "batches": (1, 8), "plan": Plan(restarts=3)},
         ),
         (
             ("a.onnx", "--threads", "1,4", "--restarts", "1"),
             ["a.onnx"],
-            ["onnxruntime-cpu"],
+            None,
             {"threads": (1, 4), "plan": Plan(restarts=1)},
         ),
         (
             ("a.onnx", "--shape", "x=1,3", "--shape", "y=2"),
             ["a.onnx"],
-            ["onnxruntime-cpu"],
+            None,
             {"shapes": {"x": (1, 3), "y": (2,)}},
         ),
         (
             ("a.onnx", "--input", "ids=0..9", "--input", "t=a=b", "--inputs", "x.npz"),
             ["a.onnx"],
-            ["onnxruntime-cpu"],
+            None,
             {"inputs": {"ids": "0..9", "t": "a=b", "": Path("x.npz")}},
         ),
         (
@@ -117,7 +120,7 @@ USUAL: dict[str, Any] = {
                 *("--percentile", "99.9", "--no-per-op", "--restarts", "7"),
             ),
             ["a.onnx"],
-            ["onnxruntime-cpu"],
+            None,
             {
                 "plan": Plan(
                     precision=0.2, budget_s=3, pin="0,1", percentile=0.999, per_op=False, restarts=7
@@ -127,25 +130,26 @@ USUAL: dict[str, Any] = {
         (
             ("a.onnx", "--meter", "rapl", "--lut", "t.db", "--resume", "--no-check-outputs"),
             ["a.onnx"],
-            ["onnxruntime-cpu"],
+            None,
             {"meter": "rapl", "table": Path("t.db"), "resume": True, "check_outputs": False},
         ),
+        (("a.onnx", "--timeout", "30"), ["a.onnx"], None, {"timeout": 30.0}),
         (
             ("a.onnx", "--name", "net", "--tag", "one", "--tag", "two"),
             ["a.onnx"],
-            ["onnxruntime-cpu"],
+            None,
             {"name": "net", "tags": ["one", "two"]},
         ),
         (
             ("--space", "fbnet", "--arch", "x y", "--arch", "z", "--resolution", "64"),
             [],
-            ["onnxruntime-cpu"],
+            None,
             {"space": "fbnet", "archs": ["x y", "z"], "resolution": 64},
         ),
         (
             ("--space", "gpt", "--sample", "9"),
             [],
-            ["onnxruntime-cpu"],
+            None,
             {"space": "gpt", "sample": 9},
         ),
     ],
@@ -155,7 +159,7 @@ def test_measure(
     sweeps: Callable[..., Library],
     arguments: tuple[str, ...],
     models: list[str],
-    devices: list[str],
+    devices: list[str] | None,
     changed: dict[str, Any],
 ) -> None:
     library = sweeps()
@@ -223,7 +227,7 @@ def test_exit_codes_follow_the_outcomes(hwprof: Cli, sweeps: Callable[..., Libra
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [
-        (OptionError("two lines\nof it"), 2, "error: two lines of it"),
+        (OptionError("two lines\nof it"), 2, "error: two lines\\nof it"),
         (HwprofError("it broke"), 1, "error: it broke"),
         (DeviceError("away"), 1, "error: away"),
         (KeyboardInterrupt(), 130, "error: interrupted; what was measured before is saved"),
@@ -236,6 +240,49 @@ def test_every_error_is_one_line_after_what_was_measured(
     done = hwprof("measure", "a.onnx", "--json")
     assert (done.code, done.err) == (code, f"{says}\n")
     assert len(done.json) == 1
+
+
+def test_what_was_cut_off_is_shown_with_what_ended_it(
+    hwprof: Cli, sweeps: Callable[..., Library]
+) -> None:
+    sweeps(Outcome(JOB, example_measurement(0), example_failure(0)))
+    done = hwprof("measure", "a.onnx")
+    assert done.code == 1
+    assert example_measurement(0).device.slug in done.out
+    assert done.error.endswith(" ".join(example_failure(0).reason.split()))
+
+
+def test_what_is_not_tried_again_is_said(hwprof: Cli, sweeps: Callable[..., Library]) -> None:
+    sweeps(Outcome(JOB, failure=example_failure(0), resumed=True))
+    done = hwprof("measure", "a.onnx", "--resume", "--timeout", "30")
+    assert done.code == 1
+    assert done.error.startswith("error: not tried again: ")
+
+
+def test_every_result_that_could_not_be_saved_is_shown(
+    hwprof: Cli, sweeps: Callable[..., Library]
+) -> None:
+    full = TableError("no space is left; free some")
+    sweeps(*(Outcome(JOB, example_measurement(seed), unsaved=full) for seed in range(3)))
+    done = hwprof("measure", "a.onnx")
+    assert (done.code, done.error) == (1, "error: no space is left; free some")
+    assert all(example_measurement(seed).subject.name in done.out for seed in range(3))
+    assert "Saved in" not in done.out
+
+
+def test_a_comparison_that_could_not_be_saved_is_shown(
+    hwprof: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = example_measurement(0), example_measurement(1)
+
+    def unsaved() -> None:
+        full = TableError("no space is left; free some")
+        raise UnsavedError(full, compare_module.compare_stored(a, b))
+
+    monkeypatch.setattr(compare_module, "compare", Library(unsaved))
+    done = hwprof("compare", "a.onnx", "b.onnx", "--json")
+    assert (done.code, done.error) == (1, "error: no space is left; free some")
+    assert (done.json["a"]["id"], done.json["b"]["id"]) == (a.id, b.id)
 
 
 def test_a_bug_is_a_traceback(hwprof: Cli, sweeps: Callable[..., Library]) -> None:
@@ -274,6 +321,7 @@ def test_a_reader_that_went_away(
                 "table": Path("t"),
             },
         ),
+        (("a", "b", "--pin", "0"), ("a", "b"), {"plan": Plan(pin="0", restarts=5, per_op=False)}),
         (
             ("a", "b", "--precision", "0.5", "--budget", "1", "--pin", "none", "--meter", "psu"),
             ("a", "b"),
@@ -284,6 +332,7 @@ def test_a_reader_that_went_away(
         ),
         (("a", "b", "--input", "x=1"), ("a", "b"), {"inputs": {"x": "1"}}),
         (("a", "b", "--no-check-outputs"), ("a", "b"), {"check_outputs": False}),
+        (("a", "b", "--timeout", "9"), ("a", "b"), {"timeout": 9.0}),
     ],
 )
 def test_compare(
@@ -293,7 +342,7 @@ def test_compare(
     sides: tuple[str, str],
     changed: dict[str, Any],
 ) -> None:
-    a, b = example_measurement(1), example_measurement(2)
+    a, b = result("a"), result("b")
     compared = compare_module.compare_stored(a, b)
     library = Library(lambda: compared)
     monkeypatch.setattr(compare_module, "compare", library)
@@ -305,15 +354,16 @@ def test_compare(
     assert options.pop("listen") is not None
     assert options == {
         "model": None,
-        "device": "onnxruntime-cpu",
+        "device": None,
         "threads": None,
         "batch": None,
         "shapes": {},
         "inputs": None,
-        "plan": Plan(restarts=5, per_op=False),
+        "plan": None,
         "meter": None,
         "table": Path("hwprof.db"),
         "check_outputs": True,
+        "timeout": None,
         **changed,
     }
 

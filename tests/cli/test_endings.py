@@ -96,7 +96,7 @@ def test_killed_at_random_moments_nothing_finished_is_lost(
 def test_ctrl_c_is_one_line_and_keeps_what_was_measured(nine: list[Path], tmp_path: Path) -> None:
     table = tmp_path / "interrupted.db"
     # A precision out of reach makes every model use its budget: there is time to interrupt.
-    slow = ("--precision", "0.00001", "--budget", "1.5", "--no-per-op", "--json")
+    slow = ("--precision", "0.00001", "--budget", "1.5", "--no-per-op", "--json", "-q")
     process = subprocess.Popen(
         command(nine, table, *slow),
         stdout=subprocess.PIPE,

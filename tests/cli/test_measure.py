@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def test_a_real_model_gives_every_promised_field(hwprof: Cli, squeezenet: Path) 
     (result,) = done.json
     assert result["model"] == "light_squeezenet"
     assert len(result["sha256"]) == 64
+    assert result["provenance"]["host"] == platform.node()
     assert result["device"]["slug"].endswith("native-1t-opt-all-spin-on")
     latency = result["latency_s"]
     low, high = latency["ci95"]
@@ -194,18 +196,18 @@ def test_one_measurement_and_its_kernels_are_shown(hwprof: Cli, squeezenet: Path
 def test_compare_two_models_now_and_from_the_table(
     hwprof: Cli, mlp: Path, squeezenet: Path
 ) -> None:
-    now = hwprof("compare", squeezenet, mlp, *QUICK, "--restarts", "3", "--json")
+    quick = (*QUICK, "--restarts", "3")
+    now = hwprof("compare", squeezenet, mlp, *quick, "--anyway", "--json")
     assert now.code == 0, now.err
     assert now.json["ratio"] > 10
     assert now.json["different"] is True
     assert "interleaved" in now.json["method"]
-    stored = hwprof("compare", "light_squeezenet", "mlp")
+    stored = hwprof("compare", "light_squeezenet", "mlp", "--anyway")
     assert stored.code == 0, stored.err
     assert "a is slower" in stored.out
-    devices = hwprof(
-        "compare", "cpu:opt=none", "cpu", "--model", squeezenet, *QUICK, "--restarts", "3"
-    )
-    assert devices.code == 0, devices.err
+    devices = hwprof("compare", "cpu:opt=none", "cpu", "--model", squeezenet, *quick)
+    # On a busy machine the two may end on unlike grounds, which is said.
+    assert devices.code == (4 if "unlike in" in devices.out else 0), devices.err
     assert "differ in opt" in devices.out
 
 

@@ -31,7 +31,8 @@ def test_a_person_sees_ratios_with_intervals(hwprof: Cli, mlp: Path) -> None:
     done = hwprof("measure", mlp, "--device", "cpu", "--device", "cpu:opt=none", *QUICK)
     assert done.code == 0, done.err
     assert "ratio  95 % interval" in done.out
-    assert len(re.findall(r"\d to \d", done.out)) == 1
+    # On a busy machine the two may end on unlike grounds: then there is a reason for no ratio.
+    assert ("no ratio for" in done.out) != (len(re.findall(r"\d to \d", done.out)) == 1)
     assert "3 restarts" in done.out
 
 

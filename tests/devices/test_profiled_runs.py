@@ -10,6 +10,7 @@ import pytest
 
 from hwprof.devices import profiled_runs
 from hwprof.devices.profiled_runs import LIMIT_S, ROUNDS, in_rounds, part_of, time_steps
+from hwprof.profiler.bench import profile_runs
 from hwprof.samples import Samples
 
 
@@ -86,3 +87,13 @@ def test_a_part_keeps_every_column() -> None:
         assert each is not None
         assert each.tolist() == [1, 2]
     assert part_of(Samples(column), 0, 1).cpu_s is None
+
+
+def test_a_long_model_is_profiled_for_seconds_however_slow_its_profiler(
+    rounds: Callable[..., Samples],
+) -> None:
+    # 0.75 s a run, and ten times that under a profiler, of which none is clean.
+    for run_s in (0.75, 7.5):
+        slow = Timed(run_s, lambda i: False)
+        rounds(slow, profile_runs(0.75))
+        assert slow.now <= LIMIT_S + 2 * run_s

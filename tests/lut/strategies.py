@@ -18,7 +18,9 @@ from hwprof.testing.stores import example_failure, example_measurement
 
 texts = st.text(max_size=12)
 floats = st.floats(allow_nan=False, allow_infinity=False)
-seconds = st.floats(min_value=0, max_value=1e6)
+# What a machine can take: other figures are refused (tests/lut/test_plausible.py).
+seconds = st.floats(min_value=1e-9, max_value=1e6)
+figures = st.floats(min_value=-1e6, max_value=1e6)
 int64s = st.integers(-(2**63), 2**63 - 1)
 ids = st.text("0123456789abcdef", min_size=1, max_size=32)
 times = st.datetimes().map(lambda t: t.isoformat() + "Z")
@@ -38,7 +40,7 @@ tensors = st.builds(
     TensorSpec,
     name=texts,
     dtype=st.sampled_from(["float32", "int64", "string"]),
-    shape=st.lists(st.integers(0, 2**40), max_size=4).map(tuple),
+    shape=st.lists(st.integers(0, 2**11), max_size=4).map(tuple),
     constant=st.booleans(),
     value=st.none() | st.lists(int64s, max_size=3).map(tuple),
 )
@@ -55,8 +57,8 @@ kernels = st.builds(
 
 
 @st.composite
-def samples(draw: st.DrawFn) -> Samples:
-    n = draw(st.integers(0, 12))
+def samples(draw: st.DrawFn, least: int = 0) -> Samples:
+    n = draw(st.integers(least, 12))
     return Samples(
         draw(float_arrays(n, seconds)),
         draw(st.none() | float_arrays(n, seconds)),
@@ -77,7 +79,7 @@ def profiles(draw: st.DrawFn) -> Profile:
                 name=texts,
                 kernel=kernels,
                 provider=texts,
-                durations_s=float_arrays(runs, floats),
+                durations_s=float_arrays(runs, figures),
                 calls=st.integers(0, 9),
                 source_nodes=st.lists(texts, max_size=2).map(tuple),
             ),
@@ -86,25 +88,25 @@ def profiles(draw: st.DrawFn) -> Profile:
     )
     return Profile(
         tuple(occurrences),
-        draw(float_arrays(runs, floats)),
+        draw(float_arrays(runs, figures)),
         draw(st.none() | int_arrays(runs)),
-        draw(st.none() | floats),
+        draw(st.none() | figures),
         draw(texts),
         tuple(draw(st.lists(texts, max_size=2))),
         draw(texts),
         draw(texts),
-        draw(st.none() | float_arrays(runs, floats)),
-        draw(st.none() | float_arrays(runs, floats)),
+        draw(st.none() | float_arrays(runs, figures)),
+        draw(st.none() | float_arrays(runs, figures)),
         tuple(draw(st.lists(texts, max_size=2))),
     )
 
 
 restarts = st.builds(
     Restart,
-    setup_s=floats,
-    first_run_s=floats,
+    setup_s=seconds,
+    first_run_s=seconds,
     warmup=samples(),
-    steady=samples(),
+    steady=samples(least=1),
     stop=st.sampled_from(StopReason),
     started_at=texts,
 )
@@ -158,10 +160,14 @@ def measurements(draw: st.DrawFn) -> Measurement:
         ),
         plan=draw(plans),
         restarts=tuple(draw(st.lists(restarts, min_size=1, max_size=3))),
-        memory=Memory(weights_bytes=draw(st.none() | int64s), absent={draw(texts): draw(texts)}),
+        memory=Memory(
+            weights_bytes=draw(st.none() | st.integers(0, 2**60)), absent={draw(texts): draw(texts)}
+        ),
         energy=draw(st.sampled_from([base.energy, Energy(reason="absent: none")])),
         provenance=replace(
             base.provenance,
+            host=draw(st.none() | texts),
+            git_commit=draw(st.none() | texts),
             timing_overhead_s=draw(st.none() | floats),
             outputs=draw(st.none() | agreements),
             gpu=draw(st.none() | gpus),
@@ -194,7 +200,7 @@ calibrations = st.builds(
     Calibration,
     device=st.integers(0, 7).map(example_device),
     name=st.sampled_from(["node_cost_s", "timer_cost_s"]),
-    value=floats,
+    value=figures,
     created_at=times,
     source=texts,
     legacy_notes=notes,

@@ -174,13 +174,18 @@ def test_damage_met_later(filled: Path) -> None:
         "UPDATE kernel_occurrence SET durations = 'text'",
         "UPDATE kernel_occurrence SET input_names = '[]'",
         "UPDATE profile SET runs = 999",
-        "DROP TABLE restart",
     ],
 )
 def test_content_that_makes_no_sense(filled: Path, statement: str) -> None:
     run_sql(filled, statement)
     with Table.open(filled) as table, pytest.raises(TableError, match="damaged"):
         list(table.measurements())
+
+
+def test_a_part_that_is_missing(filled: Path) -> None:
+    run_sql(filled, "DROP TABLE restart")
+    for readonly in (False, True):
+        refused(filled, "damaged .it lacks the table 'restart'", readonly=readonly)
 
 
 def test_content_elsewhere_that_makes_no_sense(path: Path) -> None:
@@ -293,7 +298,7 @@ def test_an_old_table_is_lifted_step_by_step(filled: Path, monkeypatch: pytest.M
         now + 1: "ALTER TABLE failure ADD COLUMN retries INTEGER;",
         now + 2: "-- odd; comment\nUPDATE failure SET retries = 0;\nDROP INDEX failure_by_time;",
     }
-    monkeypatch.setattr(schema, "MIGRATIONS", steps)
+    monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, **steps})
     before = filled.read_bytes()
     # Whoever only reads has a copy lifted, and writes nothing.
     with Table.open(filled, readonly=True) as table:
@@ -312,7 +317,7 @@ def test_a_failing_migration_changes_nothing(filled: Path, monkeypatch: pytest.M
     now = schema.SCHEMA_VERSION
     monkeypatch.setattr(schema, "SCHEMA_VERSION", now + 1)
     script = "DROP TABLE failure;\nSELECT * FROM nowhere;"
-    monkeypatch.setattr(schema, "MIGRATIONS", {now + 1: script})
+    monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, now + 1: script})
     refused(filled, "damaged")
     refused(filled, "damaged", readonly=True)
     monkeypatch.undo()

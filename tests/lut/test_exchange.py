@@ -5,6 +5,7 @@ import fcntl
 import io
 import os
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -89,6 +90,36 @@ def test_any_value_survives_any_format(
         export(table, fmt, folder / "file")
         import_file(folder / "file", copy, fmt)
         assert content(copy) == content(table)
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_an_anonymous_file_tells_nothing_of_whose_machines_these_were(
+    table: Table, tmp_path: Path, fmt: str
+) -> None:
+    fill(table)
+    told = list(table.measurements())
+    assert any(m.provenance.host and m.provenance.git_commit for m in told)
+    assert any(m.provenance.gpu and m.provenance.gpu.uuid for m in told)
+    assert export(table, fmt, tmp_path / "x", anonymous=True) == len(told)
+    if fmt != "parquet":
+        text = (tmp_path / "x").read_text(encoding="utf-8")
+        assert not re.search(r"bench-\d|GPU-|models/broken", text)
+    with Table.open(tmp_path / "copy.db") as copy:
+        import_file(tmp_path / "x", copy, fmt)
+        assert list(copy.failures()) == []
+        assert list(copy.calibrations()) == list(table.calibrations())
+        for found, known in zip(copy.measurements(), told, strict=True):
+            bare = found.provenance
+            assert (bare.host, bare.git_commit, bare.legacy_notes) == (None, None, {})
+            gpu = known.provenance.gpu
+            bare = replace(
+                known.provenance,
+                host=None,
+                git_commit=None,
+                legacy_notes={},
+                gpu=None if gpu is None else replace(gpu, uuid=""),
+            )
+            assert found == replace(known, provenance=bare)
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
@@ -265,7 +296,7 @@ def test_an_export_that_fails_leaves_the_old_file(
     folder = tmp_path / "out"
     folder.mkdir()
     file = folder / "x.jsonl"
-    file.write_text("precious")
+    file.write_text('{"precious": 1}')
 
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
@@ -273,7 +304,7 @@ def test_an_export_that_fails_leaves_the_old_file(
     monkeypatch.setattr("hwprof.files.os.fsync", full)
     with pytest.raises(TableError, match=r"No space left on device.*free space"):
         export(table, None, file)
-    assert file.read_text() == "precious"
+    assert file.read_text() == '{"precious": 1}'
     assert [p.name for p in folder.iterdir()] == [file.name]
 
 

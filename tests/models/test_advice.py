@@ -59,7 +59,7 @@ def test_a_missing_kernel_is_no_operator_set() -> None:
 def test_operators_of_others_are_named() -> None:
     reason = "Fatal error: com.acme:MyOp(-1) is not a registered function/op"
     assert foreign_operator(reason) == ("com.acme", "MyOp")
-    assert "in place of MyOp" in to_open(reason, KEPT)
+    assert "library that has MyOp with --custom-ops" in to_open(reason, KEPT)
     assert foreign_operator("nothing of the kind") is None
 
 

@@ -151,3 +151,23 @@ def test_batches_of_one_operation_agree() -> None:
     with pytest.raises(OptionError, match="'x' and 'h' of 'm' have batches of 4 and 1"):
         decide_shapes(declared, {"x": (10, 4, 20)}, None, "m", axes)
     assert decide_shapes(declared, {"x": (10, 1, 20)}, None, "m", axes)[0].shape == (10, 1, 20)
+
+
+LONG = "9" * 5000
+"""More digits than Python makes a number of."""
+
+
+@pytest.mark.parametrize("text", [f"x={LONG}", f"x=-{LONG}", f"x=1,{LONG},*"])
+def test_numbers_beyond_any_size_are_malformed(text: str) -> None:
+    with pytest.raises(OptionError, match="--shape must look like") as error:
+        parse_shape(text)
+    assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize("size", [10**30, -(10**30), 10**5000, -(10**5000)])
+def test_sizes_beyond_any_dimension_are_refused(size: int) -> None:
+    declared: list[DeclaredInput] = [("x", "float32", ["n", 4])]
+    with pytest.raises(OptionError, match="larger than any dimension"):
+        decide_shapes(declared, {"x": (size, 4)}, None, "m.onnx")
+    with pytest.raises(OptionError, match="batch"):
+        decide_shapes(declared, {}, size, "m.onnx")

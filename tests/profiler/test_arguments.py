@@ -179,7 +179,7 @@ def test_settings_pass(tmp_path: Path) -> None:
         {"shapes": {"X": (8, 8)}},
         {"batch": "8"},
         {"batch": 8.0},
-        {"batch": 2, "device": None},
+        {"batch": 2, "device": ["cpu"]},
         {"batch": 2, "plan": {"budget_s": 1}},
         {"batch": 2, "table": "t.db"},
         {"batch": 2, "name": 3},

@@ -39,6 +39,7 @@ from hwprof.profiler.restarts import MOST_RESTARTS
 from hwprof.samples import Basis, Samples
 from hwprof.targets.base import ANYWHERE
 from hwprof.targets.local import LocalRun
+from hwprof.testing.clock import FakeClock
 from hwprof.testing.replay import (
     REPLAY_FACTS,
     ReplayDevice,
@@ -410,3 +411,36 @@ def test_processors_that_a_restart_is_kept_on_are_not_beside_it(state: HostState
     loaded = [at(idle, 0), at({0: 900, 1: 800}, 0)]
     assert (provenance(loaded, (0,), None, None, REPLAY_FACTS).busy_beside or 0) > 0.7
     assert provenance(loaded, (), None, None, REPLAY_FACTS).busy_beside is None
+
+
+def test_what_cpulimit_stops_is_never_clean(state: HostState) -> None:
+    # 93 ms of work in 184.9 ms, no switch and no waiting: once told as "wall, clean".
+    n = 60
+    paused = Samples(
+        np.full(n, 0.1849),
+        np.full(n, 0.0930),
+        np.zeros(n, dtype=np.int64),
+        1,
+        np.full(n, 0.0930),
+        np.zeros(n),
+    )
+    alone = measure_on(MODEL, on(state, paused), PINNED)
+    assert alone.latency.basis is Basis.CPU_TIME
+    assert alone.latency.headline_s == pytest.approx(0.0930)
+    assert {WarningCode.CONTENDED, WarningCode.FEW_CLEAN_SAMPLES} <= codes(alone)
+    # On several threads nothing can undo it, and the signals that continued it mark it.
+    stopped = replace(paused, busy_s=np.full(n, 0.1860), switches=np.full(n, 2))
+    two = measure_on(MODEL, on(state, stopped, spec=replay_spec(threads=2)), PINNED)
+    assert two.latency.basis is Basis.WALL_ALL
+    assert two.latency.disturbed
+    assert WarningCode.CONTENDED in codes(two)
+
+
+def test_a_budget_of_a_second_is_about_kept_by_a_slow_model(state: HostState) -> None:
+    clock = FakeClock()
+    slow = Samples(np.full(9, 0.75), np.full(9, 0.75), np.zeros(9, dtype=np.int64))
+    device = ReplayDevice(slow, clock.advance, setup_s=0.2, profiled=profiled())
+    plan = Plan(pin="none", budget_s=1.0)
+    measurement = measure_on(MODEL, ReplayTarget([device], state), plan)
+    assert measurement.profile is not None
+    assert clock.now() < 15

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import hwprof
-from hwprof.errors import OptionError, TableError
+from hwprof.errors import MeasurementError, OptionError, TableError
 from hwprof.lut import Table
 from hwprof.machine.host import snapshot
-from hwprof.profiler.compare import PAIRS
+from hwprof.profiler.compare import PAIRS, compare_stored, compare_turns
+from hwprof.profiler.picking import stored
 from hwprof.profiler.plan import Plan
 from hwprof.samples import Samples
 from hwprof.targets.base import Target
 from hwprof.testing.examples import example_measurement
 from hwprof.testing.replay import ReplayDevice, ReplayTarget, replay_spec
+from tests.profiler.results import OTHER, SUBJECT, device, result, timings
 from tests.small_models import mlp_proto
 
 
@@ -36,6 +41,9 @@ def test_two_devices_on_a_model(mlp: Path, tmp_path: Path) -> None:
         assert set(table.ids()) == {found.a.id, found.b.id}
         kept = hwprof.compare(found.a.id[:12], found.b.id[:12], table=table)
         assert kept.ratio == pytest.approx(3)
+    # Two devices were named; two rows may have come together by accident.
+    assert (found.unlike, found.different) == ((), True)
+    assert (kept.unlike, kept.different) == (("threads: a has 1, b has 2",), None)
 
 
 def test_two_models_on_a_device(dynamic_mlp: Path, tmp_path: Path) -> None:
@@ -78,3 +86,107 @@ def test_sides_that_do_not_go_together(mlp: Path) -> None:
         hwprof.compare(recorded(1e-3), recorded(2e-3))
     with pytest.raises(OptionError, match="which sets threads"):
         hwprof.compare("cpu", "cpu:threads=2", model=mlp, threads=2)
+    with pytest.raises(OptionError, match="leave out device"):
+        hwprof.compare("cpu", "cpu", model=mlp, device="cpu")
+
+
+BATCHED = replace(SUBJECT, inputs=(replace(SUBJECT.inputs[0], shape=(8, 3, 8, 8)),), batch=8)
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Iterator[Table]:
+    """One model on two devices, two numbers of threads and two batches, and another model."""
+    made = [
+        result("a"),
+        result("b", device=device(2)),
+        result("c", device=device(name="openvino-cpu")),
+        result("d", subject=BATCHED),
+        result("e", subject=OTHER),
+    ]
+    with Table.open(tmp_path / "rows.db") as table:
+        for second, measurement in enumerate(made):
+            table.add(replace(measurement, created_at=f"2026-01-01T00:00:0{second}Z"))
+        yield table
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({}, "d"),
+        ({"batch": 1}, "c"),
+        ({"batch": 8}, "d"),
+        ({"threads": 2}, "b"),
+        ({"device": "openvino"}, "c"),
+        ({"device": "onnxruntime", "threads": 1, "batch": 1}, "a"),
+        ({"device": "*onnxruntime*2t*"}, "b"),
+    ],
+)
+def test_options_say_which_row_of_a_model_is_meant(
+    rows: Table, options: dict[str, Any], found: str
+) -> None:
+    assert stored(rows, "net", **options).id == found * 32
+    # By its id it is found as well, and what contradicts that is not passed over.
+    assert stored(rows, found, **options).id == found * 32
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "says"),
+    [
+        ("net", {"threads": 3}, "no measurement of 'net' in .* has 3 threads"),
+        ("net", {"device": "tvm", "batch": 1}, "has a device like 'tvm' and batch 1"),
+        ("a", {"threads": 2}, "'a' is a measurement of batch 1 on .* not one with 2 threads"),
+        ("a", {"device": "openvino"}, "not one with a device like 'openvino'; leave that out"),
+        ("nothing", {"threads": 1}, "'nothing' is neither"),
+    ],
+)
+def test_what_no_row_has(rows: Table, text: str, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(TableError, match=says):
+        stored(rows, text, **options)
+
+
+def test_options_pick_the_rows_of_a_comparison(rows: Table) -> None:
+    found = hwprof.compare("net", "other", device="onnxruntime", threads=1, batch=1, table=rows)
+    assert (found.a.id[0], found.b.id[0]) == ("a", "e")
+    assert found.unlike == ()
+    newest = hwprof.compare("net", "other", table=rows)
+    assert newest.a.id[0] == "d"
+    assert newest.unlike == ("batch: a has 8, b has 1",)
+
+
+@pytest.mark.parametrize("sides", [("net", "net"), ("d", "net"), ("net", "dddd"), ("d", "dd")])
+def test_a_row_is_not_compared_with_itself(rows: Table, sides: tuple[str, str]) -> None:
+    with pytest.raises(OptionError, match="are the same measurement, dddddddd"):
+        hwprof.compare(*sides, table=rows)
+
+
+def test_a_measurement_at_hand_is_not_compared_with_itself() -> None:
+    with pytest.raises(OptionError, match="both sides are the measurement"):
+        compare_stored(result("a"), result("a"))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"plan": Plan(restarts=9)}, "leave out the plan"),
+        ({"shapes": {"x": (1, 3)}}, "leave out shapes"),
+        ({"inputs": {"x": "1"}, "check_outputs": False}, "leave out inputs, check_outputs"),
+        ({"device": recorded(1e-3)}, "part of a device's slug"),
+    ],
+)
+def test_rows_are_not_measured_anew(rows: Table, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(OptionError, match=says):
+        hwprof.compare("net", "other", table=rows, **options)
+
+
+def test_a_latency_of_nothing_has_no_ratio() -> None:
+    empty = replace(result("b").restarts[0], steady=timings(1e-3, n=0))
+    for bad in (result("b", 0.0), replace(result("b"), restarts=(empty,))):
+        for compare in (compare_stored, compare_turns):
+            with pytest.raises(MeasurementError, match="no latency above zero"):
+                compare(result("a"), bad)
+
+
+def test_absurd_latencies_have_no_interval() -> None:
+    compared = compare_stored(result("a", 1e300), result("b", 1e-300))
+    assert compared.ci95 is None
+    assert compared.different is None

@@ -16,6 +16,7 @@ from hwprof.profiler.campaign import Job, in_turns, jobs_for, run_campaign
 from hwprof.profiler.compare import compare_turns
 from hwprof.profiler.plan import Plan
 from hwprof.samples import Samples
+from hwprof.spread import between_pairs
 from hwprof.targets.base import ANYWHERE, Run, Target
 from hwprof.testing.replay import ReplayDevice, ReplayTarget, replay_spec
 
@@ -71,6 +72,11 @@ def test_turns_go_forwards_and_backwards(mlp: Path, table: Table) -> None:
     compared = compare_turns(two, one)
     assert compared.ratio == pytest.approx(2)
     assert compared.method == "3 interleaved pairs of fresh processes"
+    assert compared.unlike == ()
+    # Three pairs that agree to the last digit are luck.
+    assert compared.ci95 is not None
+    half = between_pairs(np.zeros(3), (1, 2))
+    assert np.log(compared.ci95[1] / compared.ratio) == pytest.approx(half)
     assert table.counts()["measurements"] == 2
     table.close()
 
@@ -83,7 +89,9 @@ def test_one_that_fails_leaves_the_others_alone(mlp: Path, table: Table) -> None
         ("x:threads=4", Away()),
     )
     outcomes = list(run_campaign(sweep(mlp, *targets), PLAN, table))
-    assert [o.measurement is not None for o in outcomes] == [True, False, False]
+    assert [o.failure is None for o in outcomes] == [True, False, False]
+    # What it gave before it broke down is kept, with the failure.
+    assert [len(o.measurement.restarts) for o in outcomes if o.measurement] == [3, 1]
     assert log == ["a", "bb", "bb", "a", "a"]
     failures = {f.device: f.reason for f in table.failures()}
     assert failures["x:threads=4"].endswith("because it is away")

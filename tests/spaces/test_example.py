@@ -39,6 +39,6 @@ def test_where_nothing_can_be_written(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OptionError, match="cannot be written"):
         write_example(tmp_path / name)
-    with pytest.raises(OptionError, match="cannot be written"):
+    with pytest.raises(OptionError, match="is a folder"):
         write_example(tmp_path, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]

@@ -10,18 +10,21 @@ import numpy as np
 import pytest
 
 from hwprof.codec import from_json, to_json
-from hwprof.errors import DeviceError, HwprofError, MeasurementError, ModelError
+from hwprof.errors import DeadlineError, DeviceError, HwprofError, MeasurementError, ModelError
 from hwprof.machine.host import MachineFacts, Pin
 from hwprof.models.base import Model
 from hwprof.models.load import load_model
 from hwprof.profile import Profile
 from hwprof.samples import Samples
+from hwprof.targets import patience
 from hwprof.targets.channel import Channel
+from hwprof.targets.patience import Patience
 from hwprof.targets.protocol import Opened, Opening, Overhead
-from hwprof.targets.stream import Ended, Launcher, Stream
+from hwprof.targets.stream import Ended, Late, Launcher, Stream
 from hwprof.targets.worker import WorkerRun, WorkerTarget
 
 Answer = Callable[[dict[str, Any]], bytes]
+SILENCE = b"..."
 
 
 class Pretender(Stream):
@@ -31,19 +34,19 @@ class Pretender(Stream):
         self.answers = list(answers)
         self.sent = b""
         self.deaf = deaf
+        self.waits: list[float] = []
         self._closed = False
 
-    def read_line(self, limit: int) -> bytes:
+    def read_line(self, limit: int, wait_s: float) -> bytes:
+        self.waits.append(wait_s)
+        if self.answers[:1] == [SILENCE]:
+            raise Late
         return self.answers.pop(0)[:limit] if self.answers else b""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, wait_s: float) -> None:
         if self.deaf:
             raise Ended
         self.sent += data
-
-    def flush(self) -> None:
-        if self.deaf:
-            raise Ended
 
     @property
     def closed(self) -> bool:
@@ -247,3 +250,83 @@ def test_weights_in_a_folder_of_their_own_are_not_sent(mlp: Path) -> None:
     model = Model(loaded.path, loaded.subject, external=("w/a.bin",))
     with pytest.raises(ModelError, match="save it with its weights beside it"):
         WorkerTarget("cpu", launcher=Pretending(OPENED)).start(model)
+
+
+def test_who_does_not_answer_is_ended_in_one_sentence() -> None:
+    stream = Pretender(SILENCE)
+    channel = Channel(stream, "looking at it", patience=Patience(0.5))
+    with pytest.raises(DeadlineError, match=r"within 0\.5 s with opening the model") as error:
+        channel.ask("open", Overhead)
+    assert stream.closed
+    assert "--timeout" in str(error.value)
+    with pytest.raises(MeasurementError, match="the worker is closed"):
+        channel.ask("open", Overhead)
+
+
+def test_bounds_grow_with_the_runs_that_were_seen(mlp: Path) -> None:
+    slow = ok(Samples(np.array([30.0])))
+    run = run_with(slow, ok(Samples(np.full(4, 2.0), loops=5)), samples(1), mlp=mlp)
+    run.time(1)
+    run.time(4, 5)
+    run.time(1)
+    assert isinstance(run.channel.stream, Pretender)
+    assert run.channel.stream.waits == [
+        patience.OPEN_S,
+        patience.FIRST_RUN_S,
+        patience.SLOWER * 30.0 * 4 * 5,
+        patience.SLOWER * 30.0,
+    ]
+
+
+def test_a_time_out_that_is_given_stands_for_every_call(mlp: Path) -> None:
+    launcher = Pretending(OPENED, samples(1), samples(2))
+    with WorkerTarget("cpu", launcher=launcher, timeout_s=7).start(load_model(mlp)) as run:
+        run.time(1)
+        run.time(2)
+    assert launcher.stream.waits == [7, 7, 7]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (b'{"ok":{"wall_s":[],"loops":1}}\n', "0 samples of 1 runs instead of 2 of 1"),
+        (b'{"ok":{"wall_s":[0.0,0.0],"loops":1}}\n', "a run that took no time at all"),
+        (b'{"ok":{"wall_s":[1.0,0.0],"loops":1}}\n', "a run that took no time at all"),
+        (b'{"ok":{"wall_s":[1.0,1.0],"loops":0}}\n', "loops must be at least 1"),
+        (b'{"ok":{"wall_s":[1.0,NaN],"loops":1}}\n', "unreadable"),
+        (b'{"ok":{"wall_s":[1.0,null],"loops":1}}\n', "a flat list of numbers"),
+        (b'{"ok":{"wall_s":[1.0,1e400],"loops":1}}\n', "unreadable"),
+        (b'{"ok":{"wall_s":[1.0,1.0],"loops":1,"cpu_s":[1.0]}}\n', "cpu_s must have shape"),
+        (b'{"ok":' + b"[" * 5000 + b"]" * 5000 + b"}\n", "unreadable"),
+    ],
+)
+def test_samples_that_cannot_be_right_are_one_sentence(mlp: Path, answer: bytes, says: str) -> None:
+    with pytest.raises(MeasurementError, match=says) as error:
+        run_with(answer, mlp=mlp).time(2)
+    assert "answered something unreadable" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("seconds", ["-0.1", "NaN", "1e400", "-Infinity", "null"])
+def test_set_up_takes_a_time(mlp: Path, seconds: str) -> None:
+    launcher = Pretending(f'{{"ok":{{"opened":{{"setup_s":{seconds},"cpus":[]}}}}}}\n'.encode())
+    with pytest.raises(MeasurementError, match="answered something unreadable"):
+        WorkerTarget("cpu", launcher=launcher).start(load_model(mlp))
+    assert launcher.stream.closed
+
+
+def test_neither_memory_nor_overhead_is_less_than_none(mlp: Path) -> None:
+    less = ok({"baseline_rss_bytes": 5, "peak_rss_bytes": -1})
+    with pytest.raises(MeasurementError, match="less memory than none"):
+        run_with(less, mlp=mlp).memory()
+    with pytest.raises(MeasurementError, match=r"-1\.0 is no time"):
+        run_with(ok({"seconds": -1.0}), mlp=mlp).overhead_s()
+
+
+def test_marks_of_a_profile_fit_its_runs(mlp: Path) -> None:
+    odd = ok({"profile": {"occurrences": [], "run_wall_s": [1.0, 1.0], "run_switches": [0]}})
+    with pytest.raises(MeasurementError, match="run_switches has 1 entries for 2 runs"):
+        run_with(odd, mlp=mlp).profile(2)
+    less = ok({"profile": {"occurrences": [], "run_wall_s": [-1.0, 1.0]}})
+    with pytest.raises(MeasurementError, match="less than no time"):
+        run_with(less, mlp=mlp).profile(2)

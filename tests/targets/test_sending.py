@@ -30,14 +30,11 @@ class Spoiled(Stream):
         self.inner = inner
         self._spoil = spoil
 
-    def write(self, data: bytes) -> None:
-        self.inner.write(self._spoil(data))
+    def write(self, data: bytes, wait_s: float) -> None:
+        self.inner.write(self._spoil(data), wait_s)
 
-    def read_line(self, limit: int) -> bytes:
-        return self.inner.read_line(limit)
-
-    def flush(self) -> None:
-        self.inner.flush()
+    def read_line(self, limit: int, wait_s: float) -> bytes:
+        return self.inner.read_line(limit, wait_s)
 
     @property
     def closed(self) -> bool:

@@ -12,11 +12,14 @@ from onnx import TypeProto, helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
 from hwprof.convert.litert.emitter import UnsupportedError
+from hwprof.models.bounded import bounded_memory
 from hwprof.models.onnx.elements import onnx_dtype
 from hwprof.models.onnx.graph import OWN_DOMAINS, RANDOM, node_names, opset_of, reads
 
 # Elements of a constant that shapes may depend on: target shapes, axes, pads, scales.
 _TELLING = 1024
+# What a constant may take that is computed beforehand, beside what it is computed from.
+_ROOM_BYTES = 1 << 30
 # What computes with channels last, by its first input; an input of the model is made to suit them.
 SPATIAL = frozenset(
     {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}
@@ -139,7 +142,8 @@ class Graph:
         )
         model = helper.make_model(graph, opset_imports=self._imports, ir_version=self._ir_version)
         try:
-            values = ReferenceEvaluator(model).run(None, {})
+            with bounded_memory(_ROOM_BYTES + 8 * sum(known[name].nbytes for name in read)):
+                values = ReferenceEvaluator(model).run(None, {})
         except Exception as error:  # each operator's own code raises what it likes
             raise UnsupportedError(f"cannot be computed beforehand ({error})") from error
         return {n: np.asarray(v) for n, v in zip(names, values, strict=True)}

@@ -12,6 +12,7 @@ from hwprof.models.base import Model
 from hwprof.models.onnx.decide import decided_copy
 from hwprof.models.onnx.file import read_structure
 from hwprof.models.onnx.graph import graph_operators
+from hwprof.models.onnx.valid import fault_of, invalid
 
 # The command `mnnconvert` installs a package with pip and reports every conversion to a server of
 # the vendor's (MNN/tools/utils/log.py). The extension module underneath does neither.
@@ -58,6 +59,9 @@ def _failure(ran: Ran, source: Path, folder: Path, name: str) -> str:
     known = set(_convert(["-f", "ONNX", "--OP"], folder, name).text.split())
     used = graph_operators(read_structure(source).graph)
     strangers = sorted(used - known) if "Conv" in known else []
+    wrong = "" if strangers else fault_of(source)
+    if wrong:
+        return invalid(name, wrong)
     how = f"ends with {ran.crashed}" if ran.crashed else "gives up without a reason"
     why = f"; it does not know {', '.join(strangers)}" if strangers else ""
     return (

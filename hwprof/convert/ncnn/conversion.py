@@ -14,6 +14,7 @@ from hwprof.convert.process import Ran, run_converter
 from hwprof.errors import DeviceError, ModelError
 from hwprof.models.base import Model
 from hwprof.models.onnx.decide import decided_copy
+from hwprof.models.onnx.valid import fault_of, invalid
 
 INSTALL = "pip install 'hwprof[ncnn]'"
 
@@ -85,7 +86,7 @@ def converted(runtime: ModuleType, model: Model, folder: Path) -> Converted:
     if ran.returncode != 0 or not all(
         files[key].is_file() for key in ("ncnnparam", "ncnnbin", "ncnnpy")
     ):
-        raise ModelError(_failure(ran, name))
+        raise ModelError(_failure(ran, source, name))
     layers = read_layers(files["ncnnparam"])
     missing = sorted({layer.kind for layer in layers if runtime.layer_to_index(layer.kind) < 0})
     if missing:
@@ -126,9 +127,12 @@ def _layer(words: Sequence[str]) -> Layer:
     )
 
 
-def _failure(ran: Ran, name: str) -> str:
+def _failure(ran: Ran, source: Path, name: str) -> str:
     how = f"ends with {ran.crashed}" if ran.crashed else "gives up"
     reason = _REASON.search(ran.text)
+    wrong = fault_of(source) if reason is None else ""
+    if wrong:
+        return invalid(name, wrong)
     why = f": {reason[0].strip()}" if reason else ""
     return (
         f"pnnx, which converts models for ncnn, {how} on '{name}'{why}; "

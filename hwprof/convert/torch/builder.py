@@ -14,11 +14,16 @@ import torch
 from torch import fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from hwprof.models.bounded import bounded_memory
+
 SOURCE_NODES = "hwprof_source_nodes"
 """Key under `node.meta["custom"]` that holds the names of the ONNX nodes a call stands for.
 
 torch.export, its decompositions and the quantisers copy `custom` to every node they derive.
 """
+
+# What one constant may take that is computed now: a file of a few bytes may ask for any size.
+FOLDED_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +116,7 @@ class Builder:
         values = _values_in((args, kwargs))
         if not values or (self._fold and all(value.constant for value in values)):
             plain = fx.node.map_aggregate((args, kwargs), _sample)
-            with torch.no_grad():
+            with torch.no_grad(), bounded_memory(FOLDED_BYTES):
                 result = function(*plain[0], **plain[1])
             if isinstance(result, torch.Tensor):
                 return Value(result)

@@ -15,15 +15,14 @@ import numpy as np
 import torch
 from torch import fx
 
+from hwprof.convert.torch.allowed import ALLOWED
 from hwprof.convert.torch.builder import Builder, Value
 from hwprof.errors import ModelError, one_line
 from hwprof.measurement import Subject
 from hwprof.models.advice import to_run
-from hwprof.models.pt2.archive import SCALAR_TYPES, Archive, Weight, read_archive
+from hwprof.models.pt2.archive import LARGEST, SCALAR_TYPES, Archive, Weight, read_archive
 
-_NAME = re.compile(r"torch\.ops\.(aten|quantized_decomposed|prims)\.(\w+)\.(\w+)", re.ASCII)
-# They would read files, or run what is no operator.
-_FORBIDDEN = frozenset({"from_file"})
+_NAME = re.compile(r"torch\.ops\.(\w+)\.(\w+)\.(\w+)", re.ASCII)
 # Checks that an export writes down; a run needs none of them.
 _CHECKS = frozenset(
     {"_assert_tensor_metadata", "_assert_async", "_assert_scalar", "sym_constrain_range"}
@@ -58,7 +57,7 @@ def read_exported(
 
     The module takes the program's inputs in order, in the shapes of `subject`, and returns its
     outputs as a tuple; source nodes are the graph's own. Only operators of PyTorch itself are
-    taken (torch.ops.aten and what quantisers write); nothing of the file is unpickled or
+    taken, by a list (hwprof.convert.torch.allowed); nothing of the file is unpickled or
     evaluated. `floats` is what float32 becomes. A number that the program reads out of an input
     (`item`), mostly a size, is taken from `values`: the module is then for these alone. Raises
     ModelError, naming the operator that is not supported.
@@ -97,14 +96,23 @@ class _Reader:
 
     def _stored(self, file: ZipFile, name: str, weight: Weight) -> torch.Tensor:
         dtype = getattr(torch, weight.dtype)
-        # Weights may share a record; each is copied out, so that none hangs on the file.
-        raw = bytearray(file.read(weight.record)) if math.prod(weight.sizes) else bytearray()
         try:
-            flat = torch.frombuffer(raw, dtype=dtype) if raw else torch.empty(0, dtype=dtype)
             if weight.offset < 0 or any(stride < 0 for stride in weight.strides):
                 raise ValueError("negative places")
-            return flat.as_strided(weight.sizes, weight.strides, weight.offset)
-        except (RuntimeError, ValueError) as error:
+            flat = torch.empty(0, dtype=dtype)
+            if math.prod(weight.sizes):
+                # Of the record only what the weight reaches: many may lie in one.
+                pairs = zip(weight.sizes, weight.strides, strict=True)
+                reach = 1 + sum((size - 1) * stride for size, stride in pairs)
+                width = flat.element_size()
+                if (weight.offset + reach) * width > file.getinfo(weight.record).file_size:
+                    raise ValueError("beyond the record")
+                with file.open(weight.record) as stream:
+                    stream.seek(weight.offset * width)
+                    raw = bytearray(stream.read(reach * width))
+                flat = torch.frombuffer(raw, dtype=dtype)
+            return flat.as_strided(weight.sizes, weight.strides)
+        except (RuntimeError, ValueError, KeyError) as error:
             raise ModelError(
                 f"the weight '{name}' of '{self.archive.path.name}' does not fit what is stored; "
                 "save it again with torch.export.save"
@@ -126,7 +134,7 @@ class _Reader:
             self._bind([args[0].shape[args[1]]], outputs, target)
             return
         if target in _NUMBERS:
-            self._bind([_NUMBERS[target](*args, **kwargs)], outputs, target)
+            self._bind([self._computed(target, args, kwargs)], outputs, target)
             return
         if target in _ITEM:
             self._bind([self._number_in(args[0], target)], outputs, target)
@@ -142,6 +150,15 @@ class _Reader:
                 f"{one_line(error)}; {to_run(str(error))}"
             ) from error
         self._bind([made] if isinstance(made, Value) else list(made), outputs, target)
+
+    def _computed(self, target: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """What an operator of Python's makes of numbers: texts and lists would grow without end."""
+        if not all(isinstance(each, int | float) for each in (*args, *kwargs.values())):
+            self._refuse(target, "computes with what is no number")
+        found = _NUMBERS[target](*args, **kwargs)
+        if abs(found) > LARGEST:
+            self._refuse(target, "computes a number beyond any size")
+        return found
 
     def _number_in(self, tensor: Any, target: str) -> Any:
         """The number that a tensor of one element holds in every run."""
@@ -170,10 +187,10 @@ class _Reader:
             self.values[name] = value
 
     def _function(self, target: str) -> Callable[..., Any]:
-        """The operator of a name. Only families that compute on tensors are known."""
+        """The operator of a name. Only those of `ALLOWED`, which compute on tensors, are known."""
         found = _NAME.fullmatch(target)
-        if found is None or found[2] in _FORBIDDEN:
-            self._refuse(target, "is no operator of PyTorch's own")
+        if found is None or found[2] not in ALLOWED.get(found[1], ()):
+            self._refuse(target, "is no operator of PyTorch's own that models are run on")
         if found[1] == "quantized_decomposed":
             # Importing it registers the operators.
             importlib.import_module("torch.ao.quantization.fx._decomposed")
@@ -233,7 +250,7 @@ class _Reader:
 
 def _is_check(target: str) -> bool:
     found = _NAME.fullmatch(target)
-    return found is not None and found[2] in _CHECKS
+    return found is not None and found[1] == "aten" and found[2] in _CHECKS
 
 
 def _first_name(outputs: Sequence[Mapping[str, Any]]) -> str:

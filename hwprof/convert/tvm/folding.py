@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import onnx
 from onnx import ModelProto, NodeProto, numpy_helper
 
 from hwprof.graph import TensorSpec
+from hwprof.models.bounded import bounded_memory
 from hwprof.models.onnx.graph import RANDOM, subgraphs
+from hwprof.models.onnx.infer import infer_shapes
 
 # Shapes, axes and indices: larger constants are weights, and stay what they are.
 SMALL = 64
 # Every round may decide shapes that the next one needs; models need two or three.
 ROUNDS = 16
+# Of what is decided beforehand only short results are kept, whatever a node asks for.
+ROOM_BYTES = 256 << 20
 
 
 def fold_shapes(proto: ModelProto, inputs: Sequence[TensorSpec]) -> ModelProto:
@@ -36,7 +39,7 @@ def fold_shapes(proto: ModelProto, inputs: Sequence[TensorSpec]) -> ModelProto:
             for size in shapes[value.name]:
                 dims.add().dim_value = size
     for _ in range(ROUNDS):
-        folded = onnx.shape_inference.infer_shapes(folded, data_prop=True)
+        folded = infer_shapes(folded)
         if not _fold_once(folded):
             break
     return folded
@@ -64,7 +67,8 @@ def _fold_once(proto: ModelProto) -> bool:
             found = [whole[bounds.get("start", 0) : bounds.get("end", len(whole))]]
         elif _decided(node, known):
             feed = {name: known[name] for name in node.input if name}
-            found = [*ReferenceEvaluator(node, opsets=opsets).run(None, feed)]
+            with bounded_memory(ROOM_BYTES):
+                found = [*ReferenceEvaluator(node, opsets=opsets).run(None, feed)]
         if found is None or any(np.size(each) > SMALL for each in found):
             kept.append(node)
             continue

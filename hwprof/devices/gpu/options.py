@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hwprof.devices.options import option, switch
+from hwprof.devices.private import intruder
 from hwprof.errors import DeviceError, OptionError
 
 MAX_DEVICES = 64
@@ -34,6 +35,8 @@ def cold_cache() -> Any:
 def engine_folder() -> Any:
     """The option `engines`, an existing folder to keep built engines in, empty for none.
 
+    Engines are run from there, so nobody else may write to it.
+
     A spec tells whether, not where: the folder does not change how fast an engine runs.
     """
     return option(
@@ -47,20 +50,28 @@ def engine_folder() -> Any:
 
 
 def _read_index(name: str, text: str) -> int:
-    if not text.isdecimal() or int(text) >= MAX_DEVICES:
+    if not text.isdecimal() or len(text) > 2 or int(text) >= MAX_DEVICES:
         raise OptionError(
-            f"{name} must be the number of a GPU, counted from 0, got '{text}'; try {name}=0"
+            f"{name} must be the number of a GPU, counted from 0, got '{text[:80]}'; try {name}=0"
         )
     return int(text)
 
 
 def _read_folder(name: str, text: str) -> str:
+    if not text:
+        return text
     try:
-        there = not text or Path(text).is_dir()
+        there = Path(text).is_dir()
     except (OSError, ValueError):  # too long a name, or a NUL in it
         there = False
     if not there:
         raise OptionError(f"{name} must be a folder that exists, got '{text}'; create it first")
+    reason = intruder(Path(os.path.realpath(text)))
+    if reason:
+        raise OptionError(
+            f"{name} must be a folder of your own, because engines are run from it, and of '{text}' "
+            f"{reason}; name another, or chmod 700 it"
+        )
     return text
 
 

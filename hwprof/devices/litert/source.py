@@ -6,11 +6,10 @@ import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from hwprof.devices.litert.runtime import memory_advice
 from hwprof.devices.memory import return_heap
-from hwprof.devices.scratch import scratch_folder
+from hwprof.devices.scratch import ScratchFolder, scratch_folder
 from hwprof.errors import MeasurementError
 from hwprof.models.base import Model
 
@@ -28,7 +27,7 @@ class Source:
     nodes: Sequence[tuple[str, ...]] | None = None
     """Nodes of the model file by operator; None where the operators are its nodes."""
     uncovered: tuple[str, ...] = ()
-    folder: TemporaryDirectory[str] | None = field(default=None, repr=False)
+    folder: ScratchFolder | None = field(default=None, repr=False)
 
     def close(self) -> None:
         """Delete the file if it was made here."""

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from hwprof.devices.base import Availability
 from hwprof.devices.declared import DeclaredDevice, Runtime
+from hwprof.devices.onnxruntime.custom import library_options, operator_library
 from hwprof.devices.onnxruntime.runtime import (
     import_runtime,
     memory_advice,
@@ -22,7 +23,7 @@ from hwprof.devices.onnxruntime.runtime import (
 from hwprof.devices.options import choice, switch, thread_count
 from hwprof.devices.program import ProgramSession
 from hwprof.devices.scratch import scratch_folder
-from hwprof.errors import DeviceError, MeasurementError, ModelError
+from hwprof.errors import DeviceError, MeasurementError, ModelError, OptionError
 from hwprof.models.advice import to_open
 from hwprof.models.base import Model
 
@@ -43,6 +44,7 @@ class OnnxRuntimeCpu(DeclaredDevice):
     optimisation level, `spin` whether idle threads spin, as ONNX Runtime does by default.
     `precision` is `native` (the types that the model has), or `fp16` or `int8`: the model is then
     converted by ONNX Runtime's own tools before it is opened (hwprof.convert.precision).
+    `library` (`custom_ops`) holds operators of one's own, which the model uses.
     """
 
     NAME: ClassVar[str] = "onnxruntime-cpu"
@@ -51,6 +53,7 @@ class OnnxRuntimeCpu(DeclaredDevice):
     level: str = choice("all", LEVELS, "graph optimisation level", name="opt")
     spin: bool = switch(True, "whether idle threads spin")
     precision: str = choice("native", ("native", "fp16", "int8"), "the model's, or a conversion's")
+    library: Path | None = operator_library()  # noqa: RUF009 - it makes a field
 
     @classmethod
     def availability(cls) -> Availability:
@@ -62,10 +65,18 @@ class OnnxRuntimeCpu(DeclaredDevice):
             return Availability(False, f"this build of onnxruntime lacks the {PROVIDER}")
         return Availability(True)
 
+    def check(self) -> None:
+        if self.library is not None and self.precision != "native":
+            raise OptionError(
+                "custom_ops needs precision=native, because the tools that convert a model do not "
+                "know operators of a library; convert the model yourself"
+            )
+
     def runtime(self) -> Runtime:
         runtime = import_runtime()
         build = f"{runtime.get_build_info()}, {platform.libc_ver()[0] or 'libc'}"
-        return Runtime("onnxruntime", str(runtime.__version__), build, PROVIDER)
+        options = library_options(self.library)
+        return Runtime("onnxruntime", str(runtime.__version__), build, PROVIDER, options=options)
 
     def open_model(self, model: Model) -> ProgramSession:
         # Imported here: the session module needs onnx, which listing devices does not.
@@ -73,7 +84,7 @@ class OnnxRuntimeCpu(DeclaredDevice):
 
         runtime = import_runtime()
         settings = (LEVELS[self.level], self.threads, self.spin)
-        options = session_options(runtime, *settings)
+        options = session_options(runtime, *settings, self.library)
 
         with ExitStack() as owned:
             if self.precision != "native":
@@ -86,7 +97,7 @@ class OnnxRuntimeCpu(DeclaredDevice):
 
             def load() -> OnnxRuntimeProgram:
                 opened = opened_on_cpu(runtime, model, options)
-                return OnnxRuntimeProgram(runtime, model, settings, PROVIDER, opened)
+                return OnnxRuntimeProgram(runtime, model, settings, PROVIDER, opened, self.library)
 
             return ProgramSession(model, self.threads, load, owned=owned.pop_all())
 

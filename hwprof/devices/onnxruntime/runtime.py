@@ -9,10 +9,12 @@ from types import ModuleType
 
 from hwprof.errors import DeviceError, ModelError
 from hwprof.models.advice import foreign_operator
+from hwprof.telemetry import ONNX_RUNTIME, opt_out
 
 
 def import_runtime() -> ModuleType:
     """ONNX Runtime, silenced below errors. Raises DeviceError with the reason it is not usable."""
+    opt_out(ONNX_RUNTIME)
     try:
         import onnxruntime
     except ImportError as error:  # a missing shared library arrives as ImportError too

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwprof.devices.base import ProfiledRun
+from hwprof.devices.onnxruntime.custom import register
 from hwprof.devices.onnxruntime.runtime import memory_advice, out_of_memory, short_reason
 from hwprof.devices.profiled_runs import time_profiled
 from hwprof.devices.program import Program
@@ -31,14 +32,17 @@ MOST_EVENTS = 200_000
 EVENT_S = 1e-6
 
 
-def session_options(runtime: ModuleType, level: str, threads: int, spin: bool) -> Any:
-    """SessionOptions for one of our settings."""
+def session_options(
+    runtime: ModuleType, level: str, threads: int, spin: bool, library: Path | None = None
+) -> Any:
+    """SessionOptions for one of our settings. Raises DeviceError for a library not to be loaded."""
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = getattr(runtime.GraphOptimizationLevel, level)
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spin else "0")
     options.log_severity_level = 4
+    register(runtime, options, library)
     return options
 
 
@@ -54,12 +58,14 @@ class OnnxRuntimeProgram(Program):
         settings: tuple[str, int, bool],
         provider: str,
         opened: Any,
+        library: Path | None = None,
     ) -> None:
         self._runtime = runtime
         self._model = model
         self._settings = settings
         self._provider = provider
         self._opened = opened
+        self._library = library
         self._feed = feed_of(model)
 
     @property
@@ -69,7 +75,7 @@ class OnnxRuntimeProgram(Program):
 
     def session_options(self) -> Any:
         """New SessionOptions of this program's settings."""
-        return session_options(self._runtime, *self._settings)
+        return session_options(self._runtime, *self._settings, self._library)
 
     def reopen(self, options: Any) -> None:
         """Open the model once more, with these options. Raises whatever ONNX Runtime raises."""

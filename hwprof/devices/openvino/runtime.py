@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 
 from hwprof.errors import DeviceError
 
 INSTALL = "pip install 'hwprof[openvino]'"
+# Reports each import to a host of analytics, under an id that it keeps in the home.
+REPORTER = "openvino_telemetry"
 
 
 def import_runtime() -> ModuleType:
     """OpenVINO. Raises DeviceError with the reason it is not usable."""
     try:
-        import openvino
+        with _unreported():
+            import openvino
     except ModuleNotFoundError as error:
         if error.name == "openvino":
             raise DeviceError(f"openvino is not installed; install it with {INSTALL}") from error
@@ -22,6 +29,36 @@ def import_runtime() -> ModuleType:
         raise _broken(error) from error
     module: ModuleType = openvino
     return module
+
+
+@contextmanager
+def _unreported() -> Iterator[None]:
+    """OpenVINO imports without its reporter inside, as where that package is not installed.
+
+    It then takes a stub of its own (openvino.tools.ovc.telemetry_stub): no variable turns its
+    reports off. Whoever opted in to them with OpenVINO's own command keeps them.
+    """
+    if _opted_in():
+        yield
+        return
+    absent = object()
+    before = sys.modules.get(REPORTER, absent)
+    sys.modules[REPORTER] = None  # type: ignore[assignment] # importing it fails, as Python has it
+    try:
+        yield
+    finally:
+        if before is absent:
+            del sys.modules[REPORTER]
+        else:
+            sys.modules[REPORTER] = before  # type: ignore[assignment]
+
+
+def _opted_in() -> bool:
+    """Whether the home has the consent that `opt_in_out --opt_in` of OpenVINO writes."""
+    try:
+        return Path.home().joinpath("intel", REPORTER).read_text("utf-8").strip() == "1"
+    except (OSError, RuntimeError, ValueError):  # no such file, no home, no text
+        return False
 
 
 def _broken(error: Exception) -> DeviceError:

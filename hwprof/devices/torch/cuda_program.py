@@ -15,6 +15,7 @@ from hwprof.devices.base import ProfiledRun
 from hwprof.devices.gpu.memory import out_of_memory, ran_out
 from hwprof.devices.gpu.timing import EventClock, EventTimer
 from hwprof.devices.program import Program
+from hwprof.devices.torch.cache import run_own_code
 from hwprof.errors import DeviceError, HwprofError, MeasurementError, ModelError, one_line
 from hwprof.machine.host import MemoryReading
 from hwprof.models.advice import to_run
@@ -93,7 +94,8 @@ class TorchCudaProgram(Program):
         self._inputs = tuple(each.to(self._place) for each in self._inputs)
 
     def compile(self) -> None:
-        """Compile for these inputs, which runs the model once. Raises ModelError."""
+        """Compile for these inputs, which runs the model once. Raises ModelError, DeviceError."""
+        run_own_code()
         self._call = torch.compile(self._module, dynamic=False)
         self._compiled = True
         try:

@@ -21,6 +21,7 @@ import torch
 from torch import fx
 
 from hwprof.convert.torch.runtime import quiet
+from hwprof.devices.torch.cache import run_own_code
 from hwprof.errors import DeviceError, ModelError, one_line
 
 _LOG = "torch.__trace"
@@ -97,11 +98,12 @@ def compile_module(
 ) -> tuple[Any, Written]:
     """`torch.compile` of the whole module, for exactly these inputs, run once.
 
-    Raises DeviceError when the compiler fails, ModelError when inductor cannot take the model.
+    Raises DeviceError when the compiler fails or others could give it code, ModelError when inductor cannot take the model.
     """
     from torch._inductor import config
     from torch._inductor.async_compile import shutdown_compile_workers
 
+    run_own_code()
     written = Written()
     settings = {"freezing": freezing, "trace.provenance_tracking_level": 1}
     torch._dynamo.reset()

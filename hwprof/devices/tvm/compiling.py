@@ -18,8 +18,8 @@ from hwprof.devices.tvm.tracing import (
     resolve_aliases,
     trace_nodes,
 )
-from hwprof.devices.tvm.tuning import open_database
-from hwprof.errors import ModelError, one_line
+from hwprof.devices.tvm.tuning import checked_copy, open_database
+from hwprof.errors import HwprofError, ModelError, one_line
 from hwprof.models.base import Model
 
 # After which passes the module is kept: the first takes operators apart, between the next two all
@@ -65,6 +65,8 @@ class Compiler:
     target: Any
     pipeline: str
     database: Path | None
+    made_for: tuple[str, int] = ("", 1)
+    """Processor and threads that its schedules must be for."""
 
     def lowered(self, model: Model) -> Lowered:
         """Import a model and run the pipeline. Raises ModelError."""
@@ -80,7 +82,8 @@ class Compiler:
         module, seen = lowered.module, dict(lowered.seen)
         with self._watching(seen, model):
             if self.database is not None:
-                with open_database(self.database):
+                copy = checked_copy(self.database, *self.made_for)
+                with copy as folder, open_database(folder):
                     module = self.tvm.relax.transform.MetaScheduleApplyDatabase()(module)
             executable = self.tvm.compile(module, self.target)
         if self.pipeline == "default":
@@ -179,7 +182,7 @@ class _Refusal:
         """Nothing to do."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not isinstance(error, HwprofError):
             raise ModelError(
                 f"tvm {self._version} cannot compile '{self._model}': {_cause(error)}; export it "
                 "with other operators, or choose another device"

@@ -38,9 +38,9 @@ def _is_folder(path: Path) -> bool:
 
 
 def _read_trials(name: str, text: str) -> int:
-    if not text.isdecimal() or int(text) > MAX_TRIALS:
+    if not text.isdecimal() or len(text) > len(str(MAX_TRIALS)) or int(text) > MAX_TRIALS:
         raise OptionError(
-            f"{name} must be a number of trials per kernel, at most {MAX_TRIALS}, got '{text}'; "
+            f"{name} must be a number of trials per kernel, at most {MAX_TRIALS}, got '{text[:80]}'; "
             f"try {name}=32"
         )
     return int(text)
@@ -117,7 +117,7 @@ class TvmCpu(DeclaredDevice):
         set_threads(tvm, self.threads)
         mcpu = processor(tvm, self.mcpu, hardware().isa)
         target = tvm.target.Target({"kind": "llvm", "mcpu": mcpu, "num-cores": self.threads})
-        compiler = Compiler(tvm, target, self.pipeline, self.database)
+        compiler = Compiler(tvm, target, self.pipeline, self.database, (mcpu, self.threads))
         if self.database is not None:
             from hwprof.devices.tvm.tuning import check_database, tune
 

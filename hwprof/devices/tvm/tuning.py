@@ -10,20 +10,20 @@ Probabilistic Programs, NeurIPS 2022.
 from __future__ import annotations
 
 import importlib
-import json
 import logging
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from hwprof.devices.scratch import scratch_folder
+from hwprof.devices.tvm.records import RECORDS, WORKLOADS, check_records
 from hwprof.errors import DeviceError, one_line
-
-RECORDS = "database_tuning_record.json"
-WORKLOADS = "database_workload.json"
 
 # A candidate's time is the best of REPEATS, each of at least WINDOW_S unless one call is longer.
 REPEATS = 3
@@ -38,35 +38,19 @@ _QUIET.setLevel(logging.CRITICAL)
 
 
 def check_database(folder: Path, mcpu: str, threads: int) -> None:
-    """Refuse schedules of another processor or number of threads, and files that are no database.
+    """Refuse what `hwprof.devices.tvm.records.check_records` refuses, before TVM reads any of it.
 
     TVM applies a kernel's best record whatever it was made for. Raises DeviceError. A folder
     without files is fine: nothing was searched yet.
     """
-    records = folder / RECORDS
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lines = records.read_text("utf-8").splitlines() if records.exists() else []
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise DeviceError(
             f"the schedules in '{folder}' cannot be read: {one_line(error)}; check the folder, or "
             "name another one"
         ) from error
-    for number, line in enumerate(lines, 1):
-        try:
-            target = json.loads(line)[1][2]
-            made_for = (str(target.get("mcpu", "")), int(target.get("num-cores", 1)))
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
-            raise DeviceError(
-                f"line {number} of '{records}' is no record of TVM's meta-schedule; remove the "
-                "folder, or name another one"
-            ) from error
-        if made_for != (mcpu, threads):
-            raise DeviceError(
-                f"the schedules in '{folder}' were found for mcpu={made_for[0] or 'generic'} and "
-                f"{made_for[1]} threads, not for mcpu={mcpu} and {threads}; use a folder of its "
-                "own for each"
-            )
+    check_records(folder, mcpu, threads)
 
 
 def tune(tvm: ModuleType, module: Any, target: Any, folder: Path, trials: int) -> int:
@@ -178,6 +162,18 @@ def _seed(kernel: Any) -> int:
     import tvm_ffi
 
     return int(tvm_ffi.structural_hash(kernel)) % (2**31 - 2) + 1
+
+
+@contextmanager
+def checked_copy(folder: Path, mcpu: str, threads: int) -> Iterator[Path]:
+    """A copy of a folder of schedules, checked: nobody changes it between the check and its use.
+
+    Raises DeviceError as `check_database` does.
+    """
+    with scratch_folder() as place:
+        for name, content in check_records(folder, mcpu, threads).items():
+            Path(place, name).write_bytes(content)
+        yield Path(place)
 
 
 def open_database(folder: Path) -> Any:

@@ -14,6 +14,9 @@ from hwprof.version import __version__
 
 FORMAT_NAME = "hwprof-lut"
 
+# Letters of a reason: enough for a sentence.
+_BRIEF = 400
+
 EXCHANGE_VERSION = 3
 """Schema version of every exchange file. History:
 
@@ -82,15 +85,21 @@ def check_version(found: int, path: Path) -> None:
 def not_ours(path: Path, why: object) -> WrongTable:
     """For a file that no export of hwprof looks like."""
     return WrongTable(
-        f"{path} is not an hwprof export ({why}): name a file that `hwprof lut export` wrote"
+        f"{path} is not an hwprof export ({_brief(why)}): name a file that `hwprof lut export` wrote"
     )
 
 
 def bad_record(path: Path, where: str, why: object) -> TableError:
     """For a record of our own file that cannot be read."""
-    return TableError(f"{path}, {where}: {why}: correct or remove it and import the file again")
+    told = f"{_brief(where)}: {_brief(why)}"
+    return TableError(f"{path}, {told}: correct or remove it and import the file again")
 
 
 def cut_off(path: Path, why: object) -> TableError:
     """For a file of ours whose end is missing."""
     return TableError(f"{path} is cut off ({why}): export or copy it again")
+
+
+def _brief(why: object) -> str:
+    """One line of what may repeat a whole file."""
+    return " ".join(str(why)[:_BRIEF].split())

@@ -1,10 +1,14 @@
-"""CSV for spreadsheets: the rows of `to_rows`, arrays as JSON lists, RFC 4180 quoting, UTF-8."""
+"""CSV for spreadsheets: the rows of `to_rows`, arrays as JSON lists, RFC 4180 quoting, UTF-8.
+
+A text that a spreadsheet would take for a formula has an apostrophe before it, which an import
+takes off again: whoever names a model must not run anything where a table of it is opened (OWASP,
+CSV Injection). Numbers are left alone.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +20,13 @@ from hwprof.lut.exchange.from_rows import records_of
 from hwprof.lut.exchange.to_rows import COLUMNS, NEEDED, Kind, Row, needed, rows_of
 from hwprof.lut.rows import canonical_json
 
+_CELL_LETTERS = 64 << 20
+
+
+# What formulas begin with, in letters of double width too.
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_TEXT = "'"
+
 
 def write(records: Iterable[Record], stream: BinaryIO) -> None:
     """A line of column names, then the rows of each record. An absent value is an empty cell."""
@@ -25,7 +36,7 @@ def write(records: Iterable[Record], stream: BinaryIO) -> None:
         writer.writerow(COLUMNS)
         for record in records:
             for row in rows_of(record):
-                writer.writerow([_cell(row.get(column)) for column in COLUMNS])
+                writer.writerow([_cell(row.get(name), kind) for name, kind in COLUMNS.items()])
         text.flush()
     finally:
         # The stream is the caller's: it stays open.
@@ -40,8 +51,22 @@ def read(path: Path) -> Iterator[Located]:
     yield from records_of(_rows(path), path)
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Any, kind: Kind) -> Any:
+    if kind == "text" and isinstance(value, str):
+        return as_text(value)
     return canonical_json(value) if isinstance(value, list) else value
+
+
+def as_text(value: str) -> str:
+    """A text as a cell that no spreadsheet computes."""
+    # Some trim white space first, and a cell that begins with some is split by others.
+    active = value[:1].isspace() or value.startswith((_TEXT, *_FORMULA))
+    return _TEXT + value if active else value
+
+
+def from_text(cell: str) -> str:
+    """The text that `as_text` made a cell of. Other cells, such as earlier exports have, stay."""
+    return cell[1:] if cell.startswith(_TEXT) and as_text(cell[1:]) == cell else cell
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Row]]:
@@ -75,7 +100,7 @@ def _row(names: list[str], cells: list[str], path: Path, where: str) -> Row:
 
 def _value(cell: str, kind: Kind) -> Any:
     if kind == "text":
-        return cell
+        return from_text(cell)
     if not cell:
         return None
     if kind == "int":
@@ -86,7 +111,7 @@ def _value(cell: str, kind: Kind) -> Any:
 @contextmanager
 def _long_fields() -> Iterator[None]:
     # A cell holds thousands of samples; the module's own limit is 128 KiB.
-    before = csv.field_size_limit(sys.maxsize)
+    before = csv.field_size_limit(_CELL_LETTERS)
     try:
         yield
     finally:

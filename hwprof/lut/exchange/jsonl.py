@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,6 +34,10 @@ from hwprof.measurement import Failure, Measurement
 
 # The header is short: a longer first line is some other file, perhaps a huge one.
 _HEADER_BYTES = 4096
+# A thousand times a usual measurement; and a device, whose line is read again for each of its own.
+_LINE_BYTES = 64 << 20
+_DEVICE_BYTES = 1 << 16
+_KIND_LETTERS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,8 @@ def write(records: Iterable[Record], stream: BinaryIO) -> None:
     """Header, then one line per record, each device before its first use."""
     _put(stream, header())
     told: set[str] = set()
-    count = 0
-    for count, record in enumerate(records, 1):  # noqa: B007 - the count is written after the loop
+    written = 0
+    for written, record in enumerate(records, 1):  # noqa: B007 - written after the loop
         if isinstance(record, Failure):
             _put(stream, {"record": "failure", "failure": record})
             continue
@@ -74,7 +79,7 @@ def write(records: Iterable[Record], stream: BinaryIO) -> None:
         content = to_builtins(record)
         del content["device"]
         _put(stream, {"record": kind, "device_fingerprint": fingerprint, kind: content})
-    _put(stream, {"record": "end", "records": count})
+    _put(stream, {"record": "end", "records": written})
 
 
 def read(path: Path) -> Iterator[Located]:
@@ -83,12 +88,17 @@ def read(path: Path) -> Iterator[Located]:
         version = _check_header(stream.readline(_HEADER_BYTES), path)
         devices: dict[str, dict[str, Any]] = {}
         seen, ended = 0, False
-        for number, line in enumerate(stream, 2):
+        for number in count(2):
+            line = stream.readline(_LINE_BYTES + 1)
+            if not line:
+                break
             if not line.strip():
                 continue
             where = f"line {number}"
             kind = "record"
             try:
+                if len(line) > _LINE_BYTES:
+                    raise CodecError(f"it is longer than {_LINE_BYTES >> 20} MiB")
                 parts = from_json(line, _Line)
                 if parts.format == FORMAT_NAME:
                     # Files that were joined by `cat` have a header each.
@@ -101,7 +111,9 @@ def read(path: Path) -> Iterator[Located]:
                 if parts.record == "end":
                     ended = True
                     continue
-                kind = parts.record or "record"
+                kind = parts.record[:_KIND_LETTERS] or "record"
+                if kind == "device" and len(line) > _DEVICE_BYTES:
+                    raise CodecError(f"it is longer than {_DEVICE_BYTES >> 10} KiB")
                 record = _record(parts, devices, version)
             except ValueError as error:  # CodecError and what the dataclasses themselves refuse
                 raise bad_record(path, f"{where}, {kind}", error) from error

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from hwprof.codec import CodecError, from_json
 from hwprof.errors import TableError
@@ -21,6 +21,7 @@ from hwprof.lut.exchange.base import (
     not_ours,
 )
 from hwprof.lut.exchange.from_rows import records_of
+from hwprof.lut.exchange.pages import check_pages, room
 from hwprof.lut.exchange.to_rows import COLUMNS, NEEDED, Row, needed, rows_of
 from hwprof.lut.rows import canonical_json
 
@@ -53,11 +54,17 @@ def write(records: Iterable[Record], stream: BinaryIO) -> None:
 def read(path: Path) -> Iterator[Located]:
     """The records of a file. Raises TableError naming the row that does not fit."""
     pa, pq = _pyarrow()
+    # Read once: what was checked is what is unpacked.
+    data = path.read_bytes()
     try:
-        with pq.ParquetFile(path) as file:
+        check_pages(data)
+        with pq.ParquetFile(pa.BufferReader(data)) as file:
             _check_schema(pa, file.schema_arrow, path)
-            yield from records_of(_rows(file), path)
-    except (pa.ArrowException, OSError) as error:
+        # Equal texts stay one text: a thousand rows may name the same one.
+        texts = [name for name, kind in COLUMNS.items() if kind == "text"]
+        with pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts) as file:
+            yield from records_of(_rows(pa, file, room(len(data))), path)
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise not_ours(path, f"as Parquet: {_one_line(error)}") from error
 
 
@@ -113,17 +120,30 @@ def _check_schema(pa: ModuleType, schema: Any, path: Path) -> None:
             raise not_ours(path, f"its column {name} is missing or of another type")
 
 
-def _rows(file: Any) -> Iterator[tuple[str, Row]]:
-    number = 0
+def _rows(pa: ModuleType, file: Any, allowed: int) -> Iterator[tuple[str, Row]]:
+    """Rows with their places. Raises ValueError for texts of more letters than are `allowed`."""
+    number = letters = 0
     columns = [name for name in NEEDED if name in file.schema_arrow.names]
     for batch in file.iter_batches(batch_size=256, columns=columns):
-        for row in batch.to_pylist():
+        names = batch.schema.names
+        for cells in zip(*(_cells(pa, column) for column in batch.columns), strict=True):
             number += 1
-            yield f"row {number}", row
+            letters += sum(len(cell) for cell in cells if isinstance(cell, str))
+            if letters > allowed:
+                raise ValueError("its texts are longer than a file of its size may hold")
+            yield f"row {number}", dict(zip(names, cells, strict=True))
+
+
+def _cells(pa: ModuleType, column: Any) -> list[Any]:
+    if not pa.types.is_dictionary(column.type):
+        return cast(list[Any], column.to_pylist())
+    places = column.indices.to_pylist()
+    known = {place: column.dictionary[place].as_py() for place in set(places) - {None}}
+    return [known.get(place) for place in places]
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split())[:400]
 
 
 FORMAT = Format("parquet", (".parquet", ".pq"), write, read)

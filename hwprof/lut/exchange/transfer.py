@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, Unpack, cast
 
 from hwprof.errors import OptionError, TableError, WrongTable
-from hwprof.files import MISNAMED, whole_file
+from hwprof.files import MISNAMED, Kind, is_csv, is_json, is_parquet, whole_file
 from hwprof.lut.entries import Calibration
 from hwprof.lut.exchange.base import Format, Located, Record, describe
 from hwprof.lut.filters import Filters
@@ -19,6 +19,8 @@ from hwprof.measurement import Failure, Measurement
 
 FORMATS = {"jsonl": "jsonl", "csv": "csv", "parquet": "parquet"}
 """Module of each format, by the name it is asked for."""
+
+_KINDS: dict[str, Kind] = {"jsonl": is_json, "csv": is_csv, "parquet": is_parquet}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,17 @@ def export(
     table: Table,
     fmt: str | None,
     target: str | Path | BinaryIO,
+    *,
+    anonymous: bool = False,
     **filters: Unpack[Filters],
 ) -> int:
     """Write the measurements that match, with failures and calibrations, oldest first.
 
     Returns how many measurements were written. A file is replaced whole or left as it was; with
     `fmt` None its suffix decides. Failures go along unless a `source` other than measured is asked
-    for, calibrations unless anything but `device` narrows the selection.
+    for, calibrations unless anything but `device` narrows the selection. An `anonymous` file tells
+    nothing of whose machines these were: it has no host names, git commits, ids of single GPUs,
+    notes of earlier versions, and no failures, which quote paths.
     Raises TableError for a target that cannot be written, OptionError for an unknown format. What a
     stream raises, such as BrokenPipeError, is passed on.
     """
@@ -56,9 +62,12 @@ def export(
     def records() -> Iterator[Record]:
         nonlocal written
         for identity in reversed(table.ids(**filters)):
-            yield table.get(identity)
+            measurement = table.get(identity)
+            yield _anonymous(measurement) if anonymous else measurement
             written += 1
-        yield from _others(table, filters)
+        for other in _others(table, filters):
+            if not (anonymous and isinstance(other, Failure)):
+                yield other
 
     # One moment of the table, though others may be adding to it.
     with table.snapshot():
@@ -66,7 +75,7 @@ def export(
             form.write(records(), cast(BinaryIO, target))
         else:
             _refuse_the_table(path, table.path)
-            with whole_file(path) as stream:
+            with whole_file(path, replaces=_KINDS[form.name]) as stream:
                 form.write(records(), stream)
     return written
 
@@ -137,6 +146,9 @@ def _read(form: Format, path: Path) -> list[Located]:
             raise WrongTable(f"{path} is a folder: name a file to import")
         if not path.exists():
             raise WrongTable(f"there is no file {path}: check the path")
+        if not path.is_file():
+            # A pipe may never say anything, and a device never end.
+            raise WrongTable(f"{path} is not a regular file: copy what it gives into one")
         return list(form.read(path))
     except OSError as error:
         kind = WrongTable if error.errno in MISNAMED else TableError
@@ -149,3 +161,11 @@ def _others(table: Table, filters: Filters) -> Iterator[Record]:
     narrowed = {name for name, value in filters.items() if value is not None}
     if narrowed <= {"device"}:
         yield from table.calibrations(filters.get("device"))
+
+
+def _anonymous(measurement: Measurement) -> Measurement:
+    """The measurement without what tells whose machine it was made on."""
+    known = measurement.provenance
+    gpu = None if known.gpu is None else replace(known.gpu, uuid="")
+    bare = replace(known, host=None, git_commit=None, gpu=gpu, legacy_notes={})
+    return replace(measurement, provenance=bare)

@@ -32,6 +32,8 @@ class MachineFacts:
     """CPUs that this process may run on now."""
     virtual: bool | None = None
     """Whether it is a virtual machine."""
+    host: str | None = None
+    """The name that the machine goes by in its network."""
     pin_obstacle: str = ""
     """Why a process cannot be kept on chosen CPUs; empty when it can."""
 
@@ -52,6 +54,7 @@ def machine_facts(
         memory_available_bytes=available_memory_bytes(roots),
         cpus=available_cpus(roots),
         virtual=is_virtual(roots),
+        host=roots.text(roots.proc / "sys/kernel/hostname") or platform.node() or None,
         pin_obstacle=can_pin(),
     )
 

@@ -11,22 +11,22 @@ from typing import Any
 import numpy as np
 
 from hwprof.errors import OptionError, one_line
-from hwprof.models.inputs.stored import BROKEN, Value, read_array
+from hwprof.models.inputs.stored import BROKEN, Value, check_members, read_array
+from hwprof.models.plain_file import plain_size, refuse_beyond_memory
 
-_NUMBERED = re.compile(r"input_(\d+)\.pb")
-_ITEM = re.compile(r"(.+)\.(\d+)")
+_NUMBERED = re.compile(r"input_(\d{1,9})\.pb", re.ASCII)
+_ITEM = re.compile(r"(.+)\.(\d{1,9})", re.ASCII)
 _ADVICE = "write it with numpy.save, without Python objects in it"
 
 
 def read_npy(path: Path) -> np.ndarray:
     """The array in a .npy file. Raises OptionError."""
+    refuse_beyond_memory(path, _values_size(path), OptionError)
     try:
         array = np.load(path, allow_pickle=False, mmap_mode="r")
         if not isinstance(array, np.ndarray):
             raise ValueError("it holds several arrays")
         return np.array(array)
-    except FileNotFoundError as error:
-        raise OptionError(f"there is no file '{path}' with values; check the path") from error
     except BROKEN as error:
         raise OptionError(f"'{path}' is no .npy file ({one_line(error)}); {_ADVICE}") from error
 
@@ -37,17 +37,27 @@ def read_npz(path: Path) -> dict[str, Value]:
     Raises OptionError.
     """
     arrays: dict[str, np.ndarray] = {}
+    size = _values_size(path)
     try:
         with zipfile.ZipFile(path) as archive:
+            check_members(archive, size)
+            refuse_beyond_memory(path, sum(i.file_size for i in archive.infolist()), OptionError)
             for info in archive.infolist():
                 arrays[info.filename.removesuffix(".npy")] = read_array(archive, info)
-    except FileNotFoundError as error:
-        raise OptionError(f"there is no file '{path}' with values; check the path") from error
     except BROKEN as error:
         raise OptionError(
             f"'{path}' is no .npz file ({one_line(error)}); write it with numpy.savez"
         ) from error
     return dict(arrays)
+
+
+def _values_size(path: Path) -> int:
+    try:
+        return plain_size(path, OptionError, "values")
+    except OptionError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise OptionError(f"there is no file '{path}' with values; check the path") from error
+        raise
 
 
 def joined(values: dict[str, Value], sequences: Sequence[str]) -> dict[str, Value]:
@@ -71,7 +81,13 @@ def read_folder(path: Path, names: Sequence[str]) -> dict[str, Value]:
     Raises OptionError.
     """
     numbered = {}
-    for file in sorted(path.iterdir()):
+    try:
+        files = sorted(path.iterdir())
+    except OSError as error:
+        raise OptionError(
+            f"the folder '{path}' cannot be read: {error.strerror}; check its permissions"
+        ) from error
+    for file in files:
         match = _NUMBERED.fullmatch(file.name)
         if match:
             numbered[int(match[1])] = file
@@ -93,6 +109,7 @@ def read_pb(path: Path) -> Value:
     import onnx
     from google.protobuf.message import DecodeError
 
+    refuse_beyond_memory(path, _values_size(path), OptionError)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -105,7 +122,7 @@ def read_pb(path: Path) -> Value:
             if not proto.SerializeToString(deterministic=True) or not _plausible(proto):
                 continue
             return _value(proto)
-        except (DecodeError, ValueError, TypeError, KeyError):
+        except (DecodeError, *BROKEN):
             continue
     raise OptionError(f"'{path}' is no tensor, sequence or optional of onnx test data")
 
@@ -122,6 +139,7 @@ def _value(proto: Any) -> Value:
     import onnx
     from onnx import numpy_helper
 
+    _refuse_external(proto)
     if isinstance(proto, onnx.TensorProto):
         array: np.ndarray = numpy_helper.to_array(proto)
         return array
@@ -131,3 +149,20 @@ def _value(proto: Any) -> Value:
     if found is None or isinstance(found, list):
         return found
     return np.asarray(found)
+
+
+def _refuse_external(proto: Any) -> None:
+    """Raise ValueError where elements lie in another file: that could be any on this machine."""
+    import onnx
+
+    if isinstance(proto, onnx.TensorProto):
+        if proto.data_location == onnx.TensorProto.EXTERNAL:
+            raise ValueError("its elements lie in another file")
+    elif isinstance(proto, onnx.SequenceProto):
+        inner = (*proto.tensor_values, *proto.sequence_values, *proto.optional_values)
+        for each in (*inner, *(mapped.values for mapped in proto.map_values)):
+            _refuse_external(each)
+    else:
+        for field in ("tensor_value", "sequence_value", "optional_value"):
+            if proto.HasField(field):
+                _refuse_external(getattr(proto, field))

@@ -135,8 +135,8 @@ def _by_name(asked: Asked, names: Sequence[str], model: str) -> dict[str, tuple[
 def _whole(path: Path, names: Sequence[str]) -> dict[str, Value]:
     try:
         folder = path.is_dir()
-    except (OSError, ValueError) as error:  # too long a name, or a NUL in it
-        raise OptionError(f"'{path}' cannot be a file's name; check the path") from error
+    except OSError:  # the reader of a file says what is wrong
+        folder = False
     return read_folder(path, names) if folder else joined(read_npz(path), names)
 
 
@@ -200,7 +200,10 @@ def _cast(array: np.ndarray, dtype: str, name: str) -> np.ndarray:
     if dtype == "string" or have.kind in "US":
         if dtype != "string" or have.kind not in "US":
             raise problem
-        return array.astype(str)
+        try:
+            return array.astype(str)
+        except UnicodeError:  # bytes that are no ASCII
+            raise problem from None
     try:
         wanted = np.dtype(dtype)
     except TypeError:

@@ -11,7 +11,10 @@ from hwprof.graph import TensorSpec
 from hwprof.measurement import USUAL_VALUES
 
 SEED = 0
+SHOWN = 80
 MAX_LISTED = 16
+LARGEST = 2**64
+"""No type of whole numbers holds it."""
 _WORDS = {"true": 1, "false": 0}
 
 
@@ -143,16 +146,18 @@ def _number(text: str, whole: str) -> float:
     if word in _WORDS:
         return _WORDS[word]
     try:
-        return int(word)
-    except ValueError:
-        pass
+        count = int(word)
+    except ValueError:  # Python refuses whole numbers of thousands of digits, too
+        count = LARGEST
+    if abs(count) < LARGEST:
+        return count
     try:
         number = float(word)
     except ValueError:
         number = float("nan")
     if not np.isfinite(number):
         raise OptionError(
-            f"'{whole}' is no value for an input; give a number, several with commas, "
+            f"'{whole[:SHOWN]}' is no value for an input; give a number, several with commas, "
             "a range like 0..50256, or a .npy file"
         )
     return number

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
@@ -15,8 +18,17 @@ from hwprof.errors import ModelError
 Value = np.ndarray | list[np.ndarray] | None
 """A tensor, the tensors of a sequence, or an optional that is left empty."""
 
-BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, MemoryError, UnicodeError)
+BROKEN = (
+    *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError),
+    *(EOFError, SyntaxError, MemoryError, RuntimeError, struct.error, zlib.error),
+    *(zipfile.BadZipFile, tokenize.TokenError),
+)
 """What reading such a file may raise."""
+
+# numpy.savez and savez_compressed write these; others pack a thousand times as tight.
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_TIGHTEST = 1032
+"""Bytes that one of deflate makes at most (zlib, "Maximum Compression Factor")."""
 
 
 def write_values(values: Mapping[str, Value], path: Path) -> None:
@@ -60,6 +72,17 @@ def read_values(path: Path) -> dict[str, Value]:
             f"the values given for the inputs cannot be read ({error}); measure again"
         ) from error
     return found
+
+
+def check_members(archive: zipfile.ZipFile, size: int) -> None:
+    """Raise ValueError for an archive of `size` bytes whose members cannot be what it says."""
+    members = archive.infolist()
+    if any(info.compress_type not in _PACKED for info in members):
+        raise ValueError("it is packed in a form that NumPy does not write")
+    if sum(info.compress_size for info in members) > size:
+        raise ValueError("its members lie over one another")
+    if any(info.file_size > _TIGHTEST * info.compress_size for info in members):
+        raise ValueError("its members say that they are larger than they are")
 
 
 def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:

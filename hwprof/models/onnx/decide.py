@@ -17,6 +17,7 @@ from hwprof.models.onnx.graph import (
     WEIGHTS_STAND_ALONE,
     opset_of,
 )
+from hwprof.models.onnx.infer import infer_shapes
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -100,7 +101,7 @@ def _known_shapes(proto: ModelProto) -> dict[str, tuple[int, ...]]:
         if len(tensor.raw_data) > 1024:
             tensor.ClearField("raw_data")
     try:
-        slim = onnx.shape_inference.infer_shapes(slim, data_prop=True)
+        slim = infer_shapes(slim)
     except (onnx.shape_inference.InferenceError, ValueError):
         return {}
     return {

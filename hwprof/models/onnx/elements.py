@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from onnx import TensorProto
+
 OPAQUE = "opaque"
 """Stands for what is no plain tensor (sequences, optionals) or could not be established."""
 
@@ -24,3 +31,16 @@ def dtype_of_word(word: str) -> str:
     """
     word = word.lower()
     return "float8" if word.startswith("float8") else _RENAMED.get(word, word)
+
+
+def array_of(tensor: TensorProto) -> np.ndarray | None:
+    """The elements of a stored tensor; None where they lie in another file, or cannot be read."""
+    from onnx import TensorProto, numpy_helper
+
+    if tensor.data_location == TensorProto.EXTERNAL:
+        return None
+    try:
+        array: np.ndarray = numpy_helper.to_array(tensor)
+    except (ValueError, TypeError, KeyError):  # damaged, or a type that NumPy has not
+        return None
+    return array

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwprof.errors import ModelError, one_line
 from hwprof.graph import ITEM_BITS
-from hwprof.models.base import ModelFile, check_exists, unreadable
+from hwprof.models.base import ModelFile, unreadable
 from hwprof.models.onnx.batch import batch_axes
+from hwprof.models.onnx.check import check_model, every_tensor
+from hwprof.models.onnx.check import tensors as tensors
 from hwprof.models.onnx.elements import onnx_dtype
 from hwprof.models.onnx.values import choose_values
+from hwprof.models.plain_file import (
+    memory_bytes,
+    plain_size,
+    printable,
+    refuse_beyond_memory,
+    unreachable,
+)
 from hwprof.models.shapes import DeclaredInput
 
 if TYPE_CHECKING:
@@ -22,6 +32,9 @@ if TYPE_CHECKING:
 
 # What exporters write for "open" is no name: two such dimensions need not be equal.
 _NAMELESS = re.compile(r"|\?|-1|none|unknown|unk_*\d*", re.IGNORECASE)
+# Of a place in a file: those of the largest number of 64 bits.
+_MOST_DIGITS = 19
+_SHOWN = 80
 
 
 def read_structure(path: Path) -> onnx.ModelProto:
@@ -51,6 +64,7 @@ def read_with_weights(path: Path) -> onnx.ModelProto:
 
     proto = read_structure(path)
     if external_files(proto, path):
+        _limit_lengths(proto)
         try:
             load_external_data_for_model(proto, str(path.parent))
         except OSError as error:
@@ -63,22 +77,39 @@ def read_with_weights(path: Path) -> onnx.ModelProto:
     return proto
 
 
+def _limit_lengths(proto: onnx.ModelProto) -> None:
+    """Have every tensor in another file read what it holds: without a length, all there is."""
+    import onnx
+
+    for tensor in every_tensor(proto):
+        bits = ITEM_BITS.get(onnx_dtype(tensor.data_type))
+        if tensor.data_location != onnx.TensorProto.EXTERNAL or bits is None:
+            continue
+        holds = (math.prod(tensor.dims) * bits + 7) // 8
+        entries = {entry.key: entry for entry in tensor.external_data}
+        if "length" not in entries:
+            entries["length"] = tensor.external_data.add(key="length", value=str(holds))
+        entries["length"].value = str(min(holds, int(entries["length"].value)))
+
+
 def parse(path: Path) -> onnx.ModelProto:
     """What stands in a file, even if it computes nothing: graphs that runtimes left behind.
 
     External data stays on disk. Raises ModelError.
     """
     import onnx
-    from google.protobuf import json_format, text_format
     from google.protobuf.message import DecodeError
 
-    check_exists(path)
-    broken = (DecodeError, ValueError, json_format.Error, text_format.Error, onnx.parser.ParseError)
+    size = plain_size(path)
+    refuse_beyond_memory(path, size)
+    if not size:  # nor is anything read of files that the kernel makes up
+        return onnx.ModelProto()
     try:
-        return onnx.load(str(path), load_external_data=False)
+        # Whatever it is called: no runtime opens the forms in text.
+        return onnx.load(str(path), format="protobuf", load_external_data=False)
     except OSError as error:
         raise unreadable(path, error) from error
-    except broken as error:
+    except (DecodeError, ValueError, MemoryError) as error:
         raise ModelError(
             f"'{path}' is not an ONNX model, or is cut off; export or download it again"
         ) from error
@@ -87,33 +118,33 @@ def parse(path: Path) -> onnx.ModelProto:
 def model_file(path: Path) -> ModelFile:
     """What an ONNX file says of itself. Raises ModelError."""
     proto = read_structure(path)
+    check_model(proto, path.name)
     external = external_files(proto, path)
-    inputs = tuple(declared_inputs(proto))
+    weights = weights_bytes(proto)
+    _refuse_padded(path, external, weights)
     return ModelFile(
         "onnx",
-        inputs,
-        weights_bytes(proto),
+        tuple(declared_inputs(proto)),
+        weights,
         external,
         batch_axes(proto),
         partial(choose_values, proto),
     )
 
 
-def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """Every stored tensor: initializers and constants, those of subgraphs included."""
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield sparse.values
-        yield sparse.indices
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            if attribute.HasField("g"):
-                yield from tensors(attribute.g)
-            for inner in attribute.graphs:
-                yield from tensors(inner)
+def _refuse_padded(path: Path, external: Mapping[str, Path], weights: int) -> None:
+    """Raise ModelError for a weights file that is far larger than what the model uses of it.
+
+    Such a file may be nothing but holes, and reading it for its hash would not end.
+    """
+    memory = memory_bytes()
+    for location, file in external.items():
+        size = plain_size(file)
+        if memory is not None and size > weights + memory:
+            raise ModelError(
+                f"the weights file '{location[:_SHOWN]}' of '{path.name}' has {size / 2**30:.1f} GiB, and "
+                f"the model uses {weights / 2**30:.1f} GiB; save it anew, with its weights alone"
+            )
 
 
 def external_files(proto: onnx.ModelProto, path: Path) -> dict[str, Path]:
@@ -126,32 +157,52 @@ def external_files(proto: onnx.ModelProto, path: Path) -> dict[str, Path]:
 
     folder = path.parent.resolve()
     found: dict[str, Path] = {}
-    for tensor in tensors(proto.graph):
+    sizes: dict[str, int] = {}
+    for tensor in every_tensor(proto):
         if tensor.data_location != onnx.TensorProto.EXTERNAL:
             continue
-        entries = {entry.key: entry.value for entry in tensor.external_data}
+        entries = {entry.key: str(entry.value) for entry in tensor.external_data}
         location = entries.get("location", "")
-        target = (folder / location).resolve()
-        if not location or Path(location).is_absolute() or not target.is_relative_to(folder):
-            raise ModelError(
-                f"'{path.name}' keeps weights outside its own folder ('{location}'), which is "
-                "not allowed; move them beside the model and save it with relative locations"
-            )
-        if not target.is_file():
-            raise ModelError(
-                f"'{path.name}' needs its weights file '{location}' beside it, which is missing; "
-                "copy it there"
-            )
+        if location not in found:
+            found[location], sizes[location] = _beside(path, folder, location)
         numbers = [entries.get("offset", "0"), entries.get("length", "0")]
-        if not all(number.isdecimal() for number in numbers) or (
-            sum(int(number) for number in numbers) > target.stat().st_size
-        ):
+        fit = all(number.isdecimal() and len(number) <= _MOST_DIGITS for number in numbers)
+        if not fit or sum(int(number) for number in numbers) > sizes[location]:
             raise ModelError(
-                f"the weights file '{location}' of '{path.name}' is shorter than the model says; "
+                f"the weights file '{location[:_SHOWN]}' of '{path.name}' is shorter than the model says; "
                 "copy or download it again"
             )
-        found[location] = target
     return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
+
+
+def _beside(path: Path, folder: Path, location: str) -> tuple[Path, int]:
+    """A weights file of the model at `path` in `folder`, and its size. Raises ModelError."""
+    shown = printable(location if len(location) <= _SHOWN else f"{location[:_SHOWN]}...")
+    try:
+        target = (folder / location).resolve()
+        inside = location and not Path(location).is_absolute() and target.is_relative_to(folder)
+        found = target.stat() if inside else None
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _missing(path, shown) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        # RuntimeError: links in a circle; ValueError: the character NUL.
+        reason = unreachable(location, error)
+        raise ModelError(f"the weights of '{path.name}' cannot be read: {reason}") from error
+    if found is None:
+        raise ModelError(
+            f"'{path.name}' keeps weights outside its own folder ('{shown}'), which is "
+            "not allowed; move them beside the model and save it with relative locations"
+        )
+    if not stat.S_ISREG(found.st_mode):
+        raise _missing(path, shown)
+    return target, found.st_size
+
+
+def _missing(path: Path, location: str) -> ModelError:
+    return ModelError(
+        f"'{path.name}' needs its weights file '{location}' beside it, which is missing; "
+        "copy it there"
+    )
 
 
 def declared_inputs(proto: onnx.ModelProto) -> list[DeclaredInput]:

@@ -6,16 +6,19 @@ its tensors likewise; those that the caller hands in or takes out keep the calle
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto
 
-from hwprof.models.onnx.graph import OWN_DOMAINS, node_names, subgraphs
+from hwprof.models.onnx.graph import OWN_DOMAINS, nested_nodes, node_names, subgraphs
 
 # Functions that call functions multiply; a file of a few lines could ask for any number of nodes.
 MAX_NODES = 500_000
+# Names grow with every call that stands in a call.
+MAX_DEPTH = 100
+MOST_NAMED = 5
 
 _Key = tuple[str, str, str]
 
@@ -26,6 +29,69 @@ class Call:
 
     function: str
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unfolding:
+    """What becomes of a model whose functions are written out."""
+
+    nodes: int | None
+    """How many nodes it has then; None for more than `MAX_NODES`, and without an end."""
+    circle: str = ""
+    """Functions that call one another without end, such as `F, G, F`."""
+    too_deep: bool = False
+    """Whether they call one another more than `MAX_DEPTH` deep."""
+
+
+def unfolding(model: ModelProto) -> Unfolding:
+    """Follow the calls of a model's functions, without writing anything out."""
+    functions = {_key(f.domain, f.name, f.overload): f for f in model.functions}
+    # By function: its own nodes, and how often it calls which other ones.
+    bodies = {key: _body(function.node, functions) for key, function in functions.items()}
+    known: dict[_Key, tuple[int, int]] = {}
+    for root in functions:
+        # Without recursion: the chain of calls may be as long as the file.
+        path: dict[_Key, Iterator[_Key]] = {}
+        pending: _Key | None = root
+        while pending is not None or path:
+            if pending is not None and pending in path:
+                names = [key[1] for key in path]
+                start = list(path).index(pending)
+                return Unfolding(None, ", ".join([*names[start:][:MOST_NAMED], pending[1]]))
+            if pending is not None and pending not in known:
+                path[pending] = iter(bodies[pending][1])
+            last = next(reversed(path), None)
+            if last is None:
+                break
+            pending = next(path[last], None)
+            if pending is None:
+                del path[last]
+                known[last] = _size(bodies[last], known)
+    nodes, depth = _size(_body(model.graph.node, functions), known)
+    depth = max([depth, *(deep for _, deep in known.values())])
+    return Unfolding(None if nodes > MAX_NODES else nodes, too_deep=depth > MAX_DEPTH)
+
+
+def _body(
+    nodes: Iterable[NodeProto], functions: Mapping[_Key, FunctionProto]
+) -> tuple[int, Counter[_Key]]:
+    count, calls = 0, Counter[_Key]()
+    for node in nested_nodes(nodes):
+        key = _key(node.domain, node.op_type, node.overload)
+        count += 1
+        if key in functions:
+            calls[key] += 1
+    return count, calls
+
+
+def _size(
+    body: tuple[int, Counter[_Key]], known: Mapping[_Key, tuple[int, int]]
+) -> tuple[int, int]:
+    """Nodes of a body with its calls written out, and how deep these go."""
+    count, calls = body
+    nodes = count + sum(known[key][0] * times for key, times in calls.items())
+    depth = 1 + max((known[key][1] for key in calls), default=0)
+    return min(nodes, MAX_NODES + 1), depth
 
 
 def inlined(model: ModelProto) -> ModelProto:
@@ -42,16 +108,19 @@ def expand(model: ModelProto) -> tuple[ModelProto, tuple[Call, ...]]:
     functions = {_key(f.domain, f.name, f.overload): f for f in model.functions}
     if not functions:
         return model, ()
+    found = unfolding(model)
+    if found.nodes is None or found.too_deep:
+        return model, ()
     writer = _Writer(functions)
     graph = GraphProto()
     graph.CopyFrom(model.graph)
     if not writer.write(graph):
         return model, ()
-    found = ModelProto()
-    found.CopyFrom(model)
-    found.graph.CopyFrom(graph)
-    del found.functions[:]
-    return found, tuple(writer.calls)
+    made = ModelProto()
+    made.CopyFrom(model)
+    made.graph.CopyFrom(graph)
+    del made.functions[:]
+    return made, tuple(writer.calls)
 
 
 def _key(domain: str, name: str, overload: str) -> _Key:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from hwprof.models.bounded import bounded_memory
 from hwprof.models.onnx.graph import subgraphs
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 # Inference follows the values of shapes, which are small; large weights only slow it down.
 _FOLLOWED_BYTES = 1024
+# What inference of a small model takes is far less; what a hostile one asks for, far more.
+ROOM_BYTES = 192 << 20
 
 
 def slim(proto: ModelProto) -> ModelProto:
@@ -51,6 +54,22 @@ def sized(proto: ModelProto, subject: Subject) -> ModelProto:
     return made
 
 
+def infer_shapes(proto: ModelProto) -> ModelProto:
+    """ONNX's own inference of all types and shapes, in bounded memory.
+
+    It believes what a file says of sizes: a shape of 2^40 numbers would be written out. Raises
+    InferenceError or ValueError.
+    """
+    import onnx
+
+    try:
+        with bounded_memory(ROOM_BYTES + 8 * proto.ByteSize()):
+            return onnx.shape_inference.infer_shapes(proto, data_prop=True)
+    except (onnx.checker.ValidationError, RuntimeError, MemoryError) as error:
+        # It checks the model as well, in passing.
+        raise onnx.shape_inference.InferenceError(str(error)) from error
+
+
 def inferred(proto: ModelProto) -> ModelProto:
     """`proto`, of little weight, with all shapes and types that inference finds.
 
@@ -59,7 +78,7 @@ def inferred(proto: ModelProto) -> ModelProto:
     import onnx
 
     try:
-        return onnx.shape_inference.infer_shapes(proto, data_prop=True)
+        return infer_shapes(proto)
     except (onnx.shape_inference.InferenceError, ValueError):
         return proto
 

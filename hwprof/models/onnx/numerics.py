@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from hwprof.models.onnx.elements import onnx_dtype
-from hwprof.models.onnx.graph import HANDED_ON, RANDOM, constant_tensors, subgraphs
+from hwprof.models.onnx.elements import array_of, onnx_dtype
+from hwprof.models.onnx.graph import HANDED_ON, RANDOM, constant_tensors, nested_nodes
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
@@ -28,16 +28,9 @@ def quantises(node: NodeProto) -> bool:
 
 def every_node(proto: ModelProto) -> Iterator[NodeProto]:
     """The nodes of a model, those of subgraphs and of its own functions included."""
-    yield from _nodes(proto.graph.node)
+    yield from nested_nodes(proto.graph.node)
     for function in proto.functions:
-        yield from _nodes(function.node)
-
-
-def _nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    for node in nodes:
-        yield node
-        for _, inner in subgraphs(node):
-            yield from _nodes(inner.node)
+        yield from nested_nodes(function.node)
 
 
 def drawn_by(proto: ModelProto) -> str:
@@ -55,17 +48,16 @@ def drawn_by(proto: ModelProto) -> str:
 
 def _switched_off(graph: GraphProto) -> set[str]:
     """Stored truth values that are false, by name."""
-    from onnx import numpy_helper
-
     stored = [(t.name, t) for t in graph.initializer]
     for node in graph.node:
-        if node.op_type == "Constant":
+        if node.op_type == "Constant" and node.output:
             stored += [(node.output[0], a.t) for a in node.attribute if a.HasField("t")]
-    return {
-        name
+    flags = (
+        (name, array_of(tensor))
         for name, tensor in stored
-        if onnx_dtype(tensor.data_type) == "bool" and not numpy_helper.to_array(tensor).any()
-    }
+        if onnx_dtype(tensor.data_type) == "bool"
+    )
+    return {name for name, value in flags if value is not None and not value.any()}
 
 
 def is_quantised(proto: ModelProto) -> bool:
@@ -90,24 +82,25 @@ def output_steps(proto: ModelProto) -> tuple[float, ...]:
     1 for an output that is the whole numbers themselves. Nothing is told of models that give
     sequences.
     """
-    from onnx import numpy_helper
-
     graph = proto.graph
     if not all(output.type.HasField("tensor_type") for output in graph.output):
         return ()
     makers = {name: node for node in graph.node for name in node.output}
-    scales = {t.name: numpy_helper.to_array(t) for t in _scales(graph)}
+    scales = {t.name: array_of(t) for t in _scales(graph)}
     constant = constant_tensors(graph, False, frozenset())
 
     def step(name: str) -> float:
         node = makers.get(name)
-        while node is not None and node.op_type in SAME_STEPS:
+        for _ in range(len(graph.node)):  # a broken graph may lead in a circle
+            if node is None or node.op_type not in SAME_STEPS or not node.input:
+                break
             node = makers.get(node.input[0])
-        if node is None or node.input[0] in constant:
+        if node is None or not node.input or node.input[0] in constant:
             return 0.0
         if quantises(node):
             return 1.0
-        scale = scales.get(node.input[1]) if node.op_type == "DequantizeLinear" else None
+        scaled = node.op_type == "DequantizeLinear" and len(node.input) > 1
+        scale = scales.get(node.input[1]) if scaled else None
         return float(abs(scale).max()) if scale is not None and scale.size else 0.0
 
     return tuple(step(output.name) for output in graph.output)
@@ -115,5 +108,6 @@ def output_steps(proto: ModelProto) -> tuple[float, ...]:
 
 def _scales(graph: GraphProto) -> Iterator[TensorProto]:
     """The stored scales of what is brought back from steps."""
-    names = {node.input[1] for node in graph.node if node.op_type == "DequantizeLinear"}
+    nodes = (node for node in graph.node if node.op_type == "DequantizeLinear")
+    names = {node.input[1] for node in nodes if len(node.input) > 1}
     return (tensor for tensor in graph.initializer if tensor.name in names)

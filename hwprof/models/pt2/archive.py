@@ -11,6 +11,8 @@ The format: torch/export/pt2_archive and torch/_export/serde/schema.py of PyTorc
 from __future__ import annotations
 
 import json
+import math
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,8 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwprof.errors import ModelError
-from hwprof.models.base import check_exists, unreadable
+from hwprof.errors import ModelError, one_line
+from hwprof.graph import ITEM_BITS
+from hwprof.models.base import unreadable
+from hwprof.models.plain_file import plain_size
 
 SCALAR_TYPES: Mapping[int, str] = {
     1: "uint8",
@@ -41,6 +45,27 @@ SCHEMA = 8
 
 _EMPTY: Mapping[str, Any] = {"config": {}}
 
+_ENCRYPTED = 1
+SHOWN = 80
+MOST_JSON_BYTES = 256 << 20
+"""Of a graph; the largest that torch wrote for known models have some tens of megabytes."""
+LARGEST = 2**63 - 1
+MOST_DIMENSIONS = 64
+_BROKEN = (
+    *(zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError, struct.error),
+    *(MemoryError, RecursionError, RuntimeError),
+)
+# What a graph of another form makes its reader stumble over.
+UNFIT = (
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Weight:
@@ -53,6 +78,11 @@ class Weight:
     offset: int
     """Elements from the start of the record."""
     parameter: bool
+
+    @property
+    def nbytes(self) -> int:
+        """Of its elements, each counted although several may lie in one place."""
+        return math.prod(self.sizes) * ITEM_BITS[self.dtype] // 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +116,59 @@ class Archive:
 
 def read_archive(path: Path) -> Archive:
     """Read the program that a .pt2 file holds. Raises ModelError, naming what is not supported."""
-    check_exists(path)
+    size = plain_size(path)
     try:
         with zipfile.ZipFile(path) as file:
-            names = file.namelist()
-            if any(info.compress_type != zipfile.ZIP_STORED for info in file.infolist()):
-                # torch compresses nothing; a small file must not unpack to fill the memory.
-                raise ModelError(
-                    f"'{path.name}' is a compressed archive; save it again with torch.export.save"
-                )
-            root = _root(names, path)
-            program = json.loads(file.read(f"{root}models/model.json"))
+            _check_members(file, path, size)
+            root = _root(file.namelist(), path)
+            program = _json(file, f"{root}models/model.json")
             weights = _config(file, f"{root}data/weights/model_weights_config.json")
             constants = _config(file, f"{root}data/constants/model_constants_config.json")
     except OSError as error:
         raise unreadable(path, error) from error
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+    except _BROKEN as error:
         raise ModelError(
             f"'{path}' is not a program of torch.export, or is cut off; "
             "save it again with torch.export.save"
         ) from error
     try:
         return _archive(path, root, program, weights, constants)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except UNFIT as error:
+        raise unread_graph(path.name, error) from error
+
+
+def unread_graph(name: str, error: Exception) -> ModelError:
+    """The sentence for a graph that is not what torch.export writes."""
+    return ModelError(
+        f"'{name}' has a graph that hwprof cannot read (at {one_line(error, SHOWN)}); "
+        "save it again with torch.export.save of a current PyTorch"
+    )
+
+
+def _check_members(file: zipfile.ZipFile, path: Path, size: int) -> None:
+    """Raise ModelError for an archive that torch does not write: packed, encrypted or untrue."""
+    members = file.infolist()
+    if any(info.flag_bits & _ENCRYPTED for info in members):
+        raise ModelError(f"'{path.name}' is encrypted; save it again with torch.export.save")
+    if any(info.compress_type != zipfile.ZIP_STORED for info in members):
+        # torch compresses nothing; a small file must not unpack to fill the memory.
         raise ModelError(
-            f"'{path.name}' has a graph that hwprof cannot read (at {error}); "
-            "save it again with torch.export.save of a current PyTorch"
-        ) from error
+            f"'{path.name}' is a compressed archive; save it again with torch.export.save"
+        )
+    # Members that lie over one another could be read as more than the file is.
+    if sum(info.file_size for info in members) > size:
+        raise zipfile.BadZipFile("its members are larger than the file")
+
+
+def _json(file: zipfile.ZipFile, name: str) -> Any:
+    """A member as JSON. Raises ValueError for one too large, or with halves of characters."""
+    if file.getinfo(name).file_size > MOST_JSON_BYTES:
+        raise ValueError("its graph is too large")
+    content = file.read(name)
+    found = json.loads(content)
+    if b"\\ud" in content.lower():
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
 
 
 def _root(names: list[str], path: Path) -> str:
@@ -127,7 +183,7 @@ def _root(names: list[str], path: Path) -> str:
 
 
 def _config(file: zipfile.ZipFile, name: str) -> Mapping[str, Any]:
-    found = json.loads(file.read(name)) if name in file.namelist() else _EMPTY
+    found = _json(file, name) if name in file.namelist() else _EMPTY
     config: Mapping[str, Any] = found["config"]
     return config
 
@@ -148,6 +204,9 @@ def _archive(
     module = program["graph_module"]
     graph, signature = module["graph"], module["signature"]
     sizes = graph["tensor_values"]
+    for meta in sizes.values():
+        int(meta["dtype"])
+    _check_nodes(graph)
     inputs: list[Input] = []
     known: dict[str, Weight] = {}
     for spec in signature["input_specs"]:
@@ -177,6 +236,18 @@ def _archive(
     return Archive(path, graph, tuple(inputs), tuple(outputs), known)
 
 
+def _check_nodes(graph: Mapping[str, Any]) -> None:
+    """Raise one of `UNFIT` unless the nodes have the form that all readers take for granted."""
+    for node in graph["nodes"]:
+        str.partition(node["target"], ".")
+        for each in node["inputs"]:
+            ((kind, value),) = each["arg"].items()
+            if kind == "as_graph":
+                _check_nodes(value["graph"])
+        for output in node["outputs"]:
+            (_,) = output.items()
+
+
 def _input(arg: Mapping[str, Any], sizes: Mapping[str, Any], path: Path) -> Input:
     if "as_tensor" not in arg:
         raise ModelError(
@@ -195,9 +266,17 @@ def _input(arg: Mapping[str, Any], sizes: Mapping[str, Any], path: Path) -> Inpu
 
 def _dim(size: Mapping[str, Any]) -> int | str:
     if "as_int" in size:
-        return int(size["as_int"])
+        return _counted(size)
     # A symbol's name only: it is text to us, and is never evaluated.
     return str(size["as_expr"]["expr_str"])
+
+
+def _counted(size: Mapping[str, Any]) -> int:
+    """A size. Raises ValueError for one that no tensor has, OverflowError for an infinite one."""
+    found = int(size["as_int"])
+    if not -LARGEST <= found <= LARGEST:
+        raise ValueError("a size")
+    return found
 
 
 def _weight(key: str, config: Mapping[str, Any], folder: str, path: Path) -> Weight:
@@ -214,11 +293,14 @@ def _weight(key: str, config: Mapping[str, Any], folder: str, path: Path) -> Wei
             f"the weight '{key}' of '{path.name}' has a type that hwprof does not know; "
             "export it in a usual type"
         )
+    sizes = tuple(_counted(size) for size in meta["sizes"])
+    if len(sizes) > MOST_DIMENSIONS or any(size < 0 for size in sizes):
+        raise ValueError("a shape")
     return Weight(
         record=folder + name,
         dtype=dtype,
-        sizes=tuple(int(size["as_int"]) for size in meta["sizes"]),
-        strides=tuple(int(stride["as_int"]) for stride in meta["strides"]),
-        offset=int(meta["storage_offset"]["as_int"]),
+        sizes=sizes,
+        strides=tuple(_counted(stride) for stride in meta["strides"]),
+        offset=_counted(meta["storage_offset"]),
         parameter=bool(config["is_param"]),
     )

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from hwprof.models.base import ModelFile
+from hwprof.models.plain_file import plain_size
 from hwprof.models.pt2.archive import read_archive
 from hwprof.models.pt2.values import choose_for_exported
 
@@ -17,6 +18,6 @@ def model_file(path: Path) -> ModelFile:
     """
     archive = read_archive(path)
     inputs = tuple((each.name, each.dtype, list(each.dims)) for each in archive.inputs)
-    return ModelFile(
-        "torch", inputs, path.stat().st_size, choose=partial(choose_for_exported, archive)
-    )
+    weights = sum(weight.nbytes for weight in archive.weights.values())
+    needed = max(plain_size(path), weights)
+    return ModelFile("torch", inputs, needed, choose=partial(choose_for_exported, archive))

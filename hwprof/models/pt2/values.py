@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from hwprof.errors import ModelError
 from hwprof.graph import TensorSpec
 from hwprof.measurement import USUAL_VALUES, Values
 from hwprof.models.inputs.recipe import Recipe
-from hwprof.models.pt2.archive import Archive
+from hwprof.models.pt2.archive import UNFIT, Archive, unread_graph
 
 _LOOKS = frozenset({"embedding", "embedding_bag", "_embedding_bag", "index_select", "index"})
 # What they write holds the same values as what they read, or a part of them.
@@ -33,11 +32,8 @@ def choose_for_exported(
     """
     try:
         rows = _rows(archive, inputs)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-        raise ModelError(
-            f"'{archive.path.name}' has a graph that hwprof cannot read (at {error}); "
-            "save it again with torch.export.save of a current PyTorch"
-        ) from error
+    except UNFIT as error:
+        raise unread_graph(archive.path.name, error) from error
     return tuple(
         Values(spec.name, _text(rows.get(spec.name)) if spec.name not in given else USUAL_VALUES)
         for spec in inputs

@@ -18,6 +18,11 @@ IDENTIFIER = b"TFL3"
 _TELLING = 16
 _PADDING = ("SAME", "VALID")
 _ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
+# What reading beyond the end of a flatbuffer raises, or finding there what has no name.
+_DAMAGE = (
+    *(struct.error, LookupError, TypeError, ValueError, AttributeError),
+    *(ArithmeticError, AssertionError, MemoryError, RecursionError),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +63,22 @@ def read(path: Path) -> LiteRtFile:
         if stream.read(8)[4:] != IDENTIFIER:
             raise _broken(path)
     try:
-        return _parse(np.memmap(path, np.uint8, "r"))
-    # What reading beyond the end of a flatbuffer raises, or finding there what has no name.
-    except (struct.error, LookupError, TypeError, ValueError, AttributeError) as error:
+        found = _parse(np.memmap(path, np.uint8, "r"))
+        _check_numbers(found)
+    except _DAMAGE as error:
         raise _broken(path) from error
+    return found
+
+
+def _check_numbers(file: LiteRtFile) -> None:
+    """Raise LookupError for numbers of tensors that the file does not have."""
+    count = len(file.tensors)
+    ends = [*file.inputs, *file.outputs]
+    inner = [number for each in file.operators for number in (*each.inputs, *each.outputs)]
+    if not all(0 <= number < count for number in ends):
+        raise LookupError("an input or output is no tensor of the file")
+    if not all(-1 <= number < count for number in inner):
+        raise LookupError("an operator reads or writes no tensor of the file")
 
 
 def _broken(path: Path) -> ModelError:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from hwprof.errors import DeviceError, ModelError
-from hwprof.models.base import ModelFile, check_exists, unreadable
+from hwprof.models.base import ModelFile, unreadable
+from hwprof.models.plain_file import plain_size
 from hwprof.models.shapes import DeclaredInput
 from hwprof.models.tflite.file import LiteRtFile, read
 from hwprof.models.tflite.runtime import import_runtime
@@ -17,13 +18,13 @@ def model_file(path: Path) -> ModelFile:
     A dimension is open where the file's shape signature says so. Raises ModelError, also where
     there is no LiteRT to read the file with.
     """
-    check_exists(path)
+    size = plain_size(path)
     try:
         import_runtime()
     except DeviceError as error:
         raise ModelError(f"'{path.name}' cannot be read, because {error}") from error
     try:
-        return ModelFile("tflite", _declared(read(path)), path.stat().st_size)
+        return ModelFile("tflite", _declared(read(path)), size)
     except OSError as error:
         raise unreadable(path, error) from error
 

@@ -10,8 +10,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hwprof.errors import OptionError
+from hwprof.errors import OptionError, TableError
 from hwprof.predictors.base import AdaptedPredictor, Measured
+from hwprof.predictors.fewshot.bounds import check_cost
 from hwprof.predictors.fewshot.checks import check_measured, check_rows, check_units, combine, merge
 from hwprof.predictors.fewshot.embedding import DeviceEmbedding, embed
 from hwprof.predictors.fewshot.fitted import Fitted
@@ -57,6 +58,8 @@ class AdaptedFewShot(AdaptedPredictor):
     ) -> Self:
         """Inference on checked measurements. Raises OptionError for latencies of another unit."""
         rows, latency, variance = combine(measured)
+        grid = len(fitted.grid.log_prior)
+        check_cost(len(rows), grid, len(fitted.prior.slices))
         phi = fitted.rows[rows]
         if units_checked:
             check_units(measured, fitted.rows[measured.indices, 0], fitted.scale_s, fitted.devices)
@@ -226,7 +229,16 @@ class AdaptedFewShot(AdaptedPredictor):
         """
         from hwprof.predictors.fewshot.files import load_adapted
 
-        return cls.infer(*load_adapted(Path(path)))
+        parts = load_adapted(Path(path))
+        why = "its weights are not finite"
+        try:
+            with np.errstate(all="ignore"):
+                adapted = cls.infer(*parts)
+        except (ValueError, ArithmeticError, IndexError, np.linalg.LinAlgError) as error:
+            adapted, why = None, str(error)
+        if adapted is None or not np.isfinite(adapted.weights).all():
+            raise TableError(f"'{path}' is a damaged predictor file ({why}); save it again")
+        return adapted
 
 
 def _places(devices: tuple[str, ...], names: Sequence[str] | None) -> IntArray:

@@ -18,8 +18,9 @@ from safetensors.numpy import save
 
 from hwprof.codec import CodecError, from_json, to_json
 from hwprof.errors import HwprofError, TableError, WrongTable
-from hwprof.files import whole_file
+from hwprof.files import is_safetensors, whole_file
 from hwprof.predictors.base import Measured
+from hwprof.predictors.fewshot.bounds import check_parts
 from hwprof.predictors.fewshot.calibration import Calibration
 from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.posterior import Grid
@@ -109,6 +110,7 @@ def load_adapted(path: Path) -> tuple[Fitted, Measured, str | None, bool]:
             and int(measured.indices.min()) >= 0
             and int(measured.indices.max()) < len(fitted.features)
             and bool(np.all(np.isfinite(measured.latency_s) & (measured.latency_s > 0)))
+            and _known_errors(measured)
         )
     except (KeyError, ValueError) as problem:
         raise _damaged(path, str(problem)) from problem
@@ -162,12 +164,15 @@ def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
 
 def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
     try:
+        check_parts(tensors, len(header.devices), header.widths, len(header.bases))
         bases: list[Basis] = []
         matrices = []
         for i, basis in enumerate(header.bases):
             matrices.append(_float(tensors, f"matrix.{i}"))
             if basis.kind == "hamming":
                 landmarks = _float(tensors, f"landmarks.{i}")
+                if not 0 < basis.rho < 1 or not 0 < basis.positions <= tensors["features"].shape[1]:
+                    raise ValueError("its basis counts no possible positions")
                 bases.append(HammingBasis(landmarks, basis.rho, basis.positions))
             elif basis.kind == "rbf":
                 landmarks, scale = _float(tensors, f"landmarks.{i}"), tensors[f"scale.{i}"]
@@ -196,13 +201,18 @@ def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
             raise ValueError("its grid does not fit its prior")
         if grid.amplitudes.shape[1] != len(slices):
             raise ValueError("its grid does not fit its components")
+        # What overflows is found below, and told in one sentence.
+        with np.errstate(all="ignore"):
+            rows = prior(features)
+        if not np.isfinite(rows).all():
+            raise ValueError("its prior features are not finite")
         return Fitted(
             features=features,
             devices=header.devices,
             names=header.names,
             scale_s=_float(tensors, "scale_s"),
             prior=prior,
-            rows=prior(features),
+            rows=rows,
             grid=grid,
             calibration=Calibration(counts, factors.astype(np.float64)),
             similarity=header.similarity,
@@ -211,9 +221,18 @@ def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
         raise _damaged(path, str(error)) from error
 
 
+def _known_errors(measured: Measured) -> bool:
+    error = measured.std_error_s
+    return error is None or (
+        error.shape == measured.latency_s.shape and bool(np.all(np.isfinite(error) & (error >= 0)))
+    )
+
+
 def _live(edges: NDArray[np.generic]) -> LiveBasis:
     nodes = edges.astype(np.int64)
-    if nodes.ndim != 2 or nodes.shape[1] != 2 or nodes.min() < 0 or (nodes >= _NODES).any():
+    # Every node but the first has an edge that ends there.
+    shaped = nodes.ndim == 2 and nodes.shape[1] == 2 and len(nodes) > 0
+    if not shaped or nodes.min() < 0 or (nodes >= min(_NODES, len(nodes) + 1)).any():
         raise ValueError("its edges are not those of a cell")
     return LiveBasis(nodes)
 
@@ -239,7 +258,7 @@ def _compact(array: NDArray[np.float64]) -> NDArray[np.generic]:
 def _write(path: Path, tensors: Tensors, header: _Header) -> None:
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     data = save(contiguous, metadata={_KEY: to_json(header).decode()})
-    with whole_file(path) as stream:
+    with whole_file(path, replaces=is_safetensors) as stream:
         stream.write(data)
 
 
@@ -274,7 +293,7 @@ def _read(path: Path) -> tuple[_Header, Tensors]:
         raise
     except CodecError as error:
         raise _damaged(path, f"its header does not read: {error}") from error
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         kind = TableError if _begins_so(path) else WrongTable
         raise kind(
             f"'{path}' is truncated or not a predictor file ({error}); save it again"

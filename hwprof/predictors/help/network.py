@@ -59,6 +59,31 @@ class Network:
         made["z2.weight"], made["z2.bias"] = _linear(_Z_HIDDEN, outputs, generator)
         return made
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of the parameters that `initial` makes, by name."""
+        made: dict[str, tuple[int, ...]] = {}
+        for name, inputs, outputs in self._linear_layers():
+            made |= {f"{name}.weight": (inputs, outputs), f"{name}.bias": (1, outputs)}
+        if self.encoder.adjacency is not None:
+            inputs = self.encoder.width
+            for layer in range(1, _GRAPH_LAYERS + 1):
+                made |= {
+                    f"gc{layer}.weight": (inputs, self.width),
+                    f"gc{layer}.bias": (1, self.width),
+                }
+                inputs = self.width
+        return made
+
+    def z_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of the parameters that `initial_z` makes, by name."""
+        outputs = 2 * len(_MODULATED) * (2 * self.width + 1)
+        return {
+            "z1.weight": (self.embedding, _Z_HIDDEN),
+            "z1.bias": (1, _Z_HIDDEN),
+            "z2.weight": (_Z_HIDDEN, outputs),
+            "z2.bias": (1, outputs),
+        }
+
     def posterior(
         self, z_parameters: Mapping[str, Tensor], hardware: Tensor
     ) -> tuple[Tensor, Tensor]:

@@ -205,11 +205,17 @@ class HelpPredictor(Predictor):
         not a saved HELP.
         """
         require_torch()
-        from hwprof.predictors.help.storage import load
+        from hwprof.predictors.help.storage import check_state, damaged, load
 
         kept = load(Path(path))
-        mixture = DeviceMixture.fit(learning_pool(kept.pool, kept.options), seed=kept.seed)
-        network = _network(kept.pool, kept.space, kept.options, len(kept.references))
+        try:
+            network = _network(kept.pool, kept.space, kept.options, len(kept.references))
+            check_state(network, kept.state)
+            with np.errstate(all="ignore"):
+                learning = learning_pool(kept.pool, kept.options)
+                mixture = DeviceMixture.fit(learning, seed=kept.seed)
+        except (ValueError, ArithmeticError, IndexError, np.linalg.LinAlgError) as error:
+            raise damaged(Path(path), error) from error
         return cls(
             kept.pool,
             kept.options,

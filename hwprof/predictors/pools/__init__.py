@@ -6,7 +6,6 @@ figures come from and under which licence; NOTICE beside them says the same at l
 
 from __future__ import annotations
 
-import json
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwprof import spaces
+from hwprof.codec import from_json
 from hwprof.errors import OptionError, TableError
 from hwprof.predictors.pool import DevicePool
 
 FORMAT = "hwprof-pool"
 VERSION = 1
+# Their features take hundreds of times the bytes that a file has for them.
+_MOST_ROWS = 100_000
 
 
 def names() -> tuple[str, ...]:
@@ -52,10 +54,12 @@ def read(path: Path | str) -> DevicePool:
     try:
         # The published figures are 32-bit milliseconds, kept as they are; here they become seconds.
         latency_s = tensors["latency_ms"].astype(np.float64) * 1e-3
-        devices = json.loads(header["devices"])
+        devices = from_json(header["devices"], list[str])
+        if len(tensors["operations"]) > _MOST_ROWS:
+            raise ValueError(f"it has more than {_MOST_ROWS} architectures")
         archs = known.texts(tensors["operations"])
         return DevicePool(known.encode(archs), latency_s, devices, archs)
-    except (KeyError, ValueError, TypeError, OptionError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, ArithmeticError, OptionError) as error:
         raise TableError(
             f"'{path}' is a damaged pool file ({error}); get another copy of it"
         ) from error
@@ -88,7 +92,7 @@ def _open(path: Path) -> tuple[dict[str, str], dict[str, NDArray[np.generic]]]:
         with safe_open(str(path), framework="numpy") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         raise TableError(
             f"'{path}' is truncated or not a pool file ({error}); get another copy of it"
         ) from error

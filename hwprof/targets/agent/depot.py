@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from hwprof.devices.scratch import scratch_folder
+from hwprof.devices.scratch import ScratchFolder, scratch_folder
 from hwprof.errors import ModelError
 from hwprof.models.base import CHUNK
 from hwprof.targets.protocol import ModelFile
@@ -19,7 +19,7 @@ class Depot:
     """Files of one model, received and checked. Nothing is stored that was not asked for first."""
 
     def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: ScratchFolder | None = None
         self._wanted: dict[str, ModelFile] = {}
         self._stored: set[str] = set()
 

@@ -62,6 +62,7 @@ class Server:
 
     def _reply(self, kind: str, content: Any) -> None:
         self._replies.write(to_json({kind: to_builtins(content)}) + b"\n")
+        self._replies.flush()
 
     def _answer(self, line: bytes) -> Any:
         """Carry out one request. Raises DeviceError for one that cannot be understood."""

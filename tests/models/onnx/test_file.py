@@ -319,3 +319,14 @@ def test_a_model_says_what_it_needs_and_where_its_weights_are(
     vast = load_model(dynamic_mlp, batch=1 << 50)
     assert vast.needed_bytes == weights + (8 * 4 << 50)
     assert (load_model(mlp).external, load_model(external_mlp).external) == ((), ("external.bin",))
+
+
+def test_of_a_weights_file_each_tensor_reads_its_own(external_mlp: Path) -> None:
+    proto = onnx.load(str(external_mlp), load_external_data=False)
+    for tensor in proto.graph.initializer:
+        kept = [entry for entry in tensor.external_data if entry.key != "length"]
+        del tensor.external_data[:]
+        tensor.external_data.extend(kept)
+    external_mlp.write_bytes(proto.SerializeToString())
+    found = read_with_weights(external_mlp).graph.initializer
+    assert [len(tensor.raw_data) for tensor in found] == [8 * 8 * 4, 8 * 4]

@@ -26,7 +26,7 @@ QUICK = Plan(budget_s=0.05, restarts=1, per_op=False, pin="none")
 
 
 def test_a_module_is_measured_with_its_inputs() -> None:
-    found = hwprof.measure(module(), "torch-cpu", QUICK, inputs=torch.rand(3, 8))
+    found = hwprof.measure(module(), plan=QUICK, inputs=torch.rand(3, 8))
     assert found.subject.name == "Sequential"
     assert [t.shape for t in found.subject.inputs] == [(3, 8)]
     assert found.device.name == "torch-cpu"
@@ -39,8 +39,9 @@ def test_a_file_and_its_program_are_the_same_subject(tmp_path: Path) -> None:
     model = load_model(path)
     assert model.format == "torch"
     assert (model.subject.name, model.subject.batch) == ("net", 2)
-    found = hwprof.measure(path, "torch-cpu", QUICK)
+    found = hwprof.measure(path, plan=QUICK)
     assert found.subject == model.subject
+    assert found.device.name == "torch-cpu"
 
 
 def test_inputs_that_do_not_belong_are_refused(mlp: Path) -> None:

@@ -36,7 +36,7 @@ def axis_source(place: Place, model: FlatModel, ranks: Mapping[str, int]) -> Pla
     """The axis of an input that an axis of a tensor is, followed backwards."""
     for _ in range(_MAX_STEPS):
         if place.tensor in ranks:
-            fits = ranks[place.tensor] in (0, place.rank) and place.axis < place.rank
+            fits = ranks[place.tensor] in (0, place.rank) and 0 <= place.axis < place.rank
             return place if fits else None
         maker = model.makers.get(place.tensor)
         before = None if maker is None else _before(maker, place, model)

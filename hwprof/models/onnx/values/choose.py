@@ -23,13 +23,15 @@ from hwprof.models.onnx.values.indices import FIRST_INDEXED, INDEXED, limits
 from hwprof.models.onnx.values.reach import Decision, Reach
 from hwprof.models.onnx.values.sizes import Sizes
 from hwprof.models.onnx.values.trace import Element, Trace
-from hwprof.models.onnx.values.view import View, Wish
+from hwprof.models.onnx.values.view import CONTRADICTIONS, View, Wish
 from hwprof.models.onnx.values.wishes import FIRST_WISHED, WISHED, wishes
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 _DIVISIONS = ("Div", "Mod")
+UNFIT = (*CONTRADICTIONS, AttributeError, RecursionError)
+"""What models whose parts do not fit together make rules stumble over."""
 
 
 def choose_values(
@@ -51,20 +53,29 @@ def choose_values(
         kind = operation.kind
         if kind not in _LOOKED_AT or not any(read in reach.of for read in operation.reads):
             continue
-        if kind in WISHED:
-            _wish(operation, trace, reach, found)
-        if kind in INDEXED:
-            _index(operation, trace, reach, found)
-        if kind in MARKING:
-            _mark(operation, trace, found)
-        if kind == "If":
-            for switch in switches(operation, trace):
-                known = found[switch.input].numbers or ()
-                found[switch.input].numbers = tuple(dict.fromkeys(known + switch.numbers))
-        elif kind == "ImageDecoder" and operation.read(0) in found:
-            found[operation.read(0)].picture = operation.label
+        try:
+            _look(operation, trace, reach, found)
+        except UNFIT:  # what does not fit together tells nothing; the runtime says what is wrong
+            continue
     _note_decisions(reach.decisions(), reach, trace, found)
     return tuple(values_of(found[spec.name], spec.name in given) for spec in inputs)
+
+
+def _look(operation: Operation, trace: Trace, reach: Reach, found: dict[str, Findings]) -> None:
+    """Note what one operation tells of the inputs."""
+    kind = operation.kind
+    if kind in WISHED:
+        _wish(operation, trace, reach, found)
+    if kind in INDEXED:
+        _index(operation, trace, reach, found)
+    if kind in MARKING:
+        _mark(operation, trace, found)
+    if kind == "If":
+        for switch in switches(operation, trace):
+            known = found[switch.input].numbers or ()
+            found[switch.input].numbers = tuple(dict.fromkeys(known + switch.numbers))
+    elif kind == "ImageDecoder" and operation.read(0) in found:
+        found[operation.read(0)].picture = operation.label
 
 
 _LOOKED_AT = WISHED | INDEXED | MARKING | {"If", "ImageDecoder"}

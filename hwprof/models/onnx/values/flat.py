@@ -123,8 +123,12 @@ class FlatModel:
             else:
                 add(operation)
 
+    def _full(self) -> bool:
+        """Whether no more is unfolded. Bodies without operations count as well."""
+        return len(self.operations) + self._scopes > MAX_OPERATIONS
+
     def _nested(self, operation: Operation, names: Names | None, depth: int) -> None:
-        if depth >= MAX_DEPTH or len(self.operations) > MAX_OPERATIONS:
+        if depth >= MAX_DEPTH or self._full():
             self.operations.append(operation)
         elif operation.kind == "If":
             self._branches(operation, names, depth)
@@ -134,7 +138,7 @@ class FlatModel:
             self._scan(operation, names, depth)
 
     def _call(self, function: FunctionProto, call: Operation, depth: int) -> None:
-        if depth >= MAX_DEPTH or len(self.operations) > MAX_OPERATIONS or call.node is None:
+        if depth >= MAX_DEPTH or self._full() or call.node is None:
             self.operations.append(call)
             return
         frame: dict[str, AttributeProto] = {a.name: a for a in function.attribute_proto}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hwprof.models.onnx.values.view import Rule, View, Wish, product
+from hwprof.models.onnx.values.view import MOST_COUNTED, Rule, View, Wish, product
 
 _MOST_CHOICES = 5000
 
@@ -55,7 +55,7 @@ def _center_crop(view: View) -> Mapping[int, Wish]:
 def _col2im(view: View) -> Mapping[int, Wish]:
     """Image from the file's shape; a block that fits the channels and the number of places."""
     shape, made = view.shape(0), view.made()
-    if not shape or not made or len(shape) != 3 or not made[1]:
+    if not shape or not made or len(shape) != 3 or not made[1] or shape[1] > MOST_COUNTED:
         return {1: None, 2: None}
     image = made[2:]
     pads = view.operation.wholes("pads") or [0] * 2 * len(image)

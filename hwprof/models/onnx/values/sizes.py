@@ -63,15 +63,16 @@ class Sizes:
             self._declared = {each: shape for each, shape in stated if shape is not None}
         return self._declared.get(name)
 
-    def constant(self, name: str) -> np.ndarray | None:
+    def constant(self, name: str, depth: int = 0) -> np.ndarray | None:
         """The elements of a constant that is not large and lies in the file itself."""
         if not name:
             return None
         if name not in self._constants:
-            self._constants[name] = self._read(name)
+            self._constants[name] = None  # for what comes back to itself
+            self._constants[name] = self._read(name, depth) if depth < MAX_STEPS else None
         return self._constants[name]
 
-    def _read(self, name: str) -> np.ndarray | None:
+    def _read(self, name: str, depth: int) -> np.ndarray | None:
         tensor = self.model.tensors.get(name)
         if tensor is not None:
             return _array(tensor)
@@ -82,7 +83,7 @@ class Sizes:
             return _constant_of(maker)
         if maker.kind in ("Identity", "Cast", "Unsqueeze", "Squeeze"):
             # Exporters write scalars that way; only the numbers matter here.
-            inner = self.constant(maker.read(0))
+            inner = self.constant(maker.read(0), depth + 1)
             if inner is not None and maker.kind in ("Unsqueeze", "Squeeze"):
                 return inner.reshape(-1) if inner.size != 1 else inner
             return inner
@@ -135,10 +136,10 @@ def _constant_of(maker: Operation) -> np.ndarray | None:
 
 def _inferred(model: FlatModel, inputs: Sequence[TensorSpec]) -> dict[str, tuple[int, ...]]:
     """Shapes of the main graph's tensors."""
-    from onnx import shape_inference
+    from hwprof.models.onnx.infer import infer_shapes
 
     try:
-        slim = shape_inference.infer_shapes(_slim(model, inputs), data_prop=True)
+        slim = infer_shapes(_slim(model, inputs))
     except Exception:  # whatever it dislikes about a model: then its shapes are not known
         return {}
     values = (*slim.graph.value_info, *slim.graph.output)

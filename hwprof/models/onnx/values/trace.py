@@ -12,6 +12,7 @@ from hwprof.models.onnx.values.sizes import MAX_STEPS, Sizes
 
 MOST_ELEMENTS = 64
 MOST_ORIGINS = 32
+_MOST = 2.0**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,4 +266,6 @@ def _compute(kind: str, left: Part, right: Part) -> Part:
         if not right:
             return None
         return left // right if isinstance(left, int) and isinstance(right, int) else left / right
-    return left + right if kind == "Add" else left - right if kind == "Sub" else left * right
+    made = left + right if kind == "Add" else left - right if kind == "Sub" else left * right
+    # A chain of squares would fill the memory with the digits of one number.
+    return made if abs(made) <= _MOST else None

@@ -13,8 +13,12 @@ Shape = tuple[int, ...]
 Wish = Sequence[float | None] | float | None
 """An input's elements, one number for all of them, or None where nothing good can be told."""
 
-CONTRADICTIONS = (IndexError, ValueError, TypeError, KeyError, ZeroDivisionError)
+CONTRADICTIONS = (IndexError, ValueError, TypeError, KeyError, ArithmeticError)
 """What rules stumble over in a model whose parts do not fit: the runtime says what is wrong."""
+
+
+MOST_COUNTED = 1 << 20
+"""Rules list what they count, and a file may say any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,9 @@ class View:
         return self.sizes.shape(writes[position]) if position < len(writes) else None
 
     def count(self, position: int) -> int | None:
-        """Elements of an input; None where it is left out, too."""
-        return self.sizes.elements(self.operation.read(position))
+        """Elements of an input; None where it is left out, too, and where they are too many."""
+        found = self.sizes.elements(self.operation.read(position))
+        return found if found is None or found <= MOST_COUNTED else None
 
     def given(self, position: int) -> bool:
         return bool(self.operation.read(position))
