@@ -104,14 +104,14 @@ def _form(sql: object) -> Form:
         head[2] = head[2][1:-1]
     definitions: list[list[str]] = [[]]
     depth = 0
-    for end, token in enumerate(tokens[begin:], begin):
-        depth += {"(": 1, ")": -1}.get(token, 0)
+    for end, part in enumerate(tokens[begin:], begin):
+        depth += {"(": 1, ")": -1}.get(part, 0)
         if depth == 0:
             return (tuple(head), _distinct(definitions), tuple(tokens[end + 1 :]))
-        if token == "," and depth == 1:
+        if part == "," and depth == 1:
             definitions.append([])
         elif end > begin:
-            definitions[-1].append(token)
+            definitions[-1].append(part)
     return (tuple(tokens), frozenset(), ())
 
 
