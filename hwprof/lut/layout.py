@@ -76,19 +76,22 @@ def _read(connection: sqlite3.Connection) -> Layout:
         kind, name, table, sql = row
         if not all(isinstance(text, str) for text in (kind, name, table)) or (kind, name) in found:
             raise StrangeLayoutError("its list of parts makes no sense")
-        if sql is None:
-            # Only of an index, and its name says which table's.
-            own = kind == "index" and re.fullmatch(rf"sqlite_autoindex_{re.escape(table)}_\d", name)
-            form = None if own else ((str(kind),), frozenset[Tokens](), ())
-        else:
-            form = _form(sql)
-            if kind not in ("table", "index") or form[0][1:3] != (kind.upper(), name):
-                # The text counts for SQLite, whatever the other columns say.
-                form = ((f"{kind} {name}", *form[0]), *form[1:])
-        found[kind, name] = form
+        found[kind, name] = _part(kind, name, table, sql)
     if len(found) == _MOST_PARTS:
         raise StrangeLayoutError(f"it has {_MOST_PARTS} parts or more")
     return found
+
+
+def _part(kind: str, name: str, table: str, sql: object) -> Form | None:
+    if sql is None:
+        # Only of an index, and its name says which table's.
+        own = kind == "index" and re.fullmatch(rf"sqlite_autoindex_{re.escape(table)}_\d", name)
+        return None if own else ((kind,), frozenset(), ())
+    head, definitions, tail = _form(sql)
+    if kind not in ("table", "index") or head[1:3] != (kind.upper(), name):
+        # The text counts for SQLite, whatever the other columns say.
+        head = (f"{kind} {name}", *head)
+    return (head, definitions, tail)
 
 
 def _form(sql: object) -> Form:
