@@ -136,8 +136,8 @@ class Shipped:
         finite = np.all([np.isfinite(column) for column in columns], axis=0)
         if not finite.all():
             raise TableError(
-                f"the predictor gives no latency for '{archs[int(np.argmin(finite))]}', so its file "
-                "is damaged; adapt to the measurements again"
+                f"the predictor gives no latency for '{archs[int(np.argmin(finite))]}', so its "
+                "file is damaged; adapt to the measurements again"
             )
         return [
             Answer(arch, *(float(column[i]) for column in columns)) for i, arch in enumerate(archs)
