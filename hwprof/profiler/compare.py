@@ -89,7 +89,7 @@ def compare(
     """Ratio of two latencies, a over b, with its 95 % interval; b is what a is held against.
 
     With `model`, a file, `a` and `b` are devices, as `hwprof.measure` takes them; without, they are
-        two model files, measured on `device`, or each on its own, as in `hwprof.measure`, which says
+    two model files, measured on `device`, or each on its own, as in `hwprof.measure`, which says
     what `timeout` is. Both are measured now, in turn, in `plan.restarts` pairs of fresh processes
     (5 without a plan) on the same `inputs`, if they are given, and saved where there is a `table`
     (open, or a file's name).
