@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from hwprof.errors import visible
 from hwprof.plugins import BuiltIn
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ class Presented(ABC):
 
     def __repr__(self) -> str:
         # Names come from files, and may hold a terminal's commands.
-        shown = "".join(c if c.isprintable() else _escaped(c) for c in self.brief)
-        return f"<{type(self).__name__} {shown}>"
+        return f"<{type(self).__name__} {visible(self.brief)}>"
 
     def to_dict(self) -> dict[str, Any]:
         """The content as `--json` prints it, in plain dicts, lists, texts and numbers.
@@ -59,7 +59,3 @@ class Presented(ABC):
         """What a notebook shows: the text of the terminal. Measures nothing."""
         text: str = _HTML.load()(self)
         return text
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

@@ -18,6 +18,7 @@ from hwprof.models.inputs.given import Asked
 from hwprof.presented import Presented
 from hwprof.profiler.agreement import Agreement
 from hwprof.profiler.bench import Bench, Listener
+from hwprof.profiler.names import names_of
 from hwprof.profiler.picking import stored
 from hwprof.profiler.plan import Plan
 from hwprof.profiler.unlike import differences, shapes_text, unlike
@@ -147,7 +148,8 @@ def compare(
         targets = [target, target]
         if names[1] != names[0]:
             targets = [target, target_of(names[1], threads, meter, timeout=timeout)]
-        jobs = jobs_for([Path(file) for file in files], target, shapes or {}, batch, inputs)
+        paths = [Path(file) for file in files]
+        jobs = jobs_for(paths, target, shapes or {}, batch, inputs)
         room = min(each.spec.hardware.memory_bytes for each in targets) or None
         first, second = (
             (
@@ -156,11 +158,12 @@ def compare(
                     shapes=job.shapes,
                     batch=job.batch,
                     inputs=job.inputs,
+                    name=name,
                     room_bytes=room,
                 ),
                 each,
             )
-            for job, each in zip(jobs, targets, strict=True)
+            for job, name, each in zip(jobs, names_of(paths), targets, strict=True)
         )
     with opened(table) as kept:
         comparison = compare_now(

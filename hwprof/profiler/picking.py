@@ -36,6 +36,11 @@ def stored(
     else:
         if fits(named) and (device is None or named.id in table.ids(device=device)):
             return named
+    if text in table.listing.shared_names():
+        raise WrongTable(
+            f"several models of different content are called '{text}' in {table.path}; name one by "
+            "its id or by name and hash, as in NAME@3f2a77, which 'hwprof lut show' lists"
+        )
     for measurement in table.measurements(model=text, device=device):
         if fits(measurement):
             return measurement

@@ -11,7 +11,7 @@ from hwprof.presented import Presented
 from hwprof.profiler.campaign import Outcome
 from hwprof.profiler.compare import Comparison
 from hwprof.profiler.sweep import Sweep
-from hwprof.report.document import comparison_document, measurement_document
+from hwprof.report.document import comparison_document, failure_document, measurement_document
 from hwprof.report.facts import subject_inputs
 from hwprof.report.visible import visible_lines
 
@@ -39,7 +39,7 @@ def document(result: Presented) -> Row:
         case Outcome(measurement=Measurement() as measurement):
             return measurement_document(measurement)
         case Outcome(failure=Failure() as failure):
-            return _failure_document(failure)
+            return failure_document(failure, kept=not result.refused)
         case Sweep():
             outcomes = [document(outcome) for outcome in result.finished()]
             return {"devices": list(result.devices), "outcomes": outcomes}
@@ -126,19 +126,6 @@ def _row(measurement: Measurement) -> Row:
         "energy_net_j": None if reading is None else reading.net_j_per_run,
         "kernels_total_s": None if profile is None else profile.total_s(),
         "warnings": ", ".join(warning.code.value for warning in measurement.warnings),
-    }
-
-
-def _failure_document(failure: Failure) -> Row:
-    return {
-        "model": failure.subject,
-        "id": failure.id,
-        "run_id": failure.run_id,
-        "created_at": failure.created_at,
-        "source": "failed",
-        "device": {"slug": failure.device},
-        "latency_s": None,
-        "reason": failure.reason,
     }
 
 

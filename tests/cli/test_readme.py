@@ -96,7 +96,9 @@ def test_what_is_told_to_be_typed_runs(
         for name, *arguments in block.commands:
             assert name == "hwprof"
             done = hwprof(*arguments, *SHORTENED.get(arguments[0], ()))
-            assert done.code == 0 or arguments == ["doctor"], (arguments, done.err)
+            # Doctor finds fault; on a busy machine two figures may be unlike, which is no ratio.
+            allowed = {"doctor": (0, 1), "compare": (0, 4)}.get(arguments[0], (0,))
+            assert done.code in allowed, (arguments, done.err)
 
 
 def test_hardly_anything_is_left_out() -> None:
