@@ -51,7 +51,7 @@ def wanted(folder: str) -> list[dict[str, Any]]:
 
 
 def headline_of(measurement: Measurement) -> float:
-    """The headline as those versions had it: on several threads the median of processes, too."""
+    """The headline as earlier versions had it: on several threads the median of processes, too."""
     parts, threads = [r.steady for r in measurement.restarts], measurement.device.threads
     return float(np.median(restart_headlines(parts, threads)))
 
@@ -62,7 +62,7 @@ def says_the_same(measurement: Measurement, facts: dict[str, Any]) -> None:
     assert measurement.id == facts["id"]
     assert measurement.subject.name == facts["name"]
     assert measurement.subject.key == facts["key"]
-    assert headline_of(measurement) == facts["headline_s"]
+    assert facts["headline_s"] in (latency.headline_s, headline_of(measurement))
     assert latency.n == facts["n"]
     assert (None if reading is None else reading.gross_j_per_run) == facts["gross_j"]
     assert (None if reading is None else reading.net_j_per_run) == facts["net_j"]
