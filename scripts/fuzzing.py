@@ -379,7 +379,10 @@ def _note(event: str, args: tuple[Any, ...], watched: Path, outside: list[tuple[
     if event == "open" and isinstance(args[0], str | bytes | os.PathLike):
         written = isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         path = os.path.realpath(os.fsdecode(args[0]))
-        if written and not path.startswith((f"{watched}/", "/dev/", "/proc/")):
+        # /dev/shm is a folder of files, and no device.
+        allowed = path.startswith((f"{watched}/", "/dev/", "/proc/"))
+        shared = path.startswith("/dev/shm/") and not path.startswith(f"{watched}/")
+        if written and (shared or not allowed):
             outside.append(("file", f"wrote to {path}"))
     elif event in ("socket.connect", "socket.getaddrinfo"):
         outside.append(("connection", f"{event} {args[1:] if event[7] == 'c' else args}"[:200]))

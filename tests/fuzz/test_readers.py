@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-RUNS = 12
+RUNS = 8
 MODULES = ("fuzz_targets_tables",)
 
 
