@@ -1,4 +1,4 @@
-"""What a device stumbles over before its runtime starts is a sentence, and no crash of the worker."""
+"""What a device stumbles over before its runtime starts is a sentence, and no crash."""
 
 from __future__ import annotations
 
