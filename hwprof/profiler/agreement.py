@@ -127,7 +127,7 @@ def _incomparable(case: _Case) -> str:
     if needed <= MAX_COMPARED_BYTES:
         return ""
     return (
-        f"the outputs are {needed >> 20} MiB, and at most "
+        f"the outputs are {(needed + 2**19) >> 20} MiB, and at most "
         f"{MAX_COMPARED_BYTES >> 20} MiB are compared"
     )
 

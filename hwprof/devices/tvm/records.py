@@ -56,7 +56,7 @@ _TARGET_KEYS = frozenset(
 _NODES = re.compile(
     r"None|bool|int|float|DataType|Device|dtype|"
     r"ffi\.(String|SmallStr|Bytes|SmallBytes|Array|List|Map|Dict|Shape|Tensor)|"
-    r"(ir|tirx|s_tir|sym|target|relax)(\.[a-z]\w*)*\.[A-Z]\w*|Target",
+    r"(ir|tirx|s_tir|sym|prim|target|relax)(\.[a-z]\w*)*\.[A-Z]\w*|Target",
     re.ASCII,
 )
 # They stand for functions and libraries of TVM's own, or hold programs.
