@@ -29,6 +29,8 @@ FOLDERS = {
 # Inductor keeps the code that it compiled in a folder with the user's name.
 CACHE = "temporary/torchinductor_"
 TABLE = ("here/hwprof.db", "here/hwprof.db-shm", "here/hwprof.db-wal")
+# Six more workers tell what their profilers cost, and each takes long to import them.
+SLOW = ("executorch-cpu", "torch-cpu:mode=compiled", "tvm-cpu")
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def _files(names: Iterable[str]) -> set[str]:
 )
 def test_measuring(room: Room, mlp: Path, device: str) -> None:
     shutil.copy(mlp, room.here / "mlp.onnx")
-    done = room.run("measure", "mlp.onnx", "--device", device, *QUICK)
+    options = ("--no-per-op",) if device in SLOW else ()
+    done = room.run("measure", "mlp.onnx", "--device", device, *QUICK, *options)
     assert "latency" in done.out
     assert room.left() == _files(["mlp.onnx"])
 
@@ -121,7 +124,7 @@ def test_looking_around(room: Room) -> None:
     assert "onnxruntime-cpu" in room.run("devices").out
     room.run("devices", "--quick", "--json")
     found = room.run("doctor", "--json")
-    assert "cpu" in found.out
+    assert "timer" in found.out
     assert room.left() == set()
 
 
