@@ -29,6 +29,8 @@ FOLDERS = {
 # Inductor keeps the code that it compiled in a folder with the user's name.
 CACHE = "temporary/torchinductor_"
 TABLE = ("here/hwprof.db", "here/hwprof.db-shm", "here/hwprof.db-wal")
+# Six more workers tell what their profilers cost, and each takes long to import them.
+SLOW = ("executorch-cpu", "torch-cpu:mode=compiled", "tvm-cpu")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ class Room:
         found = watched([sys.executable, "-m", "hwprof", *arguments], self.here, environment)
         assert found.code == 0, found.err
         assert (found.sockets, found.lookups) == ([], [])
-        elsewhere = {path for path in found.made if not path.is_relative_to(self.root)}
+        # `mkdir -p` asks for the folders above as well.
+        above = (self.root, *self.root.parents)
+        elsewhere = {p for p in found.made if not p.is_relative_to(self.root) and p not in above}
         assert {path for path in elsewhere if path.exists() and not _device(path)} == set()
         return found
 
@@ -103,7 +107,8 @@ def _files(names: Iterable[str]) -> set[str]:
 )
 def test_measuring(room: Room, mlp: Path, device: str) -> None:
     shutil.copy(mlp, room.here / "mlp.onnx")
-    done = room.run("measure", "mlp.onnx", "--device", device, *QUICK)
+    options = ("--no-per-op",) if device in SLOW else ()
+    done = room.run("measure", "mlp.onnx", "--device", device, *QUICK, *options)
     assert "latency" in done.out
     assert room.left() == _files(["mlp.onnx"])
 
@@ -121,7 +126,7 @@ def test_looking_around(room: Room) -> None:
     assert "onnxruntime-cpu" in room.run("devices").out
     room.run("devices", "--quick", "--json")
     found = room.run("doctor", "--json")
-    assert "cpu" in found.out
+    assert "timer" in found.out
     assert room.left() == set()
 
 
