@@ -12,7 +12,8 @@ class HwprofError(Exception):
 
     def __str__(self) -> str:
         """The message. Names from files stand in it, and a traceback is printed as it is."""
-        return visible(super().__str__())
+        text = super().__str__()
+        return text if text.isprintable() else visible(" ".join(text.splitlines()))
 
 
 class OptionError(HwprofError):
@@ -56,8 +57,12 @@ class WrongTable(TableError, OptionError):
 
 def wrong(kind: type[HwprofError]) -> type[HwprofError]:
     """The class for what the caller wrote among errors of `kind`."""
-    known: tuple[type[HwprofError], ...] = (WrongModel, WrongDevice, WrongTable)
-    return next((each for each in known if issubclass(each, kind)), kind)
+    known: dict[type[HwprofError], type[HwprofError]] = {
+        ModelError: WrongModel,
+        DeviceError: WrongDevice,
+        TableError: WrongTable,
+    }
+    return known.get(kind, kind)
 
 
 class UnsavedError(TableError):

@@ -76,7 +76,7 @@ def whole_file(
     if "\0" in str(target):
         raise wrong(error)("a file's name cannot contain the character NUL: name another file")
     try:
-        _check_kind(target, error, replaces)
+        check_kind(target, error, replaces)
         with replacing(target) as stream:
             yield stream
     except IsADirectoryError as problem:
@@ -122,7 +122,8 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
         draft.unlink(missing_ok=True)
 
 
-def _check_kind(target: Path, error: type[HwprofError], replaces: Kind | None) -> None:
+def check_kind(target: Path, error: type[HwprofError], replaces: Kind | None) -> None:
+    """What `whole_file` checks first, for what takes long to make. Raises `error`, or OSError."""
     real = Path(os.path.realpath(target))
     for ending in _COMPANIONS:
         table = real.name.removesuffix(ending)

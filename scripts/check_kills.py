@@ -331,6 +331,23 @@ def main() -> None:
         drive(arguments.drive[0], arguments.drive[1:])
         return
     found = Found()
+    try:
+        look(arguments, found)
+    finally:
+        # Also when it is interrupted.
+        told = ", ".join(f"{count} {kind}" for kind, count in sorted(found.kills.items()))
+        print(
+            f"{found.kills.total()} ends ({told}) over {found.tables} tables: "
+            f"{len(found.faults)} faults"
+        )
+        if arguments.json:
+            document = {**asdict(found), "kills": dict(found.kills)}
+            arguments.json.write_text(json.dumps(document, indent=2) + "\n")
+    raise SystemExit(1 if found.faults else 0)
+
+
+def look(arguments: argparse.Namespace, found: Found) -> None:
+    """Kill as often as was asked for."""
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         killer = Killer(Path(folder), arguments.models, arguments.seed, found)
         killer.known(arguments.known)
@@ -339,13 +356,6 @@ def main() -> None:
             if not arguments.fresh:
                 killer.learn()
             killer.campaign(arguments.kind or list(KINDS), arguments.kills)
-    told = ", ".join(f"{count} {kind}" for kind, count in sorted(found.kills.items()))
-    print(f"{found.kills.total()} ends ({told}) over {found.tables} tables: "
-          f"{len(found.faults)} faults")  # fmt: skip
-    if arguments.json:
-        document = {**asdict(found), "kills": dict(found.kills)}
-        arguments.json.write_text(json.dumps(document, indent=2) + "\n")
-    raise SystemExit(1 if found.faults else 0)
 
 
 if __name__ == "__main__":

@@ -376,7 +376,7 @@ def _mutate_text(number: random.Random, content: bytes) -> bytes:
 
 
 def _mutate_cells(number: random.Random, content: bytes) -> bytes:
-    """Change one cell of a CSV file: by what a spreadsheet's user, or an attacker, would put there."""
+    """Change one cell of a CSV file, or put a row in twice."""
     import csv
     import io
 
@@ -389,7 +389,7 @@ def _mutate_cells(number: random.Random, content: bytes) -> bytes:
     at = number.randrange(len(row))
     cell = row[at]
     if cell[:1] in ("{", "[") and number.random() < 0.7:
-        row[at] = mutate_json(number, cell.encode()).decode("utf-8", "surrogatepass")
+        row[at] = mutate_json(number, cell.encode()).decode("utf-8", "replace")
     else:
         row[at] = number.choice(
             (*TEXTS, str(value(number, 1)), str(value(number, 0.5)), "[]", "{}")
@@ -440,7 +440,8 @@ def _mutate_parquet(number: random.Random, content: bytes) -> bytes:
 _STRANGE = (
     "CREATE TRIGGER boom AFTER INSERT ON measurement BEGIN DELETE FROM measurement; END",
     "CREATE TRIGGER boom BEFORE DELETE ON restart BEGIN SELECT RAISE(IGNORE); END",
-    "CREATE VIEW v AS WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT x FROM r",
+    "CREATE VIEW v AS WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) "
+    "SELECT x FROM r",
     "ALTER TABLE failure RENAME TO gone",
     "ALTER TABLE device ADD COLUMN more TEXT DEFAULT (hex(zeroblob(1000)))",
     "ALTER TABLE device ADD COLUMN more TEXT GENERATED ALWAYS AS (upper(name)) VIRTUAL",
@@ -511,7 +512,7 @@ def _mutate_safetensors(number: random.Random, content: bytes) -> bytes:
     known = header["__metadata__"]
     if kind == 0:
         key = number.choice(list(known))
-        known[key] = mutate_json(number, known[key].encode()).decode("utf-8", "surrogatepass")
+        known[key] = mutate_json(number, known[key].encode()).decode("utf-8", "replace")
     elif kind == 1:
         tensor = number.choice([name for name in header if name != "__metadata__"])
         shape = header[tensor]["shape"]
@@ -542,6 +543,8 @@ def _mutate_safetensors(number: random.Random, content: bytes) -> bytes:
 def _mutate_machine(number: random.Random, content: bytes) -> bytes:
     """Change some files of a machine."""
     files = json.loads(content)
+    if not files:
+        return mutate_bytes(number, content)
     for _ in range(number.choice((1, 1, 3))):
         name = number.choice(list(files))
         text = files[name]

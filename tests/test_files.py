@@ -202,7 +202,7 @@ PREDICTOR = (30).to_bytes(8, "little") + b'{"__metadata__":{}}'
 def test_what_sqlite_keeps_beside_a_table_is_left_alone(tmp_path: Path, ending: str) -> None:
     (tmp_path / "t.db").write_bytes(TABLE)
     target = tmp_path / f"t.db{ending}"
-    with pytest.raises(TableError, match="is a part of the table t.db: name another file"):
+    with pytest.raises(TableError, match=r"is a part of the table t\.db: name another file"):
         put(target, b"new")
     assert names(tmp_path) == ["t.db"]
     put(tmp_path / f"other{ending}", b"no table is there")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
@@ -235,8 +236,18 @@ def _show(table: Table, form: str, filters: Filters, anonymous: bool) -> int:
     stream = io.BytesIO()
     count = export(table, form, stream, anonymous=anonymous, **filters)
     text = stream.getvalue().decode("utf-8", "backslashreplace")
-    say(text.replace("\r\n", "\n").rstrip("\n"))
+    say("\n".join(_rows(text.rstrip("\r\n"), form)))
     return count
+
+
+def _rows(text: str, form: str) -> Iterator[str]:
+    """The rows of an export; a line break inside of a cell begins none."""
+    held = ""
+    for line in text.replace("\r\n", "\n").split("\n"):
+        held = f"{held}\\n{line}" if held else line
+        if form == "jsonl" or held.count('"') % 2 == 0:
+            yield held
+            held = ""
 
 
 @app.command(

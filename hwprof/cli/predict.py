@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,8 +81,13 @@ def adapt(
 ) -> None:
     """Fit the shipped pool to a new device from a few measurements."""
     shipped = predicting()
+    from hwprof.errors import OptionError
+    from hwprof.files import check_kind, is_safetensors
     from hwprof.predictors.measurements import read_measurements
 
+    # Said before the fit, which takes seconds. What else a name is wrong with is said by writing.
+    with suppress(OSError, ValueError):
+        check_kind(output, OptionError, is_safetensors)
     known = read_measurements(measurements, space, device)
     fitted = shipped.adapt_shipped(space, known, device, check_units=not any_speed)
     fitted.save(output)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, final
 
 from hwprof.cli.printing import console_on, dumb, off_screen, on_screen, tell
 from hwprof.errors import OptionError
+from hwprof.report.visible import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -74,7 +75,7 @@ class Lines(Display):
         if now_s - self._told_s < self._every_s or (not self._every_s and text == self._told):
             return
         self._told_s, self._told = now_s, text
-        tell(f"{now_s - self._started_s:7.1f} s  {text}")
+        tell(f"{now_s - self._started_s:7.1f} s  {visible(text)}")
 
     def clear(self) -> None:
         """Lines are never half-written."""

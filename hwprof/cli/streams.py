@@ -144,7 +144,7 @@ def _guarded(stream: TextIO | None, *, pipes: bool) -> tuple[TextIO, Guard | Non
         io.BufferedWriter(guard),
         encoding="utf-8" if stream is None else stream.encoding,
         errors=ERRORS,
-        line_buffering=stream is None or stream.line_buffering,
+        line_buffering=stream is None or bool(stream.line_buffering),
     )
     return wrapper, guard
 

@@ -117,7 +117,8 @@ def thread_count(help: str = "threads of the runtime", *, most: int = MAX_THREAD
         # A number too long to convert is too large as well.
         if not text.isdecimal() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
             raise OptionError(
-                f"{name} must be a whole number from 1 to {most}, got '{text[:SHOWN]}'; try {name}=1"
+                f"{name} must be a whole number from 1 to {most}, got '{text[:SHOWN]}'; "
+                f"try {name}=1"
             )
         return int(text)
 

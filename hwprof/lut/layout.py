@@ -76,19 +76,22 @@ def _read(connection: sqlite3.Connection) -> Layout:
         kind, name, table, sql = row
         if not all(isinstance(text, str) for text in (kind, name, table)) or (kind, name) in found:
             raise StrangeLayoutError("its list of parts makes no sense")
-        if sql is None:
-            # Only of an index, and its name says which table's.
-            own = kind == "index" and re.fullmatch(rf"sqlite_autoindex_{re.escape(table)}_\d", name)
-            form = None if own else ((str(kind),), frozenset[Tokens](), ())
-        else:
-            form = _form(sql)
-            if kind not in ("table", "index") or form[0][1:3] != (kind.upper(), name):
-                # The text counts for SQLite, whatever the other columns say.
-                form = ((f"{kind} {name}", *form[0]), *form[1:])
-        found[kind, name] = form
+        found[kind, name] = _part(kind, name, table, sql)
     if len(found) == _MOST_PARTS:
         raise StrangeLayoutError(f"it has {_MOST_PARTS} parts or more")
     return found
+
+
+def _part(kind: str, name: str, table: str, sql: object) -> Form | None:
+    if sql is None:
+        # Only of an index, and its name says which table's.
+        own = kind == "index" and re.fullmatch(rf"sqlite_autoindex_{re.escape(table)}_\d", name)
+        return None if own else ((kind,), frozenset(), ())
+    head, definitions, tail = _form(sql)
+    if kind not in ("table", "index") or head[1:3] != (kind.upper(), name):
+        # The text counts for SQLite, whatever the other columns say.
+        head = (f"{kind} {name}", *head)
+    return (head, definitions, tail)
 
 
 def _form(sql: object) -> Form:
@@ -104,14 +107,14 @@ def _form(sql: object) -> Form:
         head[2] = head[2][1:-1]
     definitions: list[list[str]] = [[]]
     depth = 0
-    for end, token in enumerate(tokens[begin:], begin):
-        depth += {"(": 1, ")": -1}.get(token, 0)
+    for end, part in enumerate(tokens[begin:], begin):
+        depth += {"(": 1, ")": -1}.get(part, 0)
         if depth == 0:
             return (tuple(head), _distinct(definitions), tuple(tokens[end + 1 :]))
-        if token == "," and depth == 1:
+        if part == "," and depth == 1:
             definitions.append([])
         elif end > begin:
-            definitions[-1].append(token)
+            definitions[-1].append(part)
     return (tuple(tokens), frozenset(), ())
 
 

@@ -7,7 +7,6 @@ that size could ask for is stopped.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -61,7 +60,7 @@ class Watch:
         size = 0
         for suffix in ("", "-wal"):
             try:
-                size += os.stat(f"{self._path}{suffix}").st_size
+                size += Path(f"{self._path}{suffix}").stat().st_size
             except OSError:
                 continue
         return size

@@ -41,8 +41,8 @@ def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
     fit = all(part == "*" or is_whole(part.removeprefix("-")) for part in parts)
     if not equals or not name or not fit:
         raise OptionError(
-            f"--shape must look like NAME=1,3,224,224, got '{shortened(text)}'; give the input's name "
-            "and whole numbers, or * for a dimension that the file or --batch decides"
+            f"--shape must look like NAME=1,3,224,224, got '{shortened(text)}'; give the "
+            "input's name and whole numbers, or * for a dimension that the file or --batch decides"
         )
     return name, tuple(LEFT_OPEN if part == "*" else int(part) for part in parts)
 

@@ -9,7 +9,7 @@ _MOST = 2**63
 
 
 def flops_or_none(kernel: Kernel) -> int | None:
-    """As `flops`, and None for tensors that do not fit the operator or a count beyond all others."""
+    """As `flops`, and None for tensors that do not fit, and for a count beyond all others."""
     try:
         count = flops(kernel)
     except ValueError:

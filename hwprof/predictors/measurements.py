@@ -55,7 +55,7 @@ def read_measurements(path: Path, space: str, device: str | None = None) -> list
 
 
 def _start(path: Path) -> bytes:
-    """What the file begins with. Raises OptionError for one that cannot be read, or is too large."""
+    """What the file begins with. Raises OptionError for one that is none, or too large."""
     try:
         if path.exists() and not path.is_file():
             # A pipe may never say anything, and a device never end.
@@ -140,8 +140,8 @@ def _from_rows(path: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Ite
         value = _number(row[f"latency_{unit}"], where) * _UNITS[unit]
         if not 0 < value < float("inf"):
             raise OptionError(
-                f"{where} has the latency '{_brief(row[f'latency_{unit}'])}'; a latency is positive "
-                "and finite, so measure it again or leave it out"
+                f"{where} has the latency '{_brief(row[f'latency_{unit}'])}'; a latency is "
+                "positive and finite, so measure it again or leave it out"
             )
         error = row.get("std_error_s")
         yield ArchLatency(arch, value, None if error in (None, "") else _number(error, where))

@@ -72,12 +72,13 @@ def adapt_shipped(
 
     Raises OptionError for architectures outside the pool and latencies that cannot be right.
     """
+    form = spaces.get(space)
+    # Read before fitting, which takes seconds: what is no architecture is refused at once.
+    names = [form.format(form.parse(each.arch)) for each in known]
     predictor = fit_shipped(space)
     rows = _rows_by_name(predictor)
-    form = spaces.get(space)
     by_row: dict[int, list[ArchLatency]] = {}
-    for each in known:
-        name = form.format(form.parse(each.arch))
+    for each, name in zip(known, names, strict=True):
         if name not in rows:
             raise OptionError(
                 f"architecture '{name}' is not in the shipped pool of {space}; measure those that "
@@ -135,8 +136,8 @@ class Shipped:
         finite = np.all([np.isfinite(column) for column in columns], axis=0)
         if not finite.all():
             raise TableError(
-                f"the predictor gives no latency for '{archs[int(np.argmin(finite))]}', so its file "
-                "is damaged; adapt to the measurements again"
+                f"the predictor gives no latency for '{archs[int(np.argmin(finite))]}', so its "
+                "file is damaged; adapt to the measurements again"
             )
         return [
             Answer(arch, *(float(column[i]) for column in columns)) for i, arch in enumerate(archs)

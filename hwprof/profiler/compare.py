@@ -89,7 +89,7 @@ def compare(
     """Ratio of two latencies, a over b, with its 95 % interval; b is what a is held against.
 
     With `model`, a file, `a` and `b` are devices, as `hwprof.measure` takes them; without, they are
-        two model files, measured on `device`, or each on its own, as in `hwprof.measure`, which says
+    two model files, measured on `device`, or each on its own, as in `hwprof.measure`, which says
     what `timeout` is. Both are measured now, in turn, in `plan.restarts` pairs of fresh processes
     (5 without a plan) on the same `inputs`, if they are given, and saved where there is a `table`
     (open, or a file's name).
@@ -114,9 +114,7 @@ def compare(
                 "with a model, a and b are the devices to compare on it; leave out device"
             )
         devices = (side if isinstance(side, Target) else str(side) for side in (a, b))
-        targets: Sequence[Target] = [
-            target_of(name, threads, meter, timeout=timeout) for name in devices
-        ]
+        targets = [target_of(name, threads, meter, timeout=timeout) for name in devices]
         room = min(target.spec.hardware.memory_bytes for target in targets) or None
         loaded = load_model(model, shapes=shapes, batch=batch, inputs=inputs, room_bytes=room)
         first, second = ((loaded, target) for target in targets)
@@ -146,9 +144,9 @@ def compare(
             )
         names = [usual_device(file) if device is None else device for file in files]
         target = target_of(names[0], threads, meter, timeout=timeout)
-        targets = (target, target)
+        targets = [target, target]
         if names[1] != names[0]:
-            targets = (target, target_of(names[1], threads, meter, timeout=timeout))
+            targets = [target, target_of(names[1], threads, meter, timeout=timeout)]
         jobs = jobs_for([Path(file) for file in files], target, shapes or {}, batch, inputs)
         room = min(each.spec.hardware.memory_bytes for each in targets) or None
         first, second = (

@@ -92,7 +92,10 @@ def _rows(result: Presented) -> list[Row]:
         case Comparison():
             low, high = result.ci95 or (None, None)
             ratio = {"ratio": result.ratio, "ratio_low": low, "ratio_high": high}
-            return [{"side": "a", **_row(result.a), **ratio}, {"side": "b", **_row(result.b)}]
+            return [
+                {"side": "a", **_row(result.a), **ratio},
+                {"side": "b", **_row(result.b), **ratio},
+            ]
     raise _stranger(result)
 
 

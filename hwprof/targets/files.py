@@ -16,7 +16,11 @@ from hwprof.targets.protocol import ModelFile, Stored, plain_name
 def parts_of(model: Model) -> dict[str, Path]:
     """The model's files by where they lie beside each other, the model file first."""
     name = printable(model.path.name)
-    parts = {name if plain_name(name) else f"model{model.path.suffix}": model.path}
+    if not (plain_name(name) and name.isascii()):
+        # Nobody needs its own name there, where file names may be of another encoding.
+        suffix = model.path.suffix
+        name = f"model{suffix if suffix.isascii() else ''}"
+    parts = {name: model.path}
     for location in model.external:
         parts[str(PurePosixPath(location))] = model.path.parent / location
     return parts

@@ -82,7 +82,7 @@ def test_each_judgement_is_a_line(hwprof: Cli, measured: Callable[..., list[Any]
     assert [line.split(": ")[1] for line in told] == ["within", "cannot tell", "above"]
     assert all(m.device.slug in line for m, line in zip((odd, AT_IT, SLOW), told, strict=True))
     assert "a\\nlimit: within: b" in told[0]
-    assert "limit: " not in hwprof("measure", "a.onnx").out
+    assert "\nlimit: " not in hwprof("measure", "a.onnx").out
 
 
 def test_json_holds_verdict_limit_and_reason(

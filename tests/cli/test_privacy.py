@@ -67,9 +67,10 @@ class Room:
 
 @pytest.fixture
 def room(tmp_path: Path) -> Room:
+    root = tmp_path / "room"
     for folder in ("here", *FOLDERS.values()):
-        (tmp_path / folder).mkdir()
-    return Room(tmp_path)
+        (root / folder).mkdir(parents=True)
+    return Room(root)
 
 
 def _device(path: Path) -> bool:

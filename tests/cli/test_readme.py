@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,12 +67,11 @@ PATHS = {
 
 
 @pytest.fixture
-def quick_plans(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def quick_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plan that nobody gave is over at once."""
     fields = ("precision", "budget_s", "restarts", "per_op", "pin", "percentile")
     assert tuple(Plan.__dataclass_fields__) == fields
     monkeypatch.setattr(Plan.__init__, "__defaults__", (0.5, 0.2, 1, False, "auto", None))
-    yield
 
 
 @pytest.mark.parametrize("page", PATHS)

@@ -78,7 +78,7 @@ def ended(models: list[Path], tmp_path: Path, place: Path) -> Ended:
         ((signal.SIGTERM,), 143, "ended by SIGTERM"),
         ((signal.SIGHUP,), 129, "ended by SIGHUP"),
         ((signal.SIGINT, signal.SIGINT), 130, "interrupted"),
-        ((signal.SIGTERM, signal.SIGINT), 143, "ended by SIGTERM"),
+        ((signal.SIGTERM, signal.SIGTERM), 143, "ended by SIGTERM"),
     ],
 )
 def test_every_end_is_one_sentence_and_leaves_nothing(

@@ -89,6 +89,7 @@ def test_a_listing_carries_the_options() -> None:
         "opt=all,none,basic,extended",
         "spin=on,off",
         "precision=native,fp16,int8",
+        "custom_ops=FILE.so",
     ]
     lines = listed["onnxruntime-cpu"].lines()
     assert lines[0] == f"{'onnxruntime-cpu':24s} available"

@@ -129,7 +129,7 @@ def test_a_page_is_believed_and_not_the_footer(exported: bytes) -> None:
 def test_what_is_no_parquet_is_one_sentence(
     exported: bytes, change: Callable[[bytes], bytes]
 ) -> None:
-    with pytest.raises(ValueError, match="it|its"):
+    with pytest.raises(ValueError, match="it"):
         check_pages(change(exported))
 
 

@@ -23,7 +23,7 @@ def test_more_than_the_room_is_refused() -> None:
 
 
 def doubling(times: int) -> onnx.ModelProto:
-    """A list of sizes that is put behind itself over and over: 2 to the power of `times` of them."""
+    """A list of sizes put behind itself over and over: 2 to the power of `times` of them."""
     nodes = [
         helper.make_node("Concat", [f"s{i}", f"s{i}"], [f"s{i + 1}"], axis=0) for i in range(times)
     ]

@@ -164,7 +164,9 @@ def test_numbers_beyond_any_size_are_malformed(text: str) -> None:
     assert len(str(error.value)) < 300
 
 
-@pytest.mark.parametrize("size", [10**30, -(10**30), 10**5000, -(10**5000)])
+@pytest.mark.parametrize(
+    "size", [10**30, -(10**30), 10**5000, -(10**5000)], ids=["large", "low", "long", "long low"]
+)
 def test_sizes_beyond_any_dimension_are_refused(size: int) -> None:
     declared: list[DeclaredInput] = [("x", "float32", ["n", 4])]
     with pytest.raises(OptionError, match="larger than any dimension"):

@@ -71,7 +71,8 @@ def fill(name: str, value: float) -> Callable[[dict[str, Any]], None]:
         fill("calibration.counts", 0.0),
         fill("measured.latency_s", -1.0),
         fill("measured.latency_s", 1e308),
-        fill("measured.std_error_s", np.nan),
+        put("measured.std_error_s", np.full(9, np.nan)),
+        put("measured.std_error_s", np.zeros(3)),
         put("calibration.counts", np.zeros(0)),
         put("measured.indices", np.array([10**9])),
         put("features", np.zeros((0, 2**20))),
@@ -86,7 +87,7 @@ def test_a_damaged_predictor_is_one_sentence(
     tmp_path: Path, change: Callable[[dict[str, Any]], None]
 ) -> None:
     path = rewritten(tmp_path / "x", tensors=change)
-    with pytest.raises(HwprofError, match="damaged|latency_s is|gives no latency") as caught:
+    with pytest.raises(HwprofError, match=r"damaged|latency_s is|gives no latency") as caught:
         load_adapted(path).answer()
     assert "\n" not in str(caught.value)
 
@@ -124,7 +125,7 @@ def test_a_small_file_asks_for_no_large_work(tmp_path: Path) -> None:
 def test_shipped_pools_ask_for_what_they_may() -> None:
     check_cost(10, 4096, 4)
     check_cost(900, 4096, 4)
-    with pytest.raises(OptionError, match="give 1\\d\\d\\d at most, 10 are usual"):
+    with pytest.raises(OptionError, match=r"give 1\d\d\d at most, 10 are usual"):
         check_cost(100_000, 4096, 4)
 
 

@@ -324,7 +324,7 @@ def test_where_the_reference_is_in_doubt_a_third_decides(
 ) -> None:
     # A device that says 0.9 where the plain graph says 0.5.
     truths = Truths(0.5, optimised, evaluator)
-    monkeypatch.setattr("hwprof.profiler.agreement.Truth", lambda reference: truths)
+    monkeypatch.setattr("hwprof.profiler.agreement.Truth", lambda *given: truths)
     check = Agreement().of(model, SPEC)
     assert check is not None
     run = Answering([np.array([0.9, 1.0])]).start(model)

@@ -27,10 +27,8 @@ def test_a_branch_in_a_file_of_its_own(tmp_path: Path) -> None:
 
 def test_a_packed_branch(tmp_path: Path) -> None:
     write(tmp_path / ".git/HEAD", "ref: refs/heads/main\n")
-    packed = (
-        f"# pack-refs with: peeled\n{'3' * 40} refs/heads/main2\n{TWO} refs/heads/main\n^{ONE}\n"
-    )
-    write(tmp_path / ".git/packed-refs", packed)
+    lines = ("# pack-refs with: peeled", f"{'3' * 40} refs/heads/main2", f"{TWO} refs/heads/main")
+    write(tmp_path / ".git/packed-refs", "\n".join([*lines, f"^{ONE}", ""]))
     assert current_commit(tmp_path) == TWO
     # A file is newer than what was packed.
     write(tmp_path / ".git/refs/heads/main", ONE)

@@ -1,8 +1,9 @@
 """The operators of PyTorch that a received program may call: by namespace, without overloads.
 
-They compute on tensors and nothing else: none reads a file, resizes a storage, looks beyond its end,
-talks to a device or keeps a state. In-place forms end in `_`. From PyTorch 2.13's list of native functions, without
-backward passes, operators of one vendor's library, sparse tensors, and losses that no export holds.
+They compute on tensors and nothing else: none reads a file, resizes a storage, looks beyond its
+end, talks to a device or keeps a state. In-place forms end in `_`. From PyTorch 2.13's list of
+native functions, without backward passes, operators of one vendor's library, sparse tensors, and
+losses that no export holds.
 """
 
 from __future__ import annotations

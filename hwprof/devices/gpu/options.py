@@ -69,8 +69,8 @@ def _read_folder(name: str, text: str) -> str:
     reason = intruder(Path(os.path.realpath(text)))
     if reason:
         raise OptionError(
-            f"{name} must be a folder of your own, because engines are run from it, and of '{text}' "
-            f"{reason}; name another, or chmod 700 it"
+            f"{name} must be a folder of your own, because engines are run from it, and of "
+            f"'{text}' {reason}; name another, or chmod 700 it"
         )
     return text
 

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from hwprof.devices.private import made_private
-from hwprof.devices.scratch import scratch_folder
+from hwprof.devices.scratch import ScratchFolder, scratch_folder
 from hwprof.errors import DeviceError
 
 VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 TRITON = "TRITON_CACHE_DIR"
 
 # For as long as this process runs: loaded code stays where it lies.
-_kept: list[TemporaryDirectory[str]] = []
+_kept: list[ScratchFolder] = []
 
 
 def run_own_code() -> None:

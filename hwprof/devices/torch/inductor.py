@@ -98,7 +98,8 @@ def compile_module(
 ) -> tuple[Any, Written]:
     """`torch.compile` of the whole module, for exactly these inputs, run once.
 
-    Raises DeviceError when the compiler fails or others could give it code, ModelError when inductor cannot take the model.
+    Raises DeviceError when the compiler fails or others could give it code, ModelError when
+    inductor cannot take the model.
     """
     from torch._inductor import config
     from torch._inductor.async_compile import shutdown_compile_workers

@@ -40,8 +40,8 @@ def _is_folder(path: Path) -> bool:
 def _read_trials(name: str, text: str) -> int:
     if not text.isdecimal() or len(text) > len(str(MAX_TRIALS)) or int(text) > MAX_TRIALS:
         raise OptionError(
-            f"{name} must be a number of trials per kernel, at most {MAX_TRIALS}, got '{text[:80]}'; "
-            f"try {name}=32"
+            f"{name} must be a number of trials per kernel, at most {MAX_TRIALS}, got "
+            f"'{text[:80]}'; try {name}=32"
         )
     return int(text)
 

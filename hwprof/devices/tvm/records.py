@@ -56,7 +56,7 @@ _TARGET_KEYS = frozenset(
 _NODES = re.compile(
     r"None|bool|int|float|DataType|Device|dtype|"
     r"ffi\.(String|SmallStr|Bytes|SmallBytes|Array|List|Map|Dict|Shape|Tensor)|"
-    r"(ir|tirx|s_tir|sym|target|relax)\.[A-Z]\w*|target\.VirtualDevice|Target",
+    r"(ir|tirx|s_tir|sym|target|relax)(\.[a-z]\w*)*\.[A-Z]\w*|Target",
     re.ASCII,
 )
 # They stand for functions and libraries of TVM's own, or hold programs.
@@ -180,7 +180,12 @@ def _check_workload(line: Any) -> None:
     if not isinstance(text, str):
         raise ValueError("a kernel is text")
     if not text.lstrip().startswith("{"):
-        text = base64.b64decode(text, validate=True).decode()
+        raw = base64.b64decode(text, validate=True)
+        if not raw.startswith(b"{"):  # TVM writes how long it is first, in eight bytes
+            if int.from_bytes(raw[:8], "little") != len(raw) - 8:
+                raise ValueError("a text of another length")
+            raw = raw[8:]
+        text = raw.decode()
     graph = json.loads(text)
     for node in graph["nodes"]:
         kind = node["type"]

@@ -85,7 +85,8 @@ def check_version(found: int, path: Path) -> None:
 def not_ours(path: Path, why: object) -> WrongTable:
     """For a file that no export of hwprof looks like."""
     return WrongTable(
-        f"{path} is not an hwprof export ({_brief(why)}): name a file that `hwprof lut export` wrote"
+        f"{path} is not an hwprof export ({_brief(why)}): "
+        "name a file that `hwprof lut export` wrote"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwprof.errors import OptionError, one_line
-from hwprof.models.inputs.stored import BROKEN, Value, check_members, read_array
+from hwprof.models.inputs.stored import BROKEN, Value, check_members, read_array, refuse_larger
 from hwprof.models.plain_file import plain_size, refuse_beyond_memory
 
 _NUMBERED = re.compile(r"input_(\d{1,9})\.pb", re.ASCII)
@@ -21,8 +21,11 @@ _ADVICE = "write it with numpy.save, without Python objects in it"
 
 def read_npy(path: Path) -> np.ndarray:
     """The array in a .npy file. Raises OptionError."""
-    refuse_beyond_memory(path, _values_size(path), OptionError)
+    size = _values_size(path)
+    refuse_beyond_memory(path, size, OptionError)
     try:
+        with path.open("rb") as stream:
+            refuse_larger(stream, size)
         array = np.load(path, allow_pickle=False, mmap_mode="r")
         if not isinstance(array, np.ndarray):
             raise ValueError("it holds several arrays")
@@ -130,8 +133,13 @@ def read_pb(path: Path) -> Value:
 def _plausible(proto: Any) -> bool:
     import onnx
 
+    whole = proto.ByteSize()
+    proto.DiscardUnknownFields()
+    if proto.ByteSize() < whole:  # it is of another kind
+        return False
     if isinstance(proto, onnx.TensorProto):
-        return proto.data_type in onnx.TensorProto.DataType.values() and proto.data_type != 0
+        known = proto.data_type in onnx.TensorProto.DataType.values() and proto.data_type != 0
+        return known and all(size >= 0 for size in proto.dims)
     return proto.elem_type != 0 or not proto.ByteSize()
 
 

@@ -88,13 +88,13 @@ def check_members(archive: zipfile.ZipFile, size: int) -> None:
 def read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     """One .npy member of a zip file. Raises what `BROKEN` lists."""
     with archive.open(info) as stream:
-        _refuse_larger(stream, info.file_size)
+        refuse_larger(stream, info.file_size)
     with archive.open(info) as stream:
         array: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
         return array
 
 
-def _refuse_larger(stream: IO[bytes], size: int) -> None:
+def refuse_larger(stream: IO[bytes], size: int) -> None:
     """Raise ValueError for a header that promises more than the member holds."""
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0

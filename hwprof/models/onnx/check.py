@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from hwprof.errors import ModelError
 from hwprof.graph import ITEM_BITS
 from hwprof.models.onnx.elements import OPAQUE, onnx_dtype
-from hwprof.models.onnx.functions import MAX_DEPTH, MAX_NODES, Unfolding, unfolding
 from hwprof.models.onnx.numerics import every_node
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+
+    from hwprof.models.onnx.functions import Unfolding
 
 MOST_DIMENSIONS = 64
 MOST_ELEMENTS = 2**63 - 1
@@ -29,14 +30,17 @@ _FIELDS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data
 
 def check_model(proto: ModelProto, name: str) -> None:
     """Raise ModelError for a model that no machine should try. `name` is what it is called."""
+    # Imported here: it brings onnx, which listing devices does not need.
+    from hwprof.models.onnx import functions
+
     count = sum(1 for _ in every_node(proto))
-    if count > MAX_NODES:
+    if count > functions.MAX_NODES:
         raise ModelError(
-            f"'{name}' has {count} nodes, and at most {MAX_NODES} are taken; export it with loops "
-            "in place of what is written out"
+            f"'{name}' has {count} nodes, and at most {functions.MAX_NODES} are taken; export it "
+            "with loops in place of what is written out"
         )
     _check_names(proto, name)
-    _check_functions(unfolding(proto), name)
+    _check_functions(functions.unfolding(proto), name)
     for tensor in every_tensor(proto):
         _check_tensor(tensor, name)
     _check_inputs(proto, name)
@@ -90,6 +94,8 @@ def _check_names(proto: ModelProto, model: str) -> None:
 
 
 def _check_functions(found: Unfolding, name: str) -> None:
+    from hwprof.models.onnx.functions import MAX_DEPTH, MAX_NODES
+
     if found.circle:
         raise ModelError(
             f"the functions of '{name}' call one another in a circle ({found.circle}), which ONNX "

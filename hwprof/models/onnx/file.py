@@ -142,8 +142,9 @@ def _refuse_padded(path: Path, external: Mapping[str, Path], weights: int) -> No
         size = plain_size(file)
         if memory is not None and size > weights + memory:
             raise ModelError(
-                f"the weights file '{location[:_SHOWN]}' of '{path.name}' has {size / 2**30:.1f} GiB, and "
-                f"the model uses {weights / 2**30:.1f} GiB; save it anew, with its weights alone"
+                f"the weights file '{location[:_SHOWN]}' of '{path.name}' has "
+                f"{size / 2**30:.1f} GiB, and the model uses {weights / 2**30:.1f} GiB; save it "
+                "anew, with its weights alone"
             )
 
 
@@ -169,8 +170,8 @@ def external_files(proto: onnx.ModelProto, path: Path) -> dict[str, Path]:
         fit = all(number.isdecimal() and len(number) <= _MOST_DIGITS for number in numbers)
         if not fit or sum(int(number) for number in numbers) > sizes[location]:
             raise ModelError(
-                f"the weights file '{location[:_SHOWN]}' of '{path.name}' is shorter than the model says; "
-                "copy or download it again"
+                f"the weights file '{location[:_SHOWN]}' of '{path.name}' is shorter than the "
+                "model says; copy or download it again"
             )
     return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
 

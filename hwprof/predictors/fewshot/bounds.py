@@ -48,7 +48,7 @@ def check_parts(tensors: Tensors, devices: int, widths: Sequence[int], bases: in
         ):
             raise ValueError(f"its landmarks.{i} do not fit its features")
         if f"scale.{i}" in tensors and not (
-            tensors[f"scale.{i}"].shape == (columns,) and bool((tensors[f"scale.{i}"] > 0).all())
+            tensors[f"scale.{i}"].shape == (columns,) and _above(tensors[f"scale.{i}"], 0)
         ):
             raise ValueError(f"its scale.{i} does not fit its features")
     size = sum(tensor.nbytes for tensor in tensors.values())
@@ -76,19 +76,27 @@ def _check_grid(tensors: Tensors, components: int) -> None:
         raise ValueError("its grid does not fit its components")
     if combinations * len(noises) > _MOST_GRID:
         raise ValueError("its grid has more points than any")
-    if not bool((tensors["amplitudes"] >= 0).all() and (noises >= 0).all()):
+    if _negative(tensors["amplitudes"]) or _negative(noises):
         raise ValueError("its grid has negative variances")
 
 
 def _check_figures(tensors: Tensors, devices: int) -> None:
     scale, counts = tensors["scale_s"], tensors["calibration.counts"]
-    if scale.shape != (devices,) or not bool((scale > 0).all()):
+    if scale.shape != (devices,) or not _above(scale, 0):
         raise ValueError("its devices have no possible speeds")
     factors = tensors["calibration.factors"]
     if counts.ndim != 1 or not len(counts) or factors.shape != counts.shape:
         raise ValueError("its calibration does not fit itself")
-    if not bool((counts > 0).all() and np.isfinite(factors.astype(np.float64)).all()):
+    if not (_above(counts, 0) and np.isfinite(factors.astype(np.float64)).all()):
         raise ValueError("its calibration has no possible factors")
+
+
+def _above(tensor: NDArray[np.generic], least: float) -> bool:
+    return bool((tensor.astype(np.float64) > least).all())
+
+
+def _negative(tensor: NDArray[np.generic]) -> bool:
+    return bool((tensor.astype(np.float64) < 0).any())
 
 
 def _matrix(tensor: NDArray[np.generic], name: str) -> tuple[int, int]:

@@ -32,6 +32,7 @@ SCHEMA = 2
 _KEY = "hwprof.fewshot"
 # More nodes than any cell has: a damaged file must not ask for gigabytes.
 _NODES = 1000
+_LARGEST = 1e30
 
 Tensors = dict[str, NDArray[np.generic]]
 
@@ -204,8 +205,9 @@ def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
         # What overflows is found below, and told in one sentence.
         with np.errstate(all="ignore"):
             rows = prior(features)
-        if not np.isfinite(rows).all():
-            raise ValueError("its prior features are not finite")
+        # They are kept in single precision too.
+        if not ((np.abs(rows) < _LARGEST).all() and (np.abs(features) < _LARGEST).all()):
+            raise ValueError("its prior features are larger than any")
         return Fitted(
             features=features,
             devices=header.devices,

@@ -10,7 +10,10 @@ SOURCE = """
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct { const void *const *(*get_api)(uint32_t version); const char *(*version)(void); } Base;
+typedef struct {
+  const void *const *(*get_api)(uint32_t version);
+  const char *(*version)(void);
+} Base;
 typedef void *(*Function)();
 
 enum { API_VERSION = 14, CREATE_DOMAIN = 26, ADD_OPERATOR = 27, ADD_DOMAIN = 28 };

@@ -117,7 +117,8 @@ def test_only_known_targets_are_let_through(target: object, tmp_path: Path) -> N
 def workload(*kinds: str, packed: bool = False) -> str:
     graph = {"root_index": 0, "nodes": [{"type": kind, "data": {}} for kind in kinds]}
     text = json.dumps(graph)
-    return json.dumps(["123", base64.b64encode(text.encode()).decode() if packed else text]) + "\n"
+    raw = len(text).to_bytes(8, "little") + text.encode()
+    return json.dumps(["123", base64.b64encode(raw).decode() if packed else text]) + "\n"
 
 
 @pytest.mark.parametrize("packed", [False, True])

