@@ -14,7 +14,7 @@ from hwprof.lut.listing import SHORT, Entry
 from hwprof.measurement import Failure, Measurement
 from hwprof.report.columns import Column, Fitted
 from hwprof.report.devices import short_names
-from hwprof.report.facts import mib, subject_inputs
+from hwprof.report.facts import marks, mib, subject_inputs
 from hwprof.report.text import Page, ms
 
 Row = Measurement | Failure
@@ -135,7 +135,9 @@ def counted(measurements: int, failures: int) -> str:
 
 
 def notes_of(measurement: Measurement) -> list[str]:
-    """Where it comes from, if it was not measured here, and what it was warned of."""
+    """What its latency must not be read without; where it has none, what it was warned of."""
+    if _timed(measurement):
+        return marks(measurement)
     source = [] if measurement.source == "measured" else [measurement.source]
     return source + [warning.code.value for warning in measurement.warnings]
 

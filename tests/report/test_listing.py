@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from hwprof.measurement import Failure, Measurement
+from hwprof.report.facts import marks
 from hwprof.report.listing import (
     PIPED,
     counted,
@@ -134,12 +135,7 @@ def test_a_pipe_has_whole_values_and_units_in_the_heading(rows: list[Row]) -> No
         reading = row.energy.reading
         assert (found["energy_gross_j"] == "") == (reading is None)
         assert tuple(filter(None, found["tags"].split(","))) == row.tags
-        assert found["notes"] == ", ".join(
-            [
-                *([] if row.source == "measured" else [row.source]),
-                *(w.code.value for w in row.warnings),
-            ]
-        )
+        assert found["notes"] == ", ".join(marks(row))
 
 
 def test_a_row_without_samples_is_a_row() -> None:
