@@ -12,7 +12,7 @@ import pytest
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 RUNS = 8
-MODULES = ("fuzz_targets_tables",)
+MODULES = ("fuzz_targets_tables", "fuzz_targets_models")
 
 
 @pytest.fixture(scope="module")

@@ -60,8 +60,9 @@ def read(path: Path) -> Iterator[Located]:
         check_pages(data)
         with pq.ParquetFile(pa.BufferReader(data)) as file:
             _check_schema(pa, file.schema_arrow, path)
+            there = set(file.schema_arrow.names)
         # Equal texts stay one text: a thousand rows may name the same one.
-        texts = [name for name, kind in COLUMNS.items() if kind == "text"]
+        texts = [name for name, kind in COLUMNS.items() if kind == "text" and name in there]
         with pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts) as file:
             yield from records_of(_rows(pa, file, room(len(data))), path)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
