@@ -16,9 +16,9 @@ def main(arguments: list[str] | None = None) -> None:
     """
     endings.listen()
     try:
-        from hwprof.cli.app import run
+        from hwprof.cli.app import run_whole
 
-        code = run(arguments)
+        code = run_whole(arguments)
         endings.finished()
     except KeyboardInterrupt:
         endings.leave()

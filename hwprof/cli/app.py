@@ -82,7 +82,10 @@ app.add_typer(lut.app, name="lut")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+
+    3 and 4 are a gate's: worse, and cannot tell (hwprof.cli.gates).
+    """
     raise SystemExit(run_whole(arguments))
 
 
