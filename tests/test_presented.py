@@ -66,7 +66,7 @@ def test_every_result_is_one_line_in_a_prompt() -> None:
         assert repr(result).startswith(f"<{type(result).__name__} ")
         assert result.brief in repr(result)
     bad = renamed(example_measurement(0), BAD)
-    for result in (bad, Outcome(JOB, bad), compare_stored(bad, bad)):
+    for result in (bad, Outcome(JOB, bad), compare_stored(bad, example_measurement(1))):
         assert repr(result).isprintable()
 
 
@@ -145,7 +145,7 @@ def test_a_notebook_shows_the_page_and_runs_nothing_in_it() -> None:
     m = renamed(example_measurement(0), BAD)
     made = sweep_of([Outcome(JOB, m)])
     made.finished()
-    for result in (m, Outcome(JOB, m), compare_stored(m, m), made):
+    for result in (m, Outcome(JOB, m), compare_stored(m, example_measurement(1)), made):
         shown = result._repr_html_()
         assert "<script>" not in shown
         assert "&lt;script&gt;" in shown

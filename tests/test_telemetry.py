@@ -38,7 +38,7 @@ def test_a_process_opts_out_of_what_it_is_about_to_import(monkeypatch: pytest.Mo
 def test_workers_run_with_it(given: dict[str, str], seen: bytes) -> None:
     stream = ProcessStream((sys.executable, "-c", SHOW), given)
     try:
-        assert stream.read_line(100) == seen
+        assert stream.read_line(100, 60.0) == seen
     finally:
         stream.close()
 

@@ -49,7 +49,10 @@ def refusal(call: Callable[[], object], what: str, *kinds: type[HwprofError]) ->
     try:
         call()
     except kinds as error:
-        law("\n" not in str(error), f"an error is one line, and that of {what} is not: {error}")
+        law(
+            "\n" not in "".join(map(str, error.args)),
+            f"an error is one line, and that of {what} is not: {error}",
+        )
         return error
     except Exception as error:  # whatever a plugin raises
         names = " or ".join(kind.__name__ for kind in kinds)

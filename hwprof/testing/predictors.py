@@ -72,7 +72,7 @@ def refused(action: Callable[[], object], what: str) -> None:
     try:
         action()
     except HwprofError as error:
-        law("\n" not in str(error), f"the error for {what} is one line")
+        law("\n" not in "".join(map(str, error.args)), f"the error for {what} is one line")
         return
     raise AssertionError(f"{what} is refused with an HwprofError")
 

@@ -227,7 +227,7 @@ def test_exit_codes_follow_the_outcomes(hwprof: Cli, sweeps: Callable[..., Libra
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [
-        (OptionError("two lines\nof it"), 2, "error: two lines\\nof it"),
+        (OptionError("two lines\nof it"), 2, "error: two lines of it"),
         (HwprofError("it broke"), 1, "error: it broke"),
         (DeviceError("away"), 1, "error: away"),
         (KeyboardInterrupt(), 130, "error: interrupted; what was measured before is saved"),

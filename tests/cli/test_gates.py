@@ -159,7 +159,7 @@ def rows(hwprof: Cli) -> None:
         *(((name, "a", "--anyway"), 0) for name in "cde"),
         (("d", "a", "--anyway", "--fail-above", "5%"), 3),
         (("a", "aaa"), 2),
-        (("a", "net", "--device", "openvino", "--threads", "3"), 1),
+        (("a", "net", "--device", "openvino", "--threads", "3"), 2),
         (("a", "b", "--budget", "3"), 2),
         (("a", "b", "--input", "x=1"), 2),
     ],
@@ -195,7 +195,7 @@ def test_unlike_rows_get_neither_ratio_nor_verdict(hwprof: Cli) -> None:
 @pytest.mark.usefixtures("rows")
 def test_the_device_says_which_row_counts(hwprof: Cli) -> None:
     found = hwprof("compare", "net", "a", "--device", "openvino", "--json")
-    assert found.code == 1
+    assert found.code == 2
     assert "not one with a device like 'openvino'" in found.error
     found = hwprof("compare", "net", "other", "--threads", "1", "--device", "openvino", "--json")
     assert "no measurement of 'other'" in found.error

@@ -42,7 +42,8 @@ SEEDS = [seed for seed in range(50) if example_measurement(seed).profile is not 
 def check(done: Result) -> Result:
     """Refuse output that acts, forges a line, or never ends."""
     for text in (done.out, done.err):
-        assert not COMMANDS.search(text)
+        # Tabs are between columns alone: those of names are escapes.
+        assert not COMMANDS.search(text.replace("\t", " "))
         assert not re.search("^error: forged", text, re.MULTILINE)
         assert "\u26a0" not in text
     assert max(map(len, done.err.splitlines()), default=0) <= MESSAGE + 100
@@ -66,7 +67,6 @@ def table(tmp_path: Path) -> Path:
 def test_a_table(hwprof: Cli, table: Path) -> None:
     shown = check(hwprof("lut", "show", "--lut", table))
     assert "\\x1b]0;owned" in shown.out
-    assert max(map(len, shown.out.splitlines())) < 2000
     first, second = MARKUP + "0", MARKUP + "1"
     for command in (
         ("lut", "show", first),

@@ -216,7 +216,9 @@ def test_devices_and_doctor(hwprof: Cli) -> None:
     (device,) = [d for d in listed if d["name"] == "onnxruntime-cpu"]
     options = device.pop("options")
     assert device == {"name": "onnxruntime-cpu", "available": True, "reason": "", "spec": None}
-    assert [each["name"] for each in options] == ["threads", "opt", "spin", "precision"]
+    assert [each["name"] for each in options] == [
+        *("threads", "opt", "spin", "precision", "custom_ops")
+    ]
     assert options[2]["values"] == ["on", "off"]
     assert "onnxruntime-cpu" in hwprof("devices").out
     findings = hwprof("doctor", "--json").json

@@ -37,7 +37,10 @@ def test_a_quiet_comparison_is_one_line(hwprof: Cli, monkeypatch: pytest.MonkeyP
     found = compare_stored(example_measurement(1), example_measurement(2))
     monkeypatch.setattr(compare_module, "compare", lambda *sides, **options: found)
     done = hwprof("compare", "a", "b", "--quiet")
-    assert (done.code, done.err, done.out) == (0, "", f"{found.brief}\n")
+    assert (done.code, done.err, done.out) == (4, "", f"{found.brief}\n")
+    assert ": no ratio, unlike in " in done.out
+    done = hwprof("compare", "a", "b", "--quiet", "--anyway")
+    assert done.code == 0
     assert f"= {found.ratio:.3f} (" in done.out
 
 

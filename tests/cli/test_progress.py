@@ -64,7 +64,7 @@ def test_a_terminal_shows_progress_and_standard_output_stays_clean(
 def test_results_and_errors_stand_on_lines_of_their_own(mlp: Path, tmp_path: Path) -> None:
     missing = tmp_path / "missing.onnx"
     code, _, shown = on_a_terminal(mlp, missing, mlp, folder=tmp_path, mixed=True, NO_COLOR="1")
-    assert code == 1
+    assert code == 2
     assert b"mlp (1/3)" in shown
     assert b"mlp (3/3)" in shown
     for words in (b"error: there is no file", b"mlp  x float32", b"Saved in"):

@@ -83,7 +83,8 @@ def test_a_damaged_row_is_told_and_the_others_are_shown(hwprof: Cli, table: Path
         assert example_measurement(seed).id[:8] in done.out
     shown = hwprof("lut", "show", "--json")
     assert shown.code == 1
-    assert {row["id"] for row in shown.json} == {example_measurement(s).id for s in (0, 3, 5)}
+    measured = {row["id"] for row in shown.json if row["source"] != "failed"}
+    assert measured == {example_measurement(s).id for s in (0, 3, 5)}
     assert bad in hwprof("lut", "show", bad).error
     assert hwprof("lut", "show", example_measurement(0).id).code == 0
 

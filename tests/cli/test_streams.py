@@ -98,13 +98,12 @@ def test_ascii_is_enough(variables: dict[str, str], table: Path, mlp: Path, tmp_
     shown = hwprof("lut", "show", "--lut", "t.db", folder=tmp_path, **variables)
     assert (shown.returncode, shown.stderr) == (0, b"")
     text = shown.stdout.decode("ascii")
-    assert "+-" in text
     assert "\\u5bc6\\u5ea6" in text
     copy = tmp_path / "caf\u00e9 \u00b5.onnx"
     copy.write_bytes(mlp.read_bytes())
     missing = tmp_path / "na\u00efve.onnx"
     measured = hwprof("measure", copy, missing, *QUICK, folder=tmp_path, **variables)
-    assert measured.returncode == 1
+    assert measured.returncode == 2
     assert "+-" in measured.stdout.decode("ascii") or "no interval" in measured.stdout.decode()
     assert "caf\\xe9 u" in measured.stdout.decode("ascii")
     # On a busy machine there are lines of progress, too.
@@ -117,7 +116,7 @@ def test_names_that_are_no_text_are_escaped(mlp: Path, tmp_path: Path) -> None:
     copy.write_bytes(mlp.read_bytes())
     missing = copy.with_name(os.fsdecode(b"\xff\xfe.onnx"))
     done = hwprof("measure", copy, missing, *QUICK, "-q", folder=tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stdout.decode().startswith("caf\\xe9 on ")
     error = done.stderr.decode().splitlines()[0]
     assert "xff" in error or "udcff" in error

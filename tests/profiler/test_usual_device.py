@@ -48,7 +48,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The devices for which a target was made, each of which replays a latency."""
     names: list[str] = []
 
-    def target_of(device: str, threads: int | None = None, meter: str | None = None) -> Target:
+    def target_of(
+        device: str, threads: int | None = None, meter: str | None = None, **_: object
+    ) -> Target:
         names.append(device)
         wall = np.full(64, 1e-3)
         samples = Samples(wall, wall, np.zeros(64, dtype=np.int64))
