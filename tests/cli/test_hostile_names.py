@@ -76,7 +76,9 @@ def test_a_table(hwprof: Cli, table: Path) -> None:
         ("compare", first, second),
         ("compare", first, second, "--json"),
     ):
-        assert check(hwprof(*command, "--lut", table)).code == 0, command
+        # Rows that are made up are unlike.
+        allowed = (0, 4) if command[0] == "compare" else (0,)
+        assert check(hwprof(*command, "--lut", table)).code in allowed, command
     check(hwprof("lut", "show", first, "--kernels", "--lut", table))
     check(hwprof("lut", "show", LONG, "--lut", table))
     check(hwprof("lut", "show", "--model", LONG, "--lut", table))

@@ -6,6 +6,7 @@ processes are watched.
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Iterable
@@ -133,14 +134,17 @@ def test_looking_around(room: Room) -> None:
 def test_tables(room: Room, mlp: Path) -> None:
     shutil.copy(mlp, room.here / "mlp.onnx")
     room.run("measure", "mlp.onnx", "--no-per-op", *QUICK)
-    room.run("compare", "mlp.onnx", "mlp.onnx", "--budget", "0.5", "--precision", "0.5")
+    # On a busy machine the two may be unlike.
+    quick = ("--budget", "0.5", "--precision", "0.5", "--anyway")
+    room.run("compare", "mlp.onnx", "mlp.onnx", *quick)
     room.run("lut", "show")
     room.run("lut", "show", "--json")
     exports = [f"all.{suffix}" for suffix in ("jsonl", "csv", "parquet")]
     for name in exports:
         room.run("lut", "export", "-o", name)
         room.run("lut", "import", name, "--lut", "theirs.db")
-    first, second = (row["id"] for row in room.run("lut", "show", "--json").json[:2])
+    rows = json.loads(room.run("lut", "show", "--json").out)
+    first, second = (row["id"] for row in rows[:2])
     room.run("compare", first, second, "--anyway")
     theirs = {"theirs.db", "theirs.db-shm", "theirs.db-wal"}
     assert room.left() - _files(theirs) == _files(["mlp.onnx", *exports])
