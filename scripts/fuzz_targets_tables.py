@@ -554,7 +554,9 @@ def _mutate_machine(number: random.Random, content: bytes) -> bytes:
         files[name] = number.choice(
             (
                 " ".join(words),
-                mutate_bytes(number, text.encode()).decode("utf-8", "surrogateescape"),
+                mutate_bytes(number, text.encode("utf-8", "surrogateescape")).decode(
+                    "utf-8", "surrogateescape"
+                ),
             )
         )
     return json.dumps(files).encode()

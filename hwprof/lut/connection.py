@@ -42,7 +42,7 @@ def connect(path: Path, *, create: bool, readonly: bool, lock_wait_s: float) -> 
         if readonly:
             return _connect_to_read(path, lock_wait_s)
         return _connect_to_write(path, create, lock_wait_s)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise explain(error, path) from error
     except schema.ForeignFileError as error:
         raise WrongTable(

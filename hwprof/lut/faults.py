@@ -43,8 +43,11 @@ _SENTENCES = {
 }
 
 
-def explain(error: sqlite3.Error, path: Path) -> TableError:
-    """The TableError for an error that SQLite raised on the table at `path`."""
+def explain(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> TableError:
+    """The TableError for an error that SQLite raised on the table at `path`.
+
+    A UnicodeDecodeError takes its place where it quotes the file, and that is not UTF-8.
+    """
     # Absent when Python itself refused a value that it read, such as text that is not UTF-8.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     # The low byte is the primary code; the rest only refines it.
@@ -65,4 +68,6 @@ def explained(path: Path, watch: Watch | None = None) -> Iterator[None]:
         if code == sqlite3.SQLITE_INTERRUPT and watch is not None and not watch.ran_out:
             # Ctrl-C came while the watch looked; SQLite keeps what is raised there to itself.
             raise KeyboardInterrupt from error
+        raise explain(error, path) from error
+    except UnicodeDecodeError as error:
         raise explain(error, path) from error

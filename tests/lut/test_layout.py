@@ -175,6 +175,19 @@ def test_a_journal_that_would_remove_another_file(filled: Path) -> None:
     assert journal.exists()
 
 
+def test_an_error_that_quotes_what_is_not_utf8_is_damage(filled: Path) -> None:
+    broken = b"CREATE TABLE kernel \xc5\xff ("
+    with closing(sqlite3.connect(filled)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = CAST(? AS TEXT) WHERE name = 'kernel'", (broken,)
+        )
+        connection.commit()
+    for readonly in (False, True):
+        with pytest.raises(TableError, match="damaged"):
+            Table.open(filled, create=False, readonly=readonly)
+
+
 def test_text_that_is_not_utf8_spoils_its_own_row(filled: Path) -> None:
     bad, failed = example_measurement(1).id, example_failure(0).id
     run_sql(
