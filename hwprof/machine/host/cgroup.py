@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from hwprof.machine.host.roots import Roots
+from hwprof.machine.host.roots import Roots, whole
 
 
 def _groups(roots: Roots, controller: str) -> tuple[list[Path], bool]:
@@ -52,8 +52,9 @@ def cpu_quota(roots: Roots) -> float | None:
             quota = roots.text(folder / "cpu.cfs_quota_us") or "-1"
             period = roots.text(folder / "cpu.cfs_period_us") or ""
         # `max` (v2) and -1 (v1) mean no limit.
-        if quota.isdigit() and period.isdigit() and int(period):
-            limits.append(int(quota) / int(period))
+        most, every = whole(quota), whole(period)
+        if most is not None and every:
+            limits.append(most / every)
     return min(limits)
 
 
@@ -94,4 +95,5 @@ def memory_headroom(roots: Roots) -> int | None:
 
 def _stat(roots: Roots, path: Path) -> dict[str, int]:
     pairs = (line.split() for line in (roots.text(path) or "").splitlines())
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+    counts = {pair[0]: whole(pair[1]) for pair in pairs if len(pair) == 2}
+    return {name: count for name, count in counts.items() if count is not None}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from hwprof.device_spec import Hardware
 from hwprof.machine.host.cpuinfo import cpu_name, emulation, isa_flags
-from hwprof.machine.host.roots import SYSTEM, Roots, cpu_list
+from hwprof.machine.host.roots import SYSTEM, Roots, cpu_list, whole
 from hwprof.machine.host.stat import cpu_times
 
 # A kernel update moves MemTotal by some hundred kilobytes. The figure is part of a device's
@@ -85,8 +85,9 @@ def hardware(
 
 def _memory_bytes(roots: Roots) -> int:
     total = roots.fields(roots.proc / "meminfo").get("MemTotal", "").removesuffix(" kB")
-    if total.isdigit():
-        exact = int(total) * 1024
+    kilobytes = whole(total)
+    if kilobytes is not None:
+        exact = kilobytes * 1024
     else:
         import psutil
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from hwprof.machine.host.roots import SYSTEM, Roots
+from hwprof.machine.host.roots import SYSTEM, Roots, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ def _status(roots: Roots, name: str) -> MemoryReading:
     if value is None:
         return MemoryReading(None, f"{path} has no {name}")
     number, _, unit = value.partition(" ")
-    if not number.isdigit() or unit != "kB":
-        return MemoryReading(None, f"{path} gives '{value}' for {name}, not a number of kB")
-    return MemoryReading(int(number) * 1024)
+    kilobytes = whole(number)
+    if kilobytes is None or unit != "kB":
+        return MemoryReading(None, f"{path} gives '{value[:40]}' for {name}, not a number of kB")
+    return MemoryReading(kilobytes * 1024)

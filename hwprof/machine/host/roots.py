@@ -42,11 +42,9 @@ class Roots:
 
     def number(self, path: Path) -> int | None:
         """The whole number in a file; None when unreadable or not a number."""
-        text = self.text(path)
-        try:
-            return None if text is None else int(text)
-        except ValueError:
-            return None
+        text = self.text(path) or ""
+        size = whole(text.removeprefix("-"))
+        return size if size is None or not text.startswith("-") else -size
 
     def fields(self, path: Path) -> dict[str, str]:
         """A `Name: value` file such as `/proc/self/status`; empty when unreadable."""
@@ -82,15 +80,28 @@ def parse_roots(text: str) -> Roots:
     return Roots(folders.get("proc", Path("/proc")), folders.get("sys", Path("/sys")))
 
 
+# Counters have 64 bits.
+_MOST_DIGITS = 20
+# Kernels are built for some thousands.
+_MOST_CPUS = 1 << 20
 SYSTEM = parse_roots(os.environ.get(VARIABLE, ""))
+
+
+def whole(text: str) -> int | None:
+    """The number that digits of the kernel's say; None for other text, and for no counter's."""
+    plain = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return int(text) if plain else None
 
 
 def parse_cpu_list(text: str) -> tuple[int, ...]:
     """CPU numbers of a kernel list such as `0-3,8`, ascending. Raises ValueError on other text."""
     numbers: set[int] = set()
     for part in filter(None, text.strip().split(",")):
-        first, _, last = part.partition("-")
-        numbers.update(range(int(first), int(last or first) + 1))
+        first, dash, last = part.partition("-")
+        low, high = whole(first), whole(last if dash else first)
+        if low is None or high is None or high > _MOST_CPUS:
+            raise ValueError(f"'{part[:20]}' names no CPUs")
+        numbers.update(range(low, high + 1))
     return tuple(sorted(numbers))
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hwprof.machine.host.roots import Roots
+from hwprof.machine.host.roots import Roots, whole
 
 _CPU_LINE = re.compile(r"cpu(\d+)((?:\s+\d+)+)")
 
@@ -41,9 +41,12 @@ def cpu_times(roots: Roots) -> dict[int, CpuTimes]:
         if match is None:
             continue
         # user nice system idle iowait irq softirq steal; guest time is already in user and nice.
-        ticks = [int(word) for word in match[2].split()[:8]] + [0] * 8
+        ticks = [whole(word) or 0 for word in match[2].split()[:8]] + [0] * 8
         user, nice, system, idle, iowait, irq, softirq, steal = ticks[:8]
-        times[int(match[1])] = CpuTimes(user + nice + system + irq + softirq, steal, idle + iowait)
+        cpu = whole(match[1])
+        if cpu is None:
+            continue
+        times[cpu] = CpuTimes(user + nice + system + irq + softirq, steal, idle + iowait)
     return times
 
 
@@ -73,8 +76,11 @@ def process_times(roots: Roots) -> dict[int, ProcessTime] | None:
         name, _, rest = text.partition("(")[2].rpartition(")")
         fields = rest.split()
         if len(fields) > 19:  # fields 14, 15 and 22 of the manual page, which counts from 1
-            spent = (int(fields[11]) + int(fields[12])) * tick_s
-            found[int(folder.name)] = ProcessTime(name, spent, int(fields[19]))
+            texts = (fields[11], fields[12], fields[19], folder.name)
+            numbers = [number for number in map(whole, texts) if number is not None]
+            if len(numbers) == len(texts):
+                user, system, started, process = numbers
+                found[process] = ProcessTime(name, (user + system) * tick_s, started)
     return found
 
 

@@ -11,7 +11,7 @@ from hwprof.machine.gpu.state import GpuState
 from hwprof.machine.host import sensors
 from hwprof.machine.host.cgroup import cpu_quota, memory_headroom, quota_stops
 from hwprof.machine.host.placement import available_cpus
-from hwprof.machine.host.roots import SYSTEM, Roots
+from hwprof.machine.host.roots import SYSTEM, Roots, whole
 from hwprof.machine.host.stat import CpuTimes, cpu_times
 
 
@@ -126,7 +126,8 @@ def available_memory_bytes(roots: Roots = SYSTEM) -> int | None:
     None where `/proc/meminfo` cannot be read and no control group sets a limit.
     """
     free = roots.fields(roots.proc / "meminfo").get("MemAvailable", "").removesuffix(" kB")
-    machine = int(free) * 1024 if free.isdigit() else None
+    kilobytes = whole(free)
+    machine = None if kilobytes is None else kilobytes * 1024
     known = [room for room in (machine, memory_headroom(roots)) if room is not None]
     return min(known) if known else None
 

@@ -197,8 +197,14 @@ def test_this_very_machine() -> None:
 def test_kernel_lists() -> None:
     assert parse_cpu_list("0-2,8\n") == (0, 1, 2, 8)
     assert parse_cpu_list("") == ()
-    with pytest.raises(ValueError, match="invalid literal"):
-        parse_cpu_list("all")
+    for text in ("all", "-3", "0-", "0-4294967295", "9" * 5000):
+        with pytest.raises(ValueError, match="names no CPUs"):
+            parse_cpu_list(text)
+
+
+def test_numbers_that_no_counter_has() -> None:
+    assert [whole(text) for text in ("0", "42", str(2**64 - 1))] == [0, 42, 2**64 - 1]
+    assert [whole(text) for text in ("", "-1", "1.5", "\u00b2", "9" * 21)] == [None] * 5
 
 
 def test_a_refused_file_is_unknown(tmp_path: Path) -> None:
