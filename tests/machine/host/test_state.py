@@ -4,7 +4,7 @@ import pytest
 
 from hwprof.codec import from_json, to_json
 from hwprof.machine.host import HostState, between, snapshot
-from hwprof.machine.host.roots import Roots, parse_cpu_list
+from hwprof.machine.host.roots import Roots, parse_cpu_list, whole
 from hwprof.testing import machines as fake_machines
 from hwprof.testing.clock import FakeClock
 
