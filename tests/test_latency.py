@@ -65,6 +65,14 @@ def test_several_threads_and_a_machine_that_is_not_quiet_move_more() -> None:
     assert len(set(widths)) == 3
 
 
+def test_of_several_threads_the_lower_quartile_of_processes_counts() -> None:
+    parts = [clean(np.full(50, level)) for level in (1.0, 1.01, 1.02, 1.8, 1.9)]
+    assert summarise(parts, 1).headline_s == pytest.approx(1.02)
+    several = summarise(parts, 2)
+    assert several.headline_s == several.p25_s == pytest.approx(1.01)
+    assert several.median_s == pytest.approx(1.01)
+
+
 def test_a_virtual_machine_is_moved_by_what_it_cannot_see() -> None:
     parts = [clean(np.full(50, 1.0))] * 3
     bare, unknown, virtual = (summarise(parts, 1, virtual=known) for known in (False, None, True))

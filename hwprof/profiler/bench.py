@@ -137,7 +137,7 @@ class Bench:
             self._cpus = run.cpus
             before = run.host_state()
             restart = steady_state(run, self._plan, spec.threads, self._tell)
-            after = _state_after(run, before)
+            after = self._state_after(run)
             elapsed_s = time.perf_counter() - began_s
             # Later restarts would only repeat them.
             self._memory = self._memory or run.memory()
@@ -145,7 +145,8 @@ class Bench:
             self._verify(run)
             # What follows is not what the budget is for.
             self._rule.add(restart, spec.threads, elapsed_s)
-            self._states += [before, after]
+            if after is not None:
+                self._states += [before, after]
             self._restarts.append(restart)
             if self._keep is not None:
                 self._keep(self._record(None))
@@ -211,6 +212,19 @@ class Bench:
     def _tell(self, phase: str, share: float) -> None:
         self._listen(Progress(phase, len(self._restarts) + 1, self._rule.expected, share))
 
+    def _state_after(self, run: Run) -> HostState | None:
+        """The state of the machine now; None where a worker that is gone cannot tell.
+
+        What passed during its restart is then unknown, and the conditions are those of the others.
+        Raises what the first restart's raises: there are none without it.
+        """
+        try:
+            return run.host_state()
+        except HwprofError:
+            if not self._states:
+                raise
+            return None
+
     def _verify(self, run: Run) -> None:
         """Compare the outputs, once per measurement."""
         if self._check is not None and not self._restarts:
@@ -239,14 +253,6 @@ class Bench:
             self._profile_reason = ""
         except Exception as error:
             self._profile_reason = told(error)
-
-
-def _state_after(run: Run, before: HostState) -> HostState:
-    """The state of the machine now; that of before where a worker that is gone cannot tell."""
-    try:
-        return run.host_state()
-    except HwprofError:
-        return before
 
 
 def profile_runs(typical_s: float) -> int:

@@ -208,6 +208,30 @@ def test_throttling_is_warned_of(state: HostState) -> None:
     assert WarningCode.THROTTLED in codes(measure_on(MODEL, target, PINNED))
 
 
+def test_a_worker_that_is_gone_leaves_no_conditions_of_its_restart(state: HostState) -> None:
+    read = iter([state, replace(state, throttle_events=2), replace(state, clocks_hz={0: 1e9})])
+    target = on(state, recording())
+    usual = ReplayTarget.start
+
+    def told() -> HostState:
+        try:
+            return next(read)
+        except StopIteration:
+            raise MeasurementError("the worker is gone; start it again") from None
+
+    def start(self: ReplayTarget, model: Model, pin: Pin = ANYWHERE) -> object:
+        run = usual(self, model, pin)
+        run.host_state = told  # type: ignore[method-assign]
+        return run
+
+    target.start = start.__get__(target)  # type: ignore[method-assign]
+    found = measure_on(MODEL, target, replace(PINNED, restarts=2))
+    assert len(found.restarts) == 2
+    # Of the second restart only the beginning is known, which is not what it ended with.
+    assert found.provenance.clock_hz_after == state.clock_hz
+    assert found.provenance.throttle_events == 2
+
+
 def profiled(runs: int = 20) -> ProfiledRun:
     kernel = Kernel("", "Relu", {}, (TensorSpec("x", "float32", (1, 3)),), ())
     slow = KernelOccurrence("a", kernel, "CPU", np.full(runs, 5e-6), ("a",))

@@ -41,11 +41,13 @@ def cpu_times(roots: Roots) -> dict[int, CpuTimes]:
         if match is None:
             continue
         # user nice system idle iowait irq softirq steal; guest time is already in user and nice.
-        ticks = [whole(word) or 0 for word in match[2].split()[:8]] + [0] * 8
-        user, nice, system, idle, iowait, irq, softirq, steal = ticks[:8]
-        cpu = whole(match[1])
-        if cpu is None:
+        cpu, words = whole(match[1]), match[2].split()[:8]
+        ticks = [number for number in map(whole, words) if number is not None]
+        # What is no counter is no zero: such a CPU is left out.
+        if cpu is None or len(ticks) < len(words):
             continue
+        # Old kernels have fewer columns.
+        user, nice, system, idle, iowait, irq, softirq, steal = (ticks + [0] * 8)[:8]
         times[cpu] = CpuTimes(user + nice + system + irq + softirq, steal, idle + iowait)
     return times
 

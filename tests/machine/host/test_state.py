@@ -5,6 +5,7 @@ import pytest
 from hwprof.codec import from_json, to_json
 from hwprof.machine.host import HostState, between, snapshot
 from hwprof.machine.host.roots import Roots, parse_cpu_list, whole
+from hwprof.machine.host.stat import cpu_times
 from hwprof.testing import machines as fake_machines
 from hwprof.testing.clock import FakeClock
 
@@ -200,6 +201,11 @@ def test_kernel_lists() -> None:
     for text in ("all", "-3", "0-", "0-4294967295", "9" * 5000):
         with pytest.raises(ValueError, match="names no CPUs"):
             parse_cpu_list(text)
+
+
+def test_a_processor_whose_counters_are_none_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "stat").write_text(f"cpu0 1 2 3 4\ncpu1 1 {'9' * 30} 3 4\n")
+    assert list(cpu_times(Roots(tmp_path, tmp_path))) == [0]
 
 
 def test_numbers_that_no_counter_has() -> None:
