@@ -190,3 +190,17 @@ def test_absurd_latencies_have_no_interval() -> None:
     compared = compare_stored(result("a", 1e300), result("b", 1e-300))
     assert compared.ci95 is None
     assert compared.different is None
+
+
+def test_a_name_of_several_models_is_ambiguous(tmp_path: Path) -> None:
+    one = example_measurement(1)
+    other = replace(one, id="b" * 32, subject=replace(one.subject, sha256="c" * 64))
+    name = one.subject.name
+    with Table.open(tmp_path / "t.db") as table:
+        table.add(one)
+        assert stored(table, name).id == one.id
+        table.add(other)
+        with pytest.raises(TableError, match="several models of different content are called"):
+            stored(table, name)
+        assert stored(table, f"{name}@cccccc").id == other.id
+        assert stored(table, "b" * 8).id == other.id
