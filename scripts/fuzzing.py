@@ -32,6 +32,7 @@ from typing import Any, BinaryIO, Self, cast
 from fuzz_mutations import Mutator, mutate_bytes
 
 LIMIT_S = 5.0
+LARGEST_BYTES = 16 << 20
 LIMIT_BYTES = 256 * 2**20
 # Room above what a reader has mapped after its seeds: an allocation beyond is stopped, and found.
 ADDRESS_SPACE = 4 * 2**30
@@ -103,7 +104,10 @@ def inputs(target: Target, seed: int) -> Iterator[bytes]:
     while True:
         content = number.choice(target.seeds)
         ways = [mutate_bytes] if target.mutate is None else [target.mutate, mutate_bytes]
-        yield number.choice(ways)(number, content)
+        changed = number.choice(ways)(number, content)
+        # Readers are judged by small files: a deep value times a long list makes none.
+        if len(changed) <= LARGEST_BYTES:
+            yield changed
 
 
 def fuzz(
