@@ -19,6 +19,9 @@ from hwprof.similarity import Basis, FeatureMap, Identity
 
 FloatArray = NDArray[np.float64]
 
+# Distance at which devices hardly count as alike, over the root mean square distance in the pool.
+_ALIKE = 0.5
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PriorFeatures:
@@ -60,11 +63,13 @@ def device_columns(relative: FloatArray) -> FloatArray:
 def device_shares(relative: FloatArray) -> FloatArray:
     """Weight of each device in the mean of a pool `[n, m]`, shape `[m]`, sums to one.
 
-    One over how many devices it counts as, correlations as fractions of a device.
+    One over how many devices it counts as. Two devices count as one where their relative latencies
+    are the same, and as two where they differ as much as those of the pool do.
     """
-    centred = relative - relative.mean(axis=0)
-    unit = centred / np.maximum(np.sqrt((centred**2).sum(axis=0)), 1e-150)
-    likeness = np.maximum(unit.T @ unit, 0)
+    square = (relative**2).sum(axis=0)
+    distance = square[:, None] + square - 2 * relative.T @ relative
+    apart = max(float(distance.mean()), 1e-300)
+    likeness = np.exp(-np.maximum(distance, 0) / (_ALIKE**2 * apart))
     np.fill_diagonal(likeness, 1)
     weight = 1 / likeness.sum(axis=1)
     shares: FloatArray = weight / weight.sum()

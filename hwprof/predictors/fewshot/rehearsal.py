@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hwprof.predictors.fewshot.posterior import Evidence, Grid, infer, normalised
+from hwprof.predictors.fewshot.posterior import MEAN_FLOOR, Evidence, Grid, infer, normalised
 from hwprof.predictors.fewshot.prior import device_columns, slices_of
 from hwprof.predictors.pool import DevicePool
 
@@ -52,8 +52,8 @@ def gather(
     variance_s2: FloatArray | None = None,
 ) -> Evidence:
     """Evidence from latencies in seconds `[k]` and their known variances, seconds squared `[k]`."""
-    mean = phi[:, 0]
-    scale = float((mean @ latency_s) / (mean @ mean))
+    mean = np.maximum(phi[:, 0], MEAN_FLOOR)
+    scale = float(np.median(latency_s / mean))
     extra = np.zeros(len(mean)) if variance_s2 is None else variance_s2 / scale**2
     return Evidence(phi, latency_s / scale, extra, scale, slices)
 
