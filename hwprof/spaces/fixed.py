@@ -7,13 +7,16 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
-from hwprof.spaces.base import Choices, Indices, Position, Space
+from hwprof.similarity import Identity
+from hwprof.spaces.analytic import Columns, CountedSpace, numbers
+from hwprof.spaces.base import Choices, Indices, Position
+from hwprof.spaces.work import NAMES
 
 
-class FixedChoices(Space):
+class FixedChoices(CountedSpace):
     """A space that chooses one of the same operations everywhere, and uses every position.
 
     Its costs add up: an operation costs the same at a position whatever the others are.
@@ -47,6 +50,12 @@ class FixedChoices(Space):
         """See `Space.parameters`."""
         return self._total(archs, 1)
 
+    def count(self) -> Columns:
+        """See `CountedSpace.count`: sums over the features."""
+        matrix = self._table.reshape(-1, len(NAMES))
+        kept = np.flatnonzero(matrix.any(axis=0)).tolist()
+        return Columns(tuple(NAMES[i] for i in kept), Identity(), matrix[:, kept])
+
     def _total(self, archs: Sequence[str] | ArrayLike, what: int) -> Indices:
         rows = self.indices(archs)
         total = np.full(len(rows), self._rest[what])
@@ -54,15 +63,22 @@ class FixedChoices(Space):
             total += self._extra[what, position][column]
         return total
 
+    @property
+    def _table(self) -> NDArray[np.float64]:
+        """Numbers of `Work` of each choice, `[positions, operations, c]`; the rest is shared."""
+        extra = np.moveaxis(self._extra[2:], 0, -1).astype(np.float64)
+        return extra + self._rest[2:] / len(self.positions)
+
     @cached_property
     def _rest(self) -> Indices:
-        """FLOPs and parameters of the architecture of first choices, `[2]`."""
+        """Costs of the architecture of first choices: FLOPs, parameters, then those of `Work`."""
         return self._counted(np.zeros(len(self.positions), dtype=np.int64))
 
     @cached_property
     def _extra(self) -> Indices:
-        """What another choice adds to it, `[2, positions, operations]`."""
-        extra = np.zeros((2, len(self.positions), len(self.operations)), dtype=np.int64)
+        """What another choice adds to each, `[costs, positions, operations]`."""
+        shape = (len(self._rest), len(self.positions), len(self.operations))
+        extra = np.zeros(shape, dtype=np.int64)
         for position in range(len(self.positions)):
             for choice in range(1, len(self.operations)):
                 row = np.zeros(len(self.positions), dtype=np.int64)
@@ -72,7 +88,7 @@ class FixedChoices(Space):
 
     def _counted(self, row: Indices) -> Indices:
         costs = self.costs(row)
-        return np.array([costs.flops, costs.parameters], dtype=np.int64)
+        return np.array([costs.flops, costs.parameters, *numbers(costs)], dtype=np.int64)
 
 
 def everywhere(operations: Choices, places: Iterable[str]) -> tuple[Position, ...]:
