@@ -64,7 +64,7 @@ class CountedSpace(Space):
 
     @abstractmethod
     def count(self) -> Columns:
-        """The columns of this space, counted layer by layer; those of `Work`, and maybe more."""
+        """The columns: those of `Work` that are not 0 everywhere, and maybe more."""
 
     @property
     @final

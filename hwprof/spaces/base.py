@@ -48,6 +48,10 @@ class Costs:
     if the others are."""
 
 
+TOTALS = ("flops", "parameters", "activation_bytes")
+"""Names of the numbers that all costs have."""
+
+
 class Space(ABC):
     """A search space: an architecture chooses one of several options at each position.
 
@@ -210,14 +214,15 @@ class Space(ABC):
     def analytic_names(self) -> tuple[str, ...]:
         """What the columns of `analytic` are called, c of them.
 
-        Those of `Costs`, for spaces that know no more; empty for spaces that count nothing.
+        Those of `Costs`, where a space does not say more. A space that counts nothing has none.
         """
-        return ("flops", "activation_bytes", "parameters")
+        return TOTALS
 
     def analytic(self, archs: Sequence[str] | ArrayLike) -> NDArray[np.float64]:
-        """Latencies of architectures, texts or rows, on idealised machines, `[n, c]`.
+        """How long architectures, texts or rows, take on idealised machines, `[n, c]`.
 
-        Each column has a unit of its own; none is negative. Raises OptionError as `indices` does.
+        Each column has a unit of its own, such as bytes for a machine that only moves data; none is
+        negative. Raises OptionError as `indices` does.
         """
         names, rows = self.analytic_names, self.indices(archs)
         costs = map(self.costs, rows) if names else ()

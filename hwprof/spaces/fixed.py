@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
 from hwprof.similarity import Identity
-from hwprof.spaces.analytic import Columns, CountedSpace, numbers
-from hwprof.spaces.base import Choices, Indices, Position
+from hwprof.spaces.analytic import Columns, CountedSpace
+from hwprof.spaces.base import TOTALS, Choices, Indices, Position
 from hwprof.spaces.work import NAMES
 
 
@@ -52,9 +52,10 @@ class FixedChoices(CountedSpace):
 
     def count(self) -> Columns:
         """See `CountedSpace.count`: sums over the features."""
-        matrix = self._table.reshape(-1, len(NAMES))
+        names = NAMES if len(self._rest) > len(TOTALS) else TOTALS
+        matrix = self._table(names).reshape(-1, len(names))
         kept = np.flatnonzero(matrix.any(axis=0)).tolist()
-        return Columns(tuple(NAMES[i] for i in kept), Identity(), matrix[:, kept])
+        return Columns(tuple(names[i] for i in kept), Identity(), matrix[:, kept])
 
     def _total(self, archs: Sequence[str] | ArrayLike, what: int) -> Indices:
         rows = self.indices(archs)
@@ -63,15 +64,18 @@ class FixedChoices(CountedSpace):
             total += self._extra[what, position][column]
         return total
 
-    @property
-    def _table(self) -> NDArray[np.float64]:
-        """Numbers of `Work` of each choice, `[positions, operations, c]`; the rest is shared."""
-        extra = np.moveaxis(self._extra[2:], 0, -1).astype(np.float64)
-        return extra + self._rest[2:] / len(self.positions)
+    def _table(self, names: tuple[str, ...] = NAMES) -> NDArray[np.float64]:
+        """Costs of those names of each choice, `[positions, operations, c]`.
+
+        What no choice changes is shared equally among the positions.
+        """
+        place = [(*TOTALS, *NAMES).index(name) for name in names]
+        extra = np.moveaxis(self._extra[place], 0, -1).astype(np.float64)
+        return extra + self._rest[place] / len(self.positions)
 
     @cached_property
     def _rest(self) -> Indices:
-        """Costs of the architecture of first choices: FLOPs, parameters, then those of `Work`."""
+        """Costs of the architecture of first choices: `TOTALS`, and those of `Work` if known."""
         return self._counted(np.zeros(len(self.positions), dtype=np.int64))
 
     @cached_property
@@ -88,7 +92,9 @@ class FixedChoices(CountedSpace):
 
     def _counted(self, row: Indices) -> Indices:
         costs = self.costs(row)
-        return np.array([costs.flops, costs.parameters, *numbers(costs)], dtype=np.int64)
+        known = () if costs.work is None else costs.work.numbers
+        totals = (getattr(costs, name) for name in TOTALS)
+        return np.array([*totals, *known], dtype=np.int64)
 
 
 def everywhere(operations: Choices, places: Iterable[str]) -> tuple[Position, ...]:
