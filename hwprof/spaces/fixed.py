@@ -67,11 +67,15 @@ class FixedChoices(CountedSpace):
     def _table(self, names: tuple[str, ...] = NAMES) -> NDArray[np.float64]:
         """Costs of those names of each choice, `[positions, operations, c]`.
 
-        What no choice changes is shared equally among the positions.
+        What no choice avoids is shared equally among the positions.
         """
         place = [(*TOTALS, *NAMES).index(name) for name in names]
-        extra = np.moveaxis(self._extra[place], 0, -1).astype(np.float64)
-        return extra + self._rest[place] / len(self.positions)
+        extra = np.moveaxis(self._extra[place], 0, -1)
+        # Whole numbers, none negative: an architecture without any of a kind has exactly none.
+        least = extra.min(axis=1)
+        shared = (self._rest[place] + least.sum(axis=0)) / len(self.positions)
+        table: NDArray[np.float64] = extra - least[:, None] + shared
+        return table
 
     @cached_property
     def _rest(self) -> Indices:

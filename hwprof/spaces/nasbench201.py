@@ -108,7 +108,8 @@ class NasBench201(FixedChoices):
         """
         more = len(NAMES)
         executed = (
-            ((edge,), np.pad(table, [(0, 0), (0, more)])) for edge, table in enumerate(self._table())
+            ((edge,), np.pad(table, [(0, 0), (0, more)]))
+            for edge, table in enumerate(self._table())
         )
         live = (
             (range(len(_EDGES)), np.pad(table, [*[(0, 0)] * len(_EDGES), (more, 0)]))
