@@ -3,7 +3,8 @@
 Nothing in the file is executed. What follows from the rest (prior features of the pool's rows, the
 posterior of a device) is worked out again when the file is read.
 
-Schema history: 1, never released; 2, shares of the devices in the mean, bases of cells.
+Schema history: 1, never released; 2, shares of the devices in the mean, bases of cells and later of
+tables.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import PriorFeatures, slices_of
 from hwprof.similarity import Basis, HammingBasis, Identity, RbfBasis
 from hwprof.spaces.cells import LiveBasis
+from hwprof.spaces.tables import TableBasis
 
 SCHEMA = 2
 _KEY = "hwprof.fewshot"
@@ -145,6 +147,9 @@ def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
         elif isinstance(basis, LiveBasis):
             bases.append(_Basis("live"))
             tensors[f"edges.{i}"] = basis.edges
+        elif isinstance(basis, TableBasis):
+            bases.append(_Basis("table"))
+            tensors[f"codes.{i}"], tensors[f"table.{i}"] = basis.codes, basis.table
         elif isinstance(basis, Identity):
             bases.append(_Basis("identity"))
         else:
@@ -180,6 +185,9 @@ def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
                 bases.append(RbfBasis(landmarks, scale.astype(np.float64)))
             elif basis.kind == "live":
                 bases.append(_live(tensors[f"edges.{i}"]))
+            elif basis.kind == "table":
+                codes, table = tensors[f"codes.{i}"], _float(tensors, f"table.{i}")
+                bases.append(TableBasis(codes.astype(np.int64), table))
             elif basis.kind == "identity":
                 bases.append(Identity())
             else:
