@@ -102,7 +102,7 @@ def additive_table(adapted: AdaptedPredictor, space: object) -> AdditiveTable:
 
 
 def _means(adapted: AdaptedPredictor, view: Architectures, rows: IntArray) -> FloatArray:
-    return adapted.predict(view.features(view.indices(rows))).mean_s
+    return adapted.predict(view.features(view.indices(rows))).mean
 
 
 def _not_additive(why: str) -> OptionError:

@@ -273,7 +273,7 @@ def test_files_that_are_not_ours_are_refused(tmp_path):
     save_file({"x": np.zeros(1)}, path)
     refused("does not hold a HELP predictor")
     save_file({"x": np.zeros(1)}, path, metadata={"hwprof.help": '{"schema": 99}'})
-    refused("schema 99, newer than 1; update hwprof")
+    refused("schema 99, newer than 2; update hwprof")
     save_file({"x": np.zeros(1)}, path, metadata={"hwprof.help": '{"schema": 1}'})
     refused("header of .* is damaged")
     path.unlink()

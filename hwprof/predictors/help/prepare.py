@@ -57,8 +57,7 @@ def pool_tasks(pool: DevicePool, references: IntArray, seed: int) -> tuple[Task,
         smoothed = profiles.rows[references] * profiles.smoothed.scale_s
         reference = np.where(missing, smoothed, reference)
     return tuple(
-        make_task(name, pool.values[:, j], reference[:, j])
-        for j, name in enumerate(pool.devices)
+        make_task(name, pool.values[:, j], reference[:, j]) for j, name in enumerate(pool.devices)
     )
 
 
