@@ -102,12 +102,12 @@ def adapt(
     with suppress(OSError, ValueError):
         check_kind(output, OptionError, is_safetensors)
     reading = read(measurements, space, device, metric)
-    for reason, count in Counter(reading.left_out).items():
-        tell(f"measurements left out for lack of {reading.metric.name}: {count} ({reason})")
     known = reading.measured
     fitted = shipped.adapt_shipped(space, known, device, metric=metric, check_units=not any_speed)
     fitted.save(output)
     say(f"fitted {len(known)} measurements of {space}; predictor in {output}")
+    for reason, count in Counter(reading.left_out).items():
+        tell(f"measurements left out for lack of {reading.metric.name}: {count} ({reason})")
     if not fitted.metric.is_same(fitted.pool_metric):
         say(
             f"  of {fitted.metric.name} in {fitted.metric.words}, with the shape that the pool's "

@@ -165,8 +165,8 @@ def _start(path: Path, metric: Metric | None) -> bytes:
 def _from_table(path: Path, space: str, device: str | None, metric: Metric) -> Reading:
     if metric.name not in OF_MEASUREMENT:
         raise OptionError(
-            f"a table of hwprof holds {', '.join(OF_MEASUREMENT)}, and not {metric.name}; name one of "
-            "them, or give a file with arch and a column for it"
+            f"a table of hwprof holds {', '.join(OF_MEASUREMENT)}, and not {metric.name}; name "
+            "one of them, or give a file with arch and a column for it"
         )
     form = spaces.get(space)
     devices: set[str] = set()

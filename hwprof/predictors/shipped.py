@@ -203,13 +203,16 @@ class Shipped:
         columns = (prediction.mean, prediction.std, low, high)
         finite = np.all([np.isfinite(column) for column in columns], axis=0)
         if not finite.all():
+            first = archs[int(np.argmin(finite))]
             raise TableError(
-                f"the predictor gives no {self.metric.name} for '{archs[int(np.argmin(finite))]}', so its "
-                "file is damaged; adapt to the measurements again"
+                f"the predictor gives no {self.metric.name} for '{first}', so its file is damaged; "
+                "adapt to the measurements again"
             )
         return [
-            Answer(arch, *(float(column[i]) for column in columns), self.metric)
-            for i, arch in enumerate(archs)
+            Answer(arch, mean, std, below, above, self.metric)
+            for arch, mean, std, below, above in zip(
+                archs, *(column.tolist() for column in columns), strict=True
+            )
         ]
 
 

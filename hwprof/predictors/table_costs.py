@@ -1,4 +1,4 @@
-"""What a measurement of a table tells of a metric: value and standard error, or why there is none."""
+"""What a measurement tells of a metric: value and standard error, or why there is none."""
 
 from __future__ import annotations
 

@@ -44,11 +44,12 @@ class Objective:
 
         A predictor alone has its own metric and units; of several, latency is taken unless `metric`
         names another. A predictor that does not know metrics says latency: the name that it stands
-        under is believed. FLOPs, parameters and activation bytes come from `space` where no predictor is named for
-        them. `statistic` is the mean or a quantile from 0 to 1: a high one errs on the safe side.
-        `limit` is in base units or a text such as `15ms`. `encode` turns what is neither feature
-        rows nor rows of the pool into one of them. `cache_size` values are remembered: none
-        by default, since a genetic search of 10,000 rows, 43 % of them new, gains 0.01 to 0.04 s.
+        under is believed. FLOPs, parameters and activation bytes come from `space` where no
+        predictor is named for them. `statistic` is the mean or a quantile from 0 to 1: a high one
+        errs on the safe side. `limit` is in base units or a text such as `15ms`. `encode` turns
+        what is neither feature rows nor rows of the pool into one of them. `cache_size` values are
+        remembered: none by default, since a genetic search of 10,000 rows, 43 % of them new, gains
+        0.01 to 0.04 s.
 
         Raises OptionError for a metric that nothing tells, and options that cannot be.
         """
@@ -251,8 +252,8 @@ class Objective:
                 f"the predictor is of {own.name}, but {name} is asked; if it was adapted to {name} "
                 f"without being told so, pass {{{name!r}: predictor}}"
                 if own.is_same(LATENCY)
-                else f"the predictor is of {own.name} in {own.words}, but {name} is asked; pass one "
-                f"of {name}, or ask for {own.name}"
+                else f"the predictor is of {own.name} in {own.words}, but {name} is asked; pass "
+                f"one of {name}, or ask for {own.name}"
             )
         return predictor
 

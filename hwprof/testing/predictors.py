@@ -46,8 +46,9 @@ def check_prediction(prediction: Prediction, rows: int) -> None:
     """Laws of a prediction of `rows` architectures."""
     mean, std = prediction.mean, prediction.std
     if prediction.metric.is_same(LATENCY):
-        seconds = np.array_equal(mean, prediction.mean_s) and np.array_equal(std, prediction.std_s)
-        law(seconds, "mean and std of latencies are mean_s and std_s")
+        pairs = ((mean, prediction.mean_s), (std, prediction.std_s))
+        same = all(np.array_equal(one, other, equal_nan=True) for one, other in pairs)
+        law(same, "mean and std of latencies are mean_s and std_s")
     else:
         refused(lambda: prediction.mean_s, "seconds of another metric")
         refused(lambda: prediction.std_s, "seconds of another metric")

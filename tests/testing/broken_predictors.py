@@ -5,6 +5,7 @@ from itertools import count
 import numpy as np
 
 from hwprof.errors import OptionError
+from hwprof.metrics import LATENCY
 from hwprof.predictors.base import Prediction
 from hwprof.predictors.baselines import RidgeRegression
 from tests.predictors.pools import small_pool
@@ -15,12 +16,16 @@ POOL, TARGET = small_pool()
 class Bent(Prediction):
     """A prediction with some of it changed."""
 
-    def __init__(self, inner, mean=None, std=None, quantile=None, cdf=None):
+    def __init__(
+        self, inner, mean=None, std=None, quantile=None, cdf=None, general=None, metric=LATENCY
+    ):
         self.inner, self.changed = inner, {"quantile": quantile, "cdf": cdf}
         self.mean_s = inner.mean_s if mean is None else mean(inner.mean_s)
         self.std_s = inner.std_s if std is None else std(inner.std_s)
+        self.mean = self.mean_s if general is None else general(self.mean_s)
+        self.std, self.metric = self.std_s, metric
 
-    mean_s = std_s = None
+    mean_s = std_s = mean = std = metric = None
 
     def quantile(self, q):
         change = self.changed["quantile"]
