@@ -32,23 +32,8 @@ class Prediction(ABC):
     """A distribution per architecture. Whoever uses it never learns which model made it.
 
     A model of latencies writes `mean_s`, `std_s` and `quantile`; one of any metric is a
-    `MetricPrediction`. Both are read by `metric`, `mean` and `std`.
+    `MetricPrediction`. `of_any_metric` reads both alike.
     """
-
-    @property
-    def metric(self) -> Metric:
-        """What is predicted."""
-        return LATENCY
-
-    @property
-    def mean(self) -> FloatArray:
-        """Expected value in the metric's base unit, shape `[n]`."""
-        return self.mean_s
-
-    @property
-    def std(self) -> FloatArray:
-        """Standard deviation in the metric's base unit, shape `[n]`; never negative."""
-        return self.std_s
 
     @property
     @abstractmethod
@@ -75,7 +60,7 @@ class Prediction(ABC):
         By bisection over `quantile`, within 1/4096, unless a model knows better. Raises OptionError
         for values that are not numbers or do not fit.
         """
-        count = len(self.mean)
+        count = len(self.quantile(0.5))
         asked_value = broadcast(value, count)
         # Architectures share the few probabilities that a halving can ask for.
         place, cells = np.zeros(count, dtype=np.int64), 1
@@ -89,23 +74,36 @@ class Prediction(ABC):
         return (place + 0.5) / cells
 
 
-class MetricPrediction(Prediction):
-    """A prediction of any metric: `mean_s` and `std_s` are for latency alone."""
+class OfMetric(ABC):
+    """What says which metric it is of. A predictor or prediction that does not is of latency."""
+
+    __slots__ = ()
 
     @property
     @abstractmethod
     def metric(self) -> Metric:
-        """See `Prediction.metric`."""
+        """What is predicted."""
+
+
+def metric_told(of: object) -> Metric:
+    """The metric of a predictor or a prediction."""
+    return of.metric if isinstance(of, OfMetric) else LATENCY
+
+
+class MetricPrediction(Prediction, OfMetric):
+    """A prediction of any metric: `mean_s` and `std_s` are for latency alone."""
+
+    __slots__ = ()
 
     @property
     @abstractmethod
     def mean(self) -> FloatArray:
-        """See `Prediction.mean`."""
+        """Expected value in the metric's base unit, shape `[n]`."""
 
     @property
     @abstractmethod
     def std(self) -> FloatArray:
-        """See `Prediction.std`."""
+        """Standard deviation in the metric's base unit, shape `[n]`; never negative."""
 
     @property
     def mean_s(self) -> FloatArray:
@@ -118,6 +116,36 @@ class MetricPrediction(Prediction):
         """See `Prediction.std_s`. Raises OptionError for another metric than latency."""
         need_latency(self.metric, "prediction", "std")
         return self.std
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OfLatency(MetricPrediction):
+    """A prediction that knows of latency alone, read like one of any metric."""
+
+    inner: Prediction
+
+    @property
+    def metric(self) -> Metric:
+        return LATENCY
+
+    @property
+    def mean(self) -> FloatArray:
+        return self.inner.mean_s
+
+    @property
+    def std(self) -> FloatArray:
+        return self.inner.std_s
+
+    def quantile(self, q: float) -> FloatArray:
+        return self.inner.quantile(q)
+
+    def cdf(self, value: ArrayLike, /) -> FloatArray:
+        return self.inner.cdf(value)
+
+
+def of_any_metric(prediction: Prediction) -> MetricPrediction:
+    """The prediction by its general names, whoever wrote it."""
+    return prediction if isinstance(prediction, MetricPrediction) else _OfLatency(prediction)
 
 
 def broadcast(given: ArrayLike, count: int) -> FloatArray:
@@ -159,12 +187,7 @@ class Measured:
 
 
 class AdaptedPredictor(ABC):
-    """A predictor for one device."""
-
-    @property
-    def metric(self) -> Metric:
-        """What it predicts: latency, unless a predictor says otherwise."""
-        return LATENCY
+    """A predictor for one device; of latency, unless it is `OfMetric` too."""
 
     @abstractmethod
     def predict(self, architectures: ArrayLike) -> Prediction:
@@ -182,12 +205,10 @@ class AdaptedPredictor(ABC):
 
 
 class Predictor(ABC):
-    """A predictor for devices to come, fitted on a pool of known ones."""
+    """A predictor for devices to come, fitted on a pool of known ones.
 
-    @property
-    def metric(self) -> Metric:
-        """What its pool holds: latency, unless a predictor says otherwise."""
-        return LATENCY
+    Of latency, unless it is `OfMetric` too.
+    """
 
     @classmethod
     @abstractmethod

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
 from hwprof.metrics import parse_limit
-from hwprof.predictors.base import AdaptedPredictor, FloatArray, IntArray
+from hwprof.predictors.base import AdaptedPredictor, FloatArray, IntArray, metric_told
 
 # Power of the probability in what an architecture promises. Above 1, measurements rather confirm
 # than hope. 1, 2 and 4 were compared on validation devices.
@@ -67,7 +67,7 @@ class LimitedSearch:
                 f"gain must be {len(places)} finite numbers, one per row, but has shape "
                 f"{values.shape}; give what each row is worth"
             )
-        bound = parse_limit(limit, adapted.metric) if isinstance(limit, str) else float(limit)
+        bound = parse_limit(limit, metric_told(adapted)) if isinstance(limit, str) else float(limit)
         if not 0 < bound < np.inf:
             raise OptionError(f"limit must be positive and finite, but is {limit}; use base units")
         return cls(adapted, places.astype(np.int64), values, bound, known)

@@ -13,7 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
 from hwprof.metrics import LATENCY, Metric, metric_of, parse_limit
-from hwprof.predictors.base import AdaptedPredictor, FloatArray, Prediction
+from hwprof.predictors.base import (
+    AdaptedPredictor,
+    FloatArray,
+    Prediction,
+    metric_told,
+    of_any_metric,
+)
 from hwprof.search.architectures import Architectures
 from hwprof.search.cache import RowCache
 from hwprof.search.devices import DeviceObjectives, How, check_device
@@ -53,13 +59,12 @@ class Objective:
 
         Raises OptionError for a metric that nothing tells, and options that cannot be.
         """
-        alone = predictor.metric if isinstance(predictor, AdaptedPredictor) else LATENCY
-        self.metric: Metric = alone if metric is None else metric_of(metric)
+        self.metric: Metric = metric_told(predictor) if metric is None else metric_of(metric)
         self.space = None if space is None else Architectures.of(space)
         self.predictor = self._chosen(predictor)
-        if self.predictor is not None and self.predictor.metric.name == self.metric.name:
+        if metric_told(self.predictor).name == self.metric.name:
             # A metric of one's own comes with its units.
-            self.metric = self.predictor.metric
+            self.metric = metric_told(self.predictor)
         self.statistic = _checked_statistic(statistic)
         self.limit = None if limit is None else parse_limit(limit, self.metric)
         self.encode = encode
@@ -135,7 +140,7 @@ class Objective:
         if self.predictor is None or len(read) == 0:
             value = self.of_read(read)
             return value, np.zeros(len(value))
-        prediction = self.prediction(read)
+        prediction = of_any_metric(self.prediction(read))
         return prediction.mean, prediction.std
 
     def check_reachable(self, candidates: ArrayLike) -> int:
@@ -216,7 +221,7 @@ class Objective:
                     f"{self.metric.name} is told by the space alone; give texts or rows of choices"
                 )
             return self.space.cost(read, self.metric.name)
-        prediction = self.prediction(read)
+        prediction = of_any_metric(self.prediction(read))
         # The mean is one matrix product; only a quantile needs the distribution.
         if self.statistic == "mean":
             return prediction.mean
@@ -227,7 +232,7 @@ class Objective:
     ) -> AdaptedPredictor | None:
         name = self.metric.name
         named = isinstance(predictor, Mapping) and name in predictor
-        alone = isinstance(predictor, AdaptedPredictor) and predictor.metric.name == name
+        alone = isinstance(predictor, AdaptedPredictor) and metric_told(predictor).name == name
         if self.metric.of_space and not named and not alone:
             if self.space is None:
                 raise OptionError(f"{name} is told by a space; pass space=")
@@ -246,7 +251,7 @@ class Objective:
                 f"{type(predictor).__name__}; pass what adapt() gives, or a mapping from metric "
                 "to it"
             )
-        own = predictor.metric
+        own = metric_told(predictor)
         if own.name != name and not (named and own.is_same(LATENCY)):
             raise OptionError(
                 f"the predictor is of {own.name}, but {name} is asked; if it was adapted to {name} "

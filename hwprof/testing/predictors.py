@@ -15,7 +15,15 @@ from numpy.typing import ArrayLike
 
 from hwprof.errors import HwprofError
 from hwprof.metrics import LATENCY
-from hwprof.predictors.base import AdaptedPredictor, FloatArray, IntArray, Prediction, Predictor
+from hwprof.predictors.base import (
+    AdaptedPredictor,
+    FloatArray,
+    IntArray,
+    Prediction,
+    Predictor,
+    metric_told,
+    of_any_metric,
+)
 from hwprof.predictors.pool import DevicePool
 
 Fit = Callable[[DevicePool], Predictor]
@@ -39,19 +47,16 @@ def _close(a: FloatArray, b: FloatArray) -> bool:
 
 
 def _same(a: Prediction, b: Prediction) -> bool:
-    return _close(a.mean, b.mean) and _close(a.std, b.std)
+    one, other = of_any_metric(a), of_any_metric(b)
+    return _close(one.mean, other.mean) and _close(one.std, other.std)
 
 
 def check_prediction(prediction: Prediction, rows: int) -> None:
     """Laws of a prediction of `rows` architectures."""
-    mean, std = prediction.mean, prediction.std
-    if prediction.metric.is_same(LATENCY):
-        pairs = ((mean, prediction.mean_s), (std, prediction.std_s))
-        same = all(np.array_equal(one, other, equal_nan=True) for one, other in pairs)
-        law(same, "mean and std of latencies are mean_s and std_s")
-    else:
-        refused(lambda: prediction.mean_s, "seconds of another metric")
-        refused(lambda: prediction.std_s, "seconds of another metric")
+    general = of_any_metric(prediction)
+    mean, std = general.mean, general.std
+    if not general.metric.is_same(LATENCY):
+        refused(lambda: (general.mean_s, general.std_s), "seconds of another metric")
     law(mean.shape == (rows,) and std.shape == (rows,), "mean and deviation have one entry each")
     law(bool(np.isfinite(mean).all() and np.isfinite(std).all()), "predictions are finite")
     law(bool((mean > 0).all()), "a value is positive")
@@ -138,7 +143,7 @@ def check_adapted(
     adapted = predictor.adapt(rows, y)
     first = adapted.predict(everything)
     check_prediction(first, pool.rows)
-    law(first.metric.is_same(pool.metric), "what is predicted is what the pool holds")
+    law(metric_told(first).is_same(pool.metric), "what is predicted is what the pool holds")
     law(_same(first, predictor.adapt(rows, y).predict(everything)), "adapt is deterministic")
     law(_same(first, adapted.predict(everything)), "predict is deterministic")
     turned = np.arange(len(rows))[::-1]
@@ -157,8 +162,9 @@ def check_adapted(
     check_prediction(noisy, pool.rows)
     if scale_equivariant:
         slower = predictor.adapt(rows, _FACTOR * y).predict(everything)
-        law(_close(_FACTOR * first.mean, slower.mean), "a slower device scales the mean")
-        law(_close(_FACTOR * first.std, slower.std), "a slower device scales the deviation")
+        one, other = of_any_metric(first), of_any_metric(slower)
+        law(_close(_FACTOR * one.mean, other.mean), "a slower device scales the mean")
+        law(_close(_FACTOR * one.std, other.std), "a slower device scales the deviation")
 
 
 def check_places(adapted: AdaptedPredictor, pool: DevicePool, whole: Prediction) -> None:
@@ -166,10 +172,12 @@ def check_places(adapted: AdaptedPredictor, pool: DevicePool, whole: Prediction)
     some = np.array([3, 1, 1, 0])
     part = adapted.predict(some)
     check_prediction(part, len(some))
-    law(_close(whole.mean[some], part.mean), "a part is predicted as in the whole")
-    law(_close(whole.std[some], part.std), "a part deviates as in the whole")
+    one, other = of_any_metric(whole), of_any_metric(part)
+    law(_close(one.mean[some], other.mean), "a part is predicted as in the whole")
+    law(_close(one.std[some], other.std), "a part deviates as in the whole")
     law(_same(part, adapted.predict(pool.features[some])), "rows and their features agree")
-    law(adapted.predict(np.zeros(0, dtype=np.int64)).mean.shape == (0,), "nothing gives nothing")
+    none = of_any_metric(adapted.predict(np.zeros(0, dtype=np.int64)))
+    law(none.mean.shape == (0,), "nothing gives nothing")
 
 
 def check_predictor(

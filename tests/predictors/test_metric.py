@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from hwprof.errors import OptionError, TableError
 from hwprof.metrics import LATENCY, METRICS, Metric
-from hwprof.predictors.base import Prediction
+from hwprof.predictors.base import AdaptedPredictor, Prediction, metric_told, of_any_metric
 from hwprof.predictors.baselines import RidgeRegression
 from hwprof.predictors.fewshot import AdaptedFewShot, FewShotPredictor
 from hwprof.predictors.pool import DevicePool
+from hwprof.search import LimitedSearch, Objective
 from hwprof.testing import predictors as contract
 from tests.predictors.pools import small_pool
 
@@ -299,22 +300,51 @@ def test_units_that_another_version_has_are_no_damage(
     assert FewShotPredictor.load(more).metric is ENERGY
 
 
+@dataclass
 class Seconds(Prediction):
-    """A prediction as plugins write it, from before there were metrics."""
+    """A prediction as plugins write it, from before there were metrics; `mean` is its own."""
 
-    mean_s = np.array([1.0, 2.0])
-    std_s = np.array([0.1, 0.2])
+    mean: np.ndarray
+    metric: str = "rmse"
+
+    @property
+    def mean_s(self) -> np.ndarray:
+        return 1e-3 * self.mean
+
+    @property
+    def std_s(self) -> np.ndarray:
+        return 1e-4 * self.mean
 
     def quantile(self, q: float) -> np.ndarray:
-        return self.mean_s + q
+        return self.mean_s * (0.5 + q)
 
 
-def test_a_prediction_of_a_plugin_is_of_latency() -> None:
-    prediction = Seconds()
-    assert prediction.metric is LATENCY
-    assert prediction.mean is prediction.mean_s
-    assert prediction.std is prediction.std_s
-    np.testing.assert_allclose(prediction.cdf(1.5), [0.5, 0.0], atol=1e-3)
+class Plugin(AdaptedPredictor):
+    """A predictor from before there were metrics, with attributes of its own."""
+
+    def __init__(self) -> None:
+        self.metric = "rmse"
+
+    def predict(self, architectures: Any) -> Seconds:
+        return Seconds(np.asarray(architectures) + 1.0)
+
+    def update(self, indices: Any, latency_s: Any, std_error_s: Any = None) -> Plugin:
+        return self
+
+
+def test_what_plugins_wrote_is_of_latency_whatever_they_call_their_own() -> None:
+    prediction = Plugin().predict(np.arange(3))
+    general = of_any_metric(prediction)
+    assert (metric_told(prediction), metric_told(Plugin()), general.metric) == (LATENCY,) * 3
+    np.testing.assert_array_equal(general.mean, prediction.mean_s)
+    np.testing.assert_array_equal(general.std, prediction.std_s)
+    np.testing.assert_array_equal(general.interval(0.5), prediction.interval(0.5))
+    np.testing.assert_allclose(general.cdf(1e-3), [0.5, 0.0, 0.0], atol=1e-3)
+    assert of_any_metric(general) is general
+    objective = Objective(Plugin(), limit="2.5ms")
+    np.testing.assert_array_equal(objective([0, 1, 2]), prediction.mean_s)
+    np.testing.assert_array_equal(objective.moments([0])[1], [1e-4])
+    assert LimitedSearch.start(Plugin(), [0, 1], [1.0, 2.0], "2ms").limit == 2e-3
 
 
 def test_a_predictor_of_latencies_alone_refuses_joules() -> None:

@@ -16,7 +16,7 @@ from hwprof.predictors.help import HelpOptions, HelpPredictor
 from hwprof.predictors.pool import DevicePool
 from hwprof.testing import predictors as contract
 from tests.testing import broken_predictors as parts
-from tests.testing.broken_predictors import POOL, TARGET, Bent, Broken, Shifted, stretch
+from tests.testing.broken_predictors import POOL, TARGET, Bent, Broken, Careless, Shifted, stretch
 from tests.testing.laws import uncovered
 
 ENDING = " is refused with an HwprofError"
@@ -57,8 +57,6 @@ def test_help_keeps_the_laws_where_the_mixture_answers():
 
 
 PREDICTION = [
-    ({"general": lambda m: 2 * m}, "mean and std of latencies are mean_s and std_s"),
-    ({"metric": METRICS["energy"]}, "seconds of another metric" + ENDING),
     ({"mean": lambda m: m[1:]}, "mean and deviation have one entry each"),
     ({"mean": lambda m: m * np.nan}, "predictions are finite"),
     ({"mean": lambda m: -m}, "a value is positive"),
@@ -100,6 +98,10 @@ ADAPTED = [
     (
         {"bend": lambda found, *_: replace(found, metric=METRICS["energy"])},
         "what is predicted is what the pool holds",
+    ),
+    (
+        {"bend": lambda f, *_: Careless(f.mean, f.scale, f.degrees, METRICS["energy"])},
+        "seconds of another metric" + ENDING,
     ),
     (
         {"bend_of": lambda call, rows: stretch(lambda asked, _: 1 + 0.01 * call)},

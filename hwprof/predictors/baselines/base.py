@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hwprof.metrics import LATENCY, Metric
-from hwprof.predictors.base import AdaptedPredictor, FloatArray, IntArray, Measured, Predictor
+from hwprof.predictors.base import (
+    AdaptedPredictor,
+    FloatArray,
+    IntArray,
+    Measured,
+    OfMetric,
+    Predictor,
+)
 from hwprof.predictors.baselines.candidates import candidate_rows
 from hwprof.predictors.baselines.prediction import Spread, StudentPrediction
 from hwprof.predictors.fewshot.checks import (
@@ -86,7 +93,7 @@ class Known:
         return measured
 
 
-class Baseline(Predictor):
+class Baseline(Predictor, OfMetric):
     """A regression from scratch on the measurements of the target."""
 
     known: Known
@@ -168,7 +175,7 @@ class Baseline(Predictor):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BaselineAdapted(AdaptedPredictor):
+class BaselineAdapted(AdaptedPredictor, OfMetric):
     """A baseline on one device."""
 
     predictor: Baseline

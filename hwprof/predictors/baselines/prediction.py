@@ -28,7 +28,7 @@ class StudentPrediction(MetricPrediction):
 
     @property
     def std(self) -> FloatArray:
-        """See `Prediction.std`."""
+        """See `MetricPrediction.std`."""
         return self.scale * float(np.sqrt(self.degrees / (self.degrees - 2)))
 
     def quantile(self, q: float) -> FloatArray:

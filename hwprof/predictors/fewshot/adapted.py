@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError, TableError
 from hwprof.metrics import Metric
-from hwprof.predictors.base import AdaptedPredictor, Measured
+from hwprof.predictors.base import AdaptedPredictor, Measured, OfMetric
 from hwprof.predictors.fewshot.bounds import check_cost
 from hwprof.predictors.fewshot.checks import check_measured, check_rows, check_units, combine, merge
 from hwprof.predictors.fewshot.embedding import DeviceEmbedding, embed
@@ -38,7 +38,7 @@ _CHUNK = 65_536
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AdaptedFewShot(AdaptedPredictor):
+class AdaptedFewShot(AdaptedPredictor, OfMetric):
     """Predicts one device. Make it with `FewShotPredictor.adapt`."""
 
     fitted: Fitted

@@ -142,17 +142,17 @@ class FewShotPrediction(MetricPrediction):
 
     @property
     def metric(self) -> Metric:
-        """See `Prediction.metric`."""
+        """See `OfMetric.metric`."""
         return self._metric
 
     @property
     def mean(self) -> FloatArray:
-        """See `Prediction.mean`."""
+        """See `MetricPrediction.mean`."""
         return self._mean
 
     @property
     def std(self) -> FloatArray:
-        """See `Prediction.std`."""
+        """See `MetricPrediction.std`."""
         return self._get().moments()[1]
 
     def quantile(self, q: float) -> FloatArray:

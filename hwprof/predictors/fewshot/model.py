@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
 from hwprof.metrics import Metric
-from hwprof.predictors.base import Predictor
+from hwprof.predictors.base import OfMetric, Predictor
 from hwprof.predictors.fewshot.adapted import AdaptedFewShot
 from hwprof.predictors.fewshot.calibration import Calibration, learn_calibration
 from hwprof.predictors.fewshot.checks import (
@@ -42,7 +42,7 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FewShotPredictor(Predictor):
+class FewShotPredictor(Predictor, OfMetric):
     """Fitted on a pool; adapts to a device by k >= 1 measurements in milliseconds."""
 
     fitted: Fitted

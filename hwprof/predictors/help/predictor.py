@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from hwprof.errors import OptionError
 from hwprof.metrics import Metric
-from hwprof.predictors.base import AdaptedPredictor, IntArray, Measured, Predictor
+from hwprof.predictors.base import AdaptedPredictor, IntArray, Measured, OfMetric, Predictor
 from hwprof.predictors.baselines.base import BaselineAdapted
 from hwprof.predictors.baselines.candidates import candidate_rows
 from hwprof.predictors.baselines.nnls import DeviceMixture
@@ -59,7 +59,7 @@ def require_torch() -> None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HelpPredictor(Predictor):
+class HelpPredictor(Predictor, OfMetric):
     """HELP, fitted. Two ways to count measurements:
 
     - As published: measure the reference architectures and as many others, and hand over the
@@ -245,7 +245,7 @@ class HelpPredictor(Predictor):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HelpAdapted(AdaptedPredictor):
+class HelpAdapted(AdaptedPredictor, OfMetric):
     """HELP on one device."""
 
     predictor: HelpPredictor
