@@ -7,6 +7,7 @@ import numpy as np
 from hwprof.errors import OptionError
 from hwprof.predictors.base import Prediction
 from hwprof.predictors.baselines import RidgeRegression
+from hwprof.predictors.baselines.prediction import StudentPrediction
 from tests.predictors.pools import small_pool
 
 POOL, TARGET = small_pool()
@@ -30,6 +31,16 @@ class Bent(Prediction):
         change = self.changed["cdf"]
         found = self.inner.cdf(value_s)
         return found if change is None else change(found)
+
+
+class Careless(StudentPrediction):
+    """Calls joules seconds."""
+
+    @property
+    def mean_s(self):
+        return self.mean
+
+    std_s = mean_s
 
 
 class BrokenAdapted:
