@@ -130,6 +130,10 @@ def check_adapted(
     adapted = predictor.adapt(rows, y)
     first = adapted.predict(everything)
     check_prediction(first, pool.rows)
+    law(
+        all(each == str(each) != "" and "\n" not in each for each in adapted.warnings),
+        "a warning is a sentence of one line",
+    )
     law(_same(first, predictor.adapt(rows, y).predict(everything)), "adapt is deterministic")
     law(_same(first, adapted.predict(everything)), "predict is deterministic")
     turned = np.arange(len(rows))[::-1]

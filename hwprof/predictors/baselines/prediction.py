@@ -11,10 +11,13 @@ from scipy.special import stdtr, stdtrit
 from hwprof.errors import OptionError
 from hwprof.predictors.base import FloatArray, Prediction, broadcast
 
+# Least latency believed, relative to the mean: nothing runs in no time.
+_LEAST = 1e-3
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudentPrediction(Prediction):
-    """Student's t around the mean, cut off at zero: a latency is never negative."""
+    """Student's t around the mean, cut off just above zero, for nothing runs in no time."""
 
     mean: FloatArray
     """Seconds, shape `[n]`."""
@@ -37,14 +40,21 @@ class StudentPrediction(Prediction):
         """See `Prediction.quantile`."""
         if not 0 < q < 1:
             raise OptionError(f"q must lie between 0 and 1, but is {q}; 0.5 is the median")
-        return np.maximum(self.mean + self.scale * float(stdtrit(self.degrees, q)), 0.0)
+        low = self.mean + self.scale * float(stdtrit(self.degrees, q))
+        return np.maximum(low, self._least_s)
+
+    @property
+    def _least_s(self) -> FloatArray:
+        return _LEAST * self.mean
 
     def cdf(self, value_s: ArrayLike) -> FloatArray:
         """See `Prediction.cdf`; exact."""
         value = broadcast(value_s, len(self.mean))
         # A deviation of zero leaves all of the probability at the mean.
         score = (value - self.mean) / np.maximum(self.scale, 1e-300)
-        return np.where(value < 0, 0.0, np.where(score == 0, 0.5, stdtr(self.degrees, score)))
+        return np.where(
+            value < self._least_s, 0.0, np.where(score == 0, 0.5, stdtr(self.degrees, score))
+        )
 
 
 # What is believed of the spread beforehand counts like so many residuals, shared among those seen:

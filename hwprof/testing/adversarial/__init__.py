@@ -9,15 +9,9 @@ as simple answers give; and in every row positive, finite, ordered figures. Noth
 a test framework, and nothing is random: a case is the same on every machine, to rounding.
 """
 
-from hwprof.testing.adversarial.case import Case, Measuring
+from hwprof.testing.adversarial.case import SEEDS, Case, Measuring
 from hwprof.testing.adversarial.outcome import Outcome
-from hwprof.testing.adversarial.running import (
-    SEEDS,
-    Fit,
-    check_adversarial,
-    run_case,
-    run_cases,
-)
+from hwprof.testing.adversarial.running import Fit, check_adversarial, run_case, run_cases
 from hwprof.testing.adversarial.suite import cases, quick_cases
 
 __all__ = [

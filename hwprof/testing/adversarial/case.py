@@ -11,7 +11,9 @@ from enum import StrEnum
 import numpy as np
 
 from hwprof.errors import OptionError
-from hwprof.predictors.base import FloatArray, IntArray, Predictor
+from hwprof.predictors.base import IntArray, Predictor
+from hwprof.predictors.pool import DevicePool
+from hwprof.similarity import Similarity
 from hwprof.testing.adversarial.targets import Observed
 from hwprof.testing.adversarial.world import World
 
@@ -19,6 +21,8 @@ from hwprof.testing.adversarial.world import World
 # coverage over a dozen runs wanders by a few percent where nothing is wrong.
 LEVEL = 0.9
 COVERAGE = 0.80
+# Draws of measured rows, and with them of runs per device.
+SEEDS = (0, 1, 2)
 # Architectures from which the smallest and the largest are drawn, as a share of all.
 _TENTH = 10
 
@@ -56,6 +60,16 @@ class Case:
     that always warns says nothing."""
 
     @property
+    def pool(self) -> DevicePool:
+        """What a predictor is fitted on."""
+        return self.world.pool
+
+    @property
+    def similarity(self) -> Similarity | None:
+        """What it is told of the space."""
+        return self.world.similarity
+
+    @property
     def devices(self) -> int:
         """How many new devices, t."""
         return int(self.observed.measured_s.shape[1])
@@ -83,8 +97,3 @@ class Case:
                 "measure fewer"
             )
         return np.sort(rng.choice(allowed, self.k, replace=False)).astype(np.int64)
-
-    def of(self, values: FloatArray, device: int) -> FloatArray:
-        """One new device's column of `[n, t]`."""
-        column: FloatArray = values[:, device]
-        return column

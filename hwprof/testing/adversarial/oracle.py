@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwprof.predictors.base import FloatArray, IntArray
+from hwprof.predictors.base import FloatArray
 from hwprof.predictors.help.ranks import rank_correlation
 from hwprof.predictors.pool import DevicePool
 from hwprof.testing.adversarial.case import Case
@@ -45,7 +45,8 @@ def required_rank(case: Case, seeds: tuple[int, ...]) -> float:
 def standardised(features: FloatArray) -> FloatArray:
     """Mean 0 and deviation 1; constant columns become 0."""
     deviation = features.std(axis=0)
-    return (features - features.mean(axis=0)) / np.where(deviation > 0, deviation, np.inf)
+    standard: FloatArray = features - features.mean(axis=0)
+    return standard / np.where(deviation > 0, deviation, np.inf)
 
 
 def ridge(inputs: FloatArray, latency_s: FloatArray, wanted: FloatArray) -> FloatArray:
@@ -70,11 +71,10 @@ def mean_device(world: World) -> FloatArray:
 
     Devices that lack rows are completed by ridge regression on those that they have.
     """
-    return np.asarray(np.mean([_completed(world.pool, j) for j in _devices(world.pool)], axis=0))
-
-
-def _devices(pool: DevicePool) -> IntArray:
-    return np.arange(len(pool.devices))
+    pool = world.pool
+    known = [_completed(pool, device) for device in range(len(pool.devices))]
+    mean: FloatArray = np.mean(known, axis=0)
+    return mean
 
 
 def _completed(pool: DevicePool, device: int) -> FloatArray:

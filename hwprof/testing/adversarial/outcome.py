@@ -74,6 +74,7 @@ class Outcome:
             "required_rank": _rounded(self.case.required_rank),
             "kept": self.kept,
             "faults": list(self.faults),
+            "breaches": list(self.breaches),
             "warnings": list(self.warnings),
         }
 

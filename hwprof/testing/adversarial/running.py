@@ -15,10 +15,10 @@ from hwprof.predictors.base import AdaptedPredictor, FloatArray, IntArray, Predi
 from hwprof.predictors.help.ranks import rank_correlation
 from hwprof.predictors.pool import DevicePool
 from hwprof.similarity import Similarity
-from hwprof.testing.adversarial.case import LEVEL, Case
+from hwprof.testing.adversarial.case import LEVEL, SEEDS, Case
 from hwprof.testing.adversarial.outcome import Outcome
+from hwprof.testing.adversarial.suite import cases
 
-SEEDS = (0, 1, 2)
 _QUANTILES = (0.001, 0.05, 0.5, 0.95, 0.999)
 # Sums in another order differ in the last digits.
 _SLACK = 1e-9
@@ -73,13 +73,11 @@ def run_case(fit: Fit, case: Case, seeds: Sequence[int] = SEEDS) -> Outcome:
     return next(run_cases(fit, [case], seeds))
 
 
-def run_cases(
-    fit: Fit, given: Iterable[Case], seeds: Sequence[int] = SEEDS
-) -> Iterator[Outcome]:
+def run_cases(fit: Fit, given: Iterable[Case], seeds: Sequence[int] = SEEDS) -> Iterator[Outcome]:
     """An outcome per case, in their order; neighbours that share a pool share a fit."""
     fitted: tuple[DevicePool, Predictor | Exception] | None = None
     for case in given:
-        pool = case.world.pool
+        pool = case.pool
         if fitted is None or fitted[0] is not pool:
             fitted = pool, _fitted(fit, case)
         tally = _Tally()
@@ -98,8 +96,6 @@ def check_adversarial(
     around the mean, no exception but an HwprofError), nothing is refused, nominal 90 % intervals
     cover 0.80 or the predictor warns, and the rank is what the row requires.
     """
-    from hwprof.testing.adversarial.suite import cases
-
     outcomes = list(run_cases(fit, cases() if given is None else given, seeds))
     failed = [outcome for outcome in outcomes if not outcome.kept]
     if failed:
@@ -110,7 +106,7 @@ def check_adversarial(
 def _fitted(fit: Fit, case: Case) -> Predictor | Exception:
     try:
         with np.errstate(all="ignore"):
-            return fit(case.world.pool, similarity=case.world.similarity)
+            return fit(case.pool, similarity=case.similarity)
     except Exception as error:  # whatever a plugin raises
         return error
 
@@ -133,12 +129,12 @@ def _run(fitted: Predictor | Exception, case: Case, seed: int, device: int, tall
 def _judge(
     adapted: AdaptedPredictor, case: Case, device: int, rows: IntArray, tally: _Tally
 ) -> None:
-    prediction = adapted.predict(np.arange(case.world.pool.rows))
+    prediction = adapted.predict(np.arange(case.pool.rows))
     mean = prediction.mean_s
     low, high = prediction.interval(LEVEL)
     for breach in broken(prediction, low, high):
         tally.breaches[breach] += 1
-    rest = np.setdiff1d(np.arange(case.world.pool.rows), rows)
+    rest = np.setdiff1d(np.arange(case.pool.rows), rows)
     truth = case.observed.truth_s[rest, device]
     clean = case.observed.clean_s[rest, device]
     covered = float(np.mean((low[rest] <= truth) & (truth <= high[rest])))
@@ -157,7 +153,7 @@ def broken(prediction: Prediction, low: FloatArray, high: FloatArray) -> list[st
     """Invariants that a prediction does not keep, a clause each."""
     mean = prediction.mean_s
     quantiles = np.stack([prediction.quantile(q) for q in _QUANTILES])
-    figures = {"mean": mean, "quantile": quantiles, "end of an interval": np.stack([low, high])}
+    figures = {"mean": mean, "quantile": quantiles, "bound of an interval": np.stack([low, high])}
     found = [f"a {what} is not finite" for what, x in figures.items() if not np.isfinite(x).all()]
     found += [f"a {what} is not positive" for what, x in figures.items() if not (x > 0).all()]
     if not (np.isfinite(prediction.std_s).all() and (prediction.std_s >= 0).all()):

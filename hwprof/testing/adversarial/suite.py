@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
-from hwprof.testing.adversarial import plain, spaces
-from hwprof.testing.adversarial.case import COVERAGE, Case, Measuring
+from hwprof.testing.adversarial import measured, plain, spaces
+from hwprof.testing.adversarial.case import COVERAGE, SEEDS, Case, Measuring
 from hwprof.testing.adversarial.oracle import required_rank
-from hwprof.testing.adversarial.running import SEEDS
 from hwprof.testing.adversarial.targets import CLEAN, TARGETS, Observed
 from hwprof.testing.adversarial.world import World, rng_of
 
@@ -86,6 +85,13 @@ _BLOCKS = (
         "cells, dead unseen",
         (CLEAN, "overhead x1"),
         ((RANDOM, (3, 10, 20)), (DESIGNED, (3, 5, 10, 20))),
+    ),
+    *(
+        _Block(world, name, (CLEAN,), ((RANDOM, (3, 10, 20)), (DESIGNED, (3, 5, 10, 20))))
+        for world, name in (
+            (measured.no_pixel, "shipped, no pixel3"),
+            (measured.no_phones, "shipped, no phones"),
+        )
     ),
     _Block(
         spaces.blocks,
