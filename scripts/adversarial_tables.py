@@ -50,15 +50,15 @@ def tables(kept: Kept) -> str:
 def summary(found: dict[str, dict[str, Row]], names: list[str]) -> list[str]:
     """A line per predictor: how many rows are kept, and what the others lack."""
     lines = [
-        "| predictor | rows kept | coverage too low | rank too low | refused | invariant broken |"
-        " coverage | error |",
-        "|---|---|---|---|---|---|---|---|",
+        "| predictor | rows kept | coverage too low | rank too low | error too high | refused |"
+        " invariant broken | coverage | error |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name in names:
         rows = list(found[name].values())
         lines.append(
             f"| {name} | {sum(row['kept'] for row in rows)} of {len(rows)} | "
-            + " | ".join(str(sum(mark in marks(row) for row in rows)) for mark in "crxi")
+            + " | ".join(str(sum(mark in marks(row) for row in rows)) for mark in "crexi")
             + f" | {_middle(rows, 'coverage'):.2f} | {_middle(rows, 'median_ape'):.0%} |"
         )
     return lines
@@ -86,7 +86,7 @@ def details(suite: dict[str, Case], rows: dict[str, Row]) -> list[str]:
     """Coverage, rank and error of one predictor in every row."""
     lines = [
         f"`{DETAILED}`, row by row: coverage / rank / median error; bold where the row is not",
-        "kept, c: coverage, r: rank, x: refused, i: an invariant; w: warned in some runs.",
+        "kept, c: coverage, r: rank, e: error, x: refused, i: an invariant; w: some runs warned.",
         "",
         f"| pool, target, measured | rank required | {' | '.join(f'k={k}' for k in KS)} |",
         "|---|---|" + "---|" * len(KS),
@@ -123,6 +123,9 @@ def marks(row: Row) -> str:
         found += "c"
     if row["spearman"] is not None and row["spearman"] < row["required_rank"]:
         found += "r"
+    allowed = row["required_error"]
+    if allowed is not None and row["median_ape"] is not None and row["median_ape"] > allowed:
+        found += "e"
     return found + ("x" if row["refused"] else "") + ("i" if row["breaches"] else "")
 
 

@@ -77,7 +77,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--predictor", action="append", help="registered name; all by default")
-    parser.add_argument("--only", default="", help="rows whose name holds this; writes no docs")
+    parser.add_argument("--only", default="", help="rows whose name holds this; printed only, or "
+                        "put in the place of the same rows of --json")  # fmt: skip
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="draws of measured rows")
     parser.add_argument("--json", type=Path, help="default: docs/benchmarks/adversarial.json, "
                         "which keeps what other predictors did")  # fmt: skip
@@ -87,12 +88,14 @@ def main() -> None:
     partial_run = bool(options.only) or options.seeds != len(SEEDS)
     path = options.json or DOCS / "benchmarks" / "adversarial.json"
     kept: dict[str, Any] = {}
-    if path.exists() and not partial_run:
+    if path.exists() and (options.json or not partial_run):
         kept = json.loads(path.read_text())
     if not options.docs_only:
         for name in options.predictor or registry.names(plugins=()):
             outcomes = run(name, options.only, tuple(range(options.seeds)))
-            kept[name] = [outcome.to_dict() for outcome in outcomes]
+            fresh = {outcome.case.name: outcome.to_dict() for outcome in outcomes}
+            older = {row["case"]: row for row in kept.get(name, [])} if options.only else {}
+            kept[name] = list((older | fresh).values())
             if options.json or not partial_run:
                 # Saved after each predictor: the next one may be stopped.
                 lines = [f"{json.dumps(each)}: {_lines(kept[each])}" for each in sorted(kept)]

@@ -328,6 +328,12 @@ def test_the_rank_asked_for_is_the_best_simple_answers_less_a_margin():
     assert by_k[0] < -0.9 < 0.5 < by_k[1] < by_k[2]
 
 
+def test_only_the_zoo_owes_an_error_and_only_from_ten_random_measurements_on():
+    owing = [case for case in EVERY if case.required_error is not None]
+    assert [case.name for case in owing] == [f"zoo, clean, random, k={k}" for k in (10, 20, 50)]
+    assert all(0.05 < case.required_error < 0.2 for case in owing)
+
+
 def test_simple_answers_exist_where_cells_are_missing():
     for world in (plain.small_only(), plain.disjoint()):
         assert np.isfinite(oracle.mean_device(world)).all()
@@ -434,7 +440,14 @@ def test_a_warning_excuses_nothing_in_an_ordinary_row():
 def test_a_wrong_order_is_told():
     found = outcome_of(bend=lambda y: Normal(np.full_like(y, y.mean()), 3 * y))
     assert found.spearman == 0
-    assert found.faults == (f"ranks 0.00 where {EASY.required_rank:.2f} is required",)
+    assert found.faults == (f"ranks 0.000 where {EASY.required_rank:.3f} is required",)
+
+
+def test_too_large_an_error_is_told_where_one_is_owed():
+    case = BY_NAME["zoo, clean, random, k=50"]
+    assert outcome_of(case).kept
+    (fault,) = outcome_of(case, bend=lambda y: Normal(1.5 * y, 3 * y)).faults
+    assert fault.startswith("errs by 50.0% where 1")
 
 
 def test_the_check_names_the_rows_that_fail():

@@ -55,6 +55,8 @@ class Case:
     """Share of the latencies that nominal 90 % intervals must hold, mean over runs."""
     required_rank: float
     """Spearman correlation with the noise-free latencies, mean over runs: see `oracle`."""
+    required_error: float | None = None
+    """Median absolute relative error at most, mean over runs; None where none is owed."""
     excusable: bool = True
     """Whether a warning counts in place of coverage. Not where nothing is unusual: a predictor
     that always warns says nothing."""

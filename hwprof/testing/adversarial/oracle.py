@@ -1,4 +1,4 @@
-"""The rank that a row must keep: what simple answers to the same row reach, less a margin.
+"""The rank and the error that a row owes: what simple answers to it reach, less a margin.
 
 Three answers are tried: the mean of the pool's devices, ridge regression on the row's own
 measurements where there are ten or more, and the row's proxy where the world has one. The best of
@@ -13,11 +13,14 @@ import numpy as np
 from hwprof.predictors.base import FloatArray
 from hwprof.predictors.help.ranks import rank_correlation
 from hwprof.predictors.pool import DevicePool
-from hwprof.testing.adversarial.case import Case
+from hwprof.testing.adversarial.case import Case, Measuring
+from hwprof.testing.adversarial.targets import CLEAN
 from hwprof.testing.adversarial.world import World
 
 # The simple answers are compared afterwards, and a predictor must choose beforehand.
 MARGIN = 0.05
+# The same for errors, as a factor.
+ALLOWANCE = 1.25
 _RIDGE_FROM = 10
 _STRENGTHS = 10.0 ** np.arange(-3, 3.01, 0.5)
 
@@ -40,6 +43,29 @@ def required_rank(case: Case, seeds: tuple[int, ...]) -> float:
             if case.world.proxy is not None:
                 proxies.append(rank_correlation(case.world.proxy[rest], clean))
     return max(float(np.mean(ranks)) for ranks in (ridges, means, proxies) if ranks) - MARGIN
+
+
+def required_error(case: Case, seeds: tuple[int, ...]) -> float | None:
+    """Median relative error of the pool's nearest device times a ratio, with some allowance.
+
+    The ratio is the median one on the row's measurements, and the nearest device that whose ratios
+    vary the least. None where the world's devices do not differ so, something was done to the new
+    ones, or fewer than ten random architectures are measured.
+    """
+    random = case.measuring is Measuring.RANDOM and case.k >= _RIDGE_FROM
+    if not (case.world.by_ratio and case.target == CLEAN and random):
+        return None
+    errors = []
+    for seed in seeds:
+        rows = case.rows(seed)
+        rest = np.setdiff1d(np.arange(case.pool.rows), rows)
+        for device in range(case.devices):
+            truth = case.observed.truth_s[:, device]
+            ratios = case.observed.measured_s[rows, device, None] / case.pool.latency_s[rows]
+            nearest = int(np.log(ratios).std(axis=0).argmin())
+            answer = case.pool.latency_s[rest, nearest] * np.median(ratios[:, nearest])
+            errors.append(np.median(np.abs(answer / truth[rest] - 1)))
+    return ALLOWANCE * float(np.mean(errors))
 
 
 def standardised(features: FloatArray) -> FloatArray:

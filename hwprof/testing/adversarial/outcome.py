@@ -49,11 +49,14 @@ class Outcome:
         case = self.case
         if self.honest is not None and self.honest < case.required_coverage:
             found.append(
-                f"covers {self.coverage:.2f} where {case.required_coverage:.2f} is required"
+                f"covers {self.coverage:.3f} where {case.required_coverage:.3f} is required"
                 f"{' or a warning' if case.excusable else ''}"
             )
         if self.spearman is not None and self.spearman < case.required_rank:
-            found.append(f"ranks {self.spearman:.2f} where {case.required_rank:.2f} is required")
+            found.append(f"ranks {self.spearman:.3f} where {case.required_rank:.3f} is required")
+        limit = case.required_error
+        if limit is not None and self.median_ape is not None and self.median_ape > limit:
+            found.append(f"errs by {self.median_ape:.1%} where {limit:.1%} is allowed")
         return tuple(found)
 
     @property
@@ -72,6 +75,7 @@ class Outcome:
             "refused": _rounded(self.refused),
             "required_coverage": _rounded(self.case.required_coverage),
             "required_rank": _rounded(self.case.required_rank),
+            "required_error": _rounded(self.case.required_error),
             "kept": self.kept,
             "faults": list(self.faults),
             "breaches": list(self.breaches),

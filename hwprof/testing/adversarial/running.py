@@ -94,7 +94,7 @@ def check_adversarial(
 
     A row is kept where no invariant is broken (figures positive and finite, quantiles in order and
     around the mean, no exception but an HwprofError), nothing is refused, nominal 90 % intervals
-    cover 0.80 or the predictor warns, and the rank is what the row requires.
+    cover 0.80 or the predictor warns, and rank and error are what the row requires.
     """
     outcomes = list(run_cases(fit, cases() if given is None else given, seeds))
     failed = [outcome for outcome in outcomes if not outcome.kept]

@@ -8,7 +8,7 @@ from functools import cache, partial
 
 from hwprof.testing.adversarial import measured, plain, spaces
 from hwprof.testing.adversarial.case import COVERAGE, SEEDS, Case, Measuring
-from hwprof.testing.adversarial.oracle import required_rank
+from hwprof.testing.adversarial.oracle import required_error, required_rank
 from hwprof.testing.adversarial.targets import CLEAN, TARGETS, Observed
 from hwprof.testing.adversarial.world import World, rng_of
 
@@ -166,4 +166,8 @@ def _made(block: _Block, target: str, measuring: Measuring, k: int) -> Case:
         required_rank=-1.0,
         excusable=not ordinary,
     )
-    return replace(case, required_rank=required_rank(case, SEEDS))
+    return replace(
+        case,
+        required_rank=required_rank(case, SEEDS),
+        required_error=required_error(case, SEEDS),
+    )

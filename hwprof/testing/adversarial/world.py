@@ -31,6 +31,9 @@ class World:
     """Work of each architecture, `[n]`: orders them from the smallest to the largest."""
     proxy: FloatArray | None = None
     """What is known to rank the new devices beside the pool, `[n]`, such as their arithmetic."""
+    by_ratio: bool = False
+    """Whether devices differ by factors that change slowly, so that the ratio to a known device
+    tells the most: rows of such worlds owe an error, too."""
 
 
 def rng_of(*parts: object) -> np.random.Generator:
