@@ -189,6 +189,15 @@ class Measured:
 class AdaptedPredictor(ABC):
     """A predictor for one device; of latency, unless it is `OfMetric` too."""
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Reasons to trust this device's intervals less than usual, a sentence each.
+
+        Empty unless a predictor knows of some: measurements unlike all that the pool holds, or a
+        pool too small to learn intervals from.
+        """
+        return ()
+
     @abstractmethod
     def predict(self, architectures: ArrayLike) -> Prediction:
         """Predict rows of the pool (integers `[n]`) or feature rows (floats `[n, d]`)."""

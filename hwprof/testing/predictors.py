@@ -144,6 +144,10 @@ def check_adapted(
     first = adapted.predict(everything)
     check_prediction(first, pool.rows)
     law(metric_told(first).is_same(pool.metric), "what is predicted is what the pool holds")
+    law(
+        all(each == str(each) != "" and "\n" not in each for each in adapted.warnings),
+        "a warning is a sentence of one line",
+    )
     law(_same(first, predictor.adapt(rows, y).predict(everything)), "adapt is deterministic")
     law(_same(first, adapted.predict(everything)), "predict is deterministic")
     turned = np.arange(len(rows))[::-1]

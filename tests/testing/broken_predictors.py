@@ -46,8 +46,9 @@ class Careless(StudentPrediction):
 class BrokenAdapted:
     """Adapted values go through `given`, predictions through `bend`."""
 
-    def __init__(self, inner, bend=None, given=None, update=None):
+    def __init__(self, inner, bend=None, given=None, update=None, warnings=()):
         self.inner, self.bend, self.given, self.changed = inner, bend, given, update
+        self.warnings = warnings
         self.calls = count()
 
     def predict(self, architectures):

@@ -134,6 +134,7 @@ ADAPTED = [
         {"given": lambda asked: asked if len(asked) else np.zeros(1, dtype=np.int64)},
         "nothing gives nothing",
     ),
+    ({"warnings": ("one line\nand another",)}, "a warning is a sentence of one line"),
     ({"bend": lambda found, *_: Shifted(found, later=1e-3)}, "a slower device scales the mean"),
     (
         {"bend": lambda found, *_: Shifted(found, wider=1e-3)},

@@ -12,10 +12,13 @@ from hwprof.errors import OptionError
 from hwprof.metrics import LATENCY, Metric
 from hwprof.predictors.base import FloatArray, MetricPrediction, broadcast
 
+# Least latency believed, relative to the mean: nothing runs in no time.
+_LEAST = 1e-3
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudentPrediction(MetricPrediction):
-    """Student's t around the mean, cut off at zero: a cost is never negative."""
+    """Student's t around the mean, cut off just above zero, for nothing costs nothing."""
 
     # Without `field()` the property of the base class would be taken for a default.
     mean: FloatArray = field()
@@ -35,14 +38,21 @@ class StudentPrediction(MetricPrediction):
         """See `Prediction.quantile`."""
         if not 0 < q < 1:
             raise OptionError(f"q must lie between 0 and 1, but is {q}; 0.5 is the median")
-        return np.maximum(self.mean + self.scale * float(stdtrit(self.degrees, q)), 0.0)
+        low = self.mean + self.scale * float(stdtrit(self.degrees, q))
+        return np.maximum(low, self._least)
+
+    @property
+    def _least(self) -> FloatArray:
+        return _LEAST * self.mean
 
     def cdf(self, value: ArrayLike, /) -> FloatArray:
         """See `Prediction.cdf`; exact."""
         asked = broadcast(value, len(self.mean))
         # A deviation of zero leaves all of the probability at the mean.
         score = (asked - self.mean) / np.maximum(self.scale, 1e-300)
-        return np.where(asked < 0, 0.0, np.where(score == 0, 0.5, stdtr(self.degrees, score)))
+        return np.where(
+            asked < self._least, 0.0, np.where(score == 0, 0.5, stdtr(self.degrees, score))
+        )
 
 
 # What is believed of the spread beforehand counts like so many residuals, shared among those seen:
