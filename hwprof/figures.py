@@ -12,7 +12,11 @@ LOPSIDED = 1.5
 
 def ms(seconds: float) -> str:
     """Milliseconds with four significant digits."""
-    value = seconds * 1e3
+    return four_digits(seconds * 1e3)
+
+
+def four_digits(value: float) -> str:
+    """A figure with four significant digits, in plain decimals."""
     digits = 4 - len(str(int(abs(value)))) if abs(value) >= 1 else 4
     return f"{value:.{max(digits, 0)}f}"
 

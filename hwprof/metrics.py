@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy as np
 from hwprof.errors import OptionError
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
+_WORDS = {"s": "seconds", "J": "joules", "B": "bytes", "": "plain numbers"}
+# A metric of one's own is named in columns, options and messages.
+_LONGEST_NAME, _MOST_UNITS, _LONGEST_UNIT = 60, 32, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +27,33 @@ class Metric:
     of_space: bool = False
     """Whether the architecture alone decides it, whatever the device."""
 
-    def show(self, value: float) -> str:
-        """The value in the largest unit in which it is at least 1, for messages."""
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @property
+    def unit(self) -> str:
+        """The base unit, such as `J`; empty for plain numbers."""
+        return next(unit for unit, size in self.units.items() if size == 1)
+
+    @property
+    def words(self) -> str:
+        """The base unit as sentences have it, such as `joules`."""
+        return _WORDS.get(self.unit, self.unit)
+
+    def is_same(self, other: Metric) -> bool:
+        """Whether values of the two may be compared: one name, the same units."""
+        return self.name == other.name and self.units == other.units
+
+    def shown_in(self, value: float) -> str:
+        """The largest unit in which the value is at least 1, or the smallest."""
         fitting = [unit for unit, size in self.units.items() if abs(value) >= size]
-        unit = max(
+        return max(
             fitting or self.units, key=lambda u: self.units[u] if fitting else -self.units[u]
         )
+
+    def show(self, value: float) -> str:
+        """The value in the largest unit in which it is at least 1, for messages."""
+        unit = self.shown_in(value)
         return f"{value / self.units[unit]:.4g}{unit}"
 
 
@@ -52,16 +77,67 @@ METRICS: dict[str, Metric] = {
         Metric("latency", _TIME, "15ms"),
         Metric("energy", _ENERGY, "2mJ"),
         Metric("memory", _BYTES, "3MB"),
+        Metric("peak_memory", _BYTES, "3MB"),
         Metric("flops", _FLOPS, "300MFLOPs", of_space=True),
         Metric("parameters", _COUNTS, "5M", of_space=True),
         Metric("activation_bytes", _BYTES, "3MB", of_space=True),
     )
 }
 
+LATENCY = METRICS["latency"]
+
 
 def metric_of(name: str) -> Metric:
     """The metric of that name; one that hwprof does not know has plain numbers."""
     return METRICS.get(name) or Metric(name, {"": 1.0}, "1.5")
+
+
+def check_metric(metric: Metric | str) -> Metric:
+    """The metric, or that of a name, whose values may be stored and printed.
+
+    Raises OptionError for a name that is none, for units that are not letters, positive and finite
+    with one of size 1, and for a name of hwprof's with other units than hwprof's.
+    """
+    found = metric_of(metric) if isinstance(metric, str) else metric
+    if not isinstance(found, Metric):
+        raise OptionError(
+            f"metric must be a name or a Metric, but is {type(metric).__name__}; pass one such as "
+            "'energy'"
+        )
+    name: object = found.name
+    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise OptionError(
+            f"a metric's name must be 1 to {_LONGEST_NAME} printable characters; choose one such "
+            "as 'energy'"
+        )
+    known = METRICS.get(found.name)
+    if known is not None and not known.is_same(found):
+        raise OptionError(
+            f"{found.name} has other units here than in hwprof ({', '.join(known.units)}); give "
+            "your own metric a name of its own"
+        )
+    if known is None and not _are_units(found.units):
+        raise OptionError(
+            f"the units of {found.name} must be a mapping from letters, {_LONGEST_UNIT} at most, "
+            "to positive finite sizes, one of them 1; correct them, such as {'g': 1.0, 'kg': 1e3}"
+        )
+    return found
+
+
+def _are_units(units: object) -> bool:
+    return (
+        isinstance(units, Mapping)
+        and 0 < len(units) <= _MOST_UNITS
+        and all(
+            isinstance(unit, str)
+            and len(unit) <= _LONGEST_UNIT
+            and re.fullmatch("[A-Za-z]*", unit) is not None
+            and isinstance(size, int | float)
+            and 0 < size < float("inf")
+            for unit, size in units.items()
+        )
+        and 1 in units.values()
+    )
 
 
 def parse_limit(limit: float | str, metric: Metric) -> float:

@@ -220,6 +220,9 @@ class Similarity:
     """Candidate prior variances of the device covariance."""
     noises: tuple[float, ...] = (1e-4, 0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.22)
     """Candidate relative noise deviations."""
+    analytic: Component | None = None
+    """Latencies of idealised machines, as devices beside those of a pool: none negative, each
+    column with a mean of 1 over the pool. None where a space knows none."""
 
     def __post_init__(self) -> None:
         parts, moved = len(self.smoothing), len(self.transfer)

@@ -1,4 +1,4 @@
-"""Latencies of architectures from a file or a table, each checked."""
+"""Costs of architectures from a file or a table, each checked."""
 
 from __future__ import annotations
 
@@ -12,49 +12,136 @@ from hwprof import spaces
 from hwprof.codec import CodecError, from_json
 from hwprof.errors import OptionError
 from hwprof.lut import Table
-from hwprof.metrics import METRICS
+from hwprof.metrics import LATENCY, METRICS, Metric, check_metric
+from hwprof.predictors.naming import need_latency
+from hwprof.predictors.table_costs import OF_MEASUREMENT
 
 _SQLITE = b"SQLite format 3\x00"
 # Of a file of measurements: some hundred thousand of them.
 _MOST_BYTES = 64 << 20
 _BRIEF = 60
-# Seconds in the unit that a column is named after.
-_UNITS = {unit: METRICS["latency"].units[unit] for unit in ("s", "ms", "us")}
-_COLUMNS = frozenset(("arch", "std_error_s", *(f"latency_{unit}" for unit in _UNITS)))
+# What a file may be searched for: costs of a device. What a space tells is not measured.
+_MEASURED = {name: metric for name, metric in METRICS.items() if not metric.of_space}
 
 
 @dataclass(frozen=True, slots=True)
-class ArchLatency:
-    """One measured architecture. `std_error_s` is None where the file does not tell."""
+class ArchCost:
+    """One measured architecture. `std_error` is None where the file does not tell."""
 
     arch: str
-    latency_s: float
-    std_error_s: float | None = None
+    value: float
+    """In the base unit of `metric`."""
+    std_error: float | None = None
+    metric: Metric = LATENCY
+
+    @property
+    def latency_s(self) -> float:
+        """The value in seconds. Raises OptionError for another metric than latency."""
+        need_latency(self.metric, "measurement", "value")
+        return self.value
+
+    @property
+    def std_error_s(self) -> float | None:
+        """The error in seconds. Raises OptionError for another metric than latency."""
+        need_latency(self.metric, "measurement", "std_error")
+        return self.std_error
 
 
-def read_measurements(path: Path, space: str, device: str | None = None) -> list[ArchLatency]:
+# Their name while latencies were all that was read.
+ArchLatency = ArchCost
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a file or a table tells of one metric."""
+
+    metric: Metric
+    measured: tuple[ArchCost, ...]
+    left_out: tuple[str, ...]
+    """Why rows of a table are not among them, a reason for each."""
+
+
+def read_measurements(
+    path: Path, space: str, device: str | None = None, metric: Metric | str | None = None
+) -> list[ArchCost]:
     """Measurements of architectures of `space` from CSV, JSON lines or an hwprof table.
 
-    A file needs the columns `arch` and `latency_s` (or `latency_ms`, `latency_us`), and may have
-    `std_error_s`. In a table, measurements count whose model is named by an architecture;
-    `device` narrows them. Raises OptionError that names the line and what is wrong.
+    Those of `read`, which also tells what was left out.
     """
-    start = _start(path)
+    return list(read(path, space, device, metric).measured)
+
+
+def read(
+    path: Path, space: str, device: str | None = None, metric: Metric | str | None = None
+) -> Reading:
+    """What was measured of `metric` on architectures of `space`, from CSV, JSON lines or a table.
+
+    A file needs the columns `arch` and `METRIC_UNIT`, such as `latency_ms` or `energy_mJ` (only
+    `METRIC` for plain numbers), and may have `std_error_UNIT`. Without `metric` it is latency where
+    the file has it, otherwise the only one it has. In a table, measurements count whose model is
+    named by an architecture; `device` narrows them. It has latency, energy of one run (gross: what
+    the sensor counted) and peak memory; without `metric` it is latency. Raises OptionError that
+    names the line and what is wrong.
+    """
+    wanted = None if metric is None else check_metric(metric)
+    start = _start(path, wanted)
     if start == _SQLITE:
-        found = list(_from_table(path, space, device))
-    elif path.suffix.lower() in (".jsonl", ".ndjson", ".json"):
-        found = list(_from_rows(path, _json_rows(path)))
+        reading = _from_table(path, space, device, wanted or LATENCY)
     else:
-        found = list(_from_rows(path, _csv_rows(path)))
-    if not found:
+        in_json = path.suffix.lower() in (".jsonl", ".ndjson", ".json")
+        rows = _json_rows if in_json else _csv_rows
+        if wanted is None:
+            wanted = _only_metric(path, rows(path, _columns(*_MEASURED.values())))
+        found = tuple(_from_rows(path, rows(path, _columns(wanted)), wanted))
+        reading = Reading(wanted, found, ())
+    if not reading.measured:
+        if reading.left_out:
+            raise OptionError(
+                f"'{path}' holds no {reading.metric.name} of an architecture of {space} "
+                f"({reading.left_out[0]}); measure it, or name another metric"
+            )
         raise OptionError(
             f"'{path}' holds no measurement of an architecture of {space}; "
             f"'hwprof select --space {space}' prints which to measure"
         )
-    return found
+    return reading
 
 
-def _start(path: Path) -> bytes:
+def _column(name: str, unit: str) -> str:
+    return f"{name}_{unit}" if unit else name
+
+
+def _columns(*metrics: Metric) -> frozenset[str]:
+    """Every column that is of use for these metrics."""
+    named = [(m.name, unit) for m in metrics for unit in m.units]
+    return frozenset(("arch", *(_column(n, u) for name, u in named for n in (name, "std_error"))))
+
+
+def _value_columns(metric: Metric) -> dict[str, float]:
+    """Columns of a metric's values, the base unit first, with the size of their unit."""
+    units = sorted(metric.units.items(), key=lambda item: item[0] != metric.unit)
+    return {_column(metric.name, unit): size for unit, size in units}
+
+
+def _only_metric(path: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Metric:
+    """Latency where the file has it, or has nothing; otherwise the only metric it has."""
+    columns = {name: _value_columns(metric) for name, metric in _MEASURED.items()}
+    present = {
+        name
+        for _, row in rows
+        for name, those in columns.items()
+        if any(row.get(column) not in (None, "") for column in those)
+    }
+    if not present or LATENCY.name in present:
+        return LATENCY
+    if len(present) > 1:
+        raise OptionError(
+            f"'{path}' holds {', '.join(sorted(present))}; choose one with --metric (metric=)"
+        )
+    return METRICS[present.pop()]
+
+
+def _start(path: Path, metric: Metric | None) -> bytes:
     """What the file begins with. Raises OptionError for one that is none, or too large."""
     try:
         if path.exists() and not path.is_file():
@@ -69,14 +156,22 @@ def _start(path: Path) -> bytes:
         ) from error
     if start != _SQLITE and path.stat().st_size > _MOST_BYTES:
         raise OptionError(
-            f"'{path}' has more than {_MOST_BYTES >> 20} MiB; keep the columns arch and latency_s"
+            f"'{path}' has more than {_MOST_BYTES >> 20} MiB; keep the columns arch and "
+            f"{next(iter(_value_columns(metric or LATENCY)))}"
         )
     return start
 
 
-def _from_table(path: Path, space: str, device: str | None) -> Iterable[ArchLatency]:
+def _from_table(path: Path, space: str, device: str | None, metric: Metric) -> Reading:
+    if metric.name not in OF_MEASUREMENT:
+        raise OptionError(
+            f"a table of hwprof holds {', '.join(OF_MEASUREMENT)}, and not {metric.name}; name "
+            "one of them, or give a file with arch and a column for it"
+        )
     form = spaces.get(space)
     devices: set[str] = set()
+    found: list[ArchCost] = []
+    left_out: list[str] = []
     with Table.open(path, create=False, readonly=True) as table:
         for measurement in table.measurements(device=device):
             try:
@@ -89,18 +184,26 @@ def _from_table(path: Path, space: str, device: str | None) -> Iterable[ArchLate
                     f"'{path}' holds measurements of several devices "
                     f"({', '.join(sorted(devices))}); choose one with --device"
                 )
-            latency = measurement.latency
-            ci95 = latency.ci95_s
-            error = None if ci95 is None else (ci95[1] - ci95[0]) / (2 * 1.96)
-            yield ArchLatency(arch, latency.headline_s, error)
+            value, error, reason = OF_MEASUREMENT[metric.name](measurement)
+            if value is None:
+                left_out.append(reason)
+                continue
+            if not 0 < value < float("inf"):
+                raise OptionError(
+                    f"measurement {measurement.id[:8]} of '{path}' ({_brief(arch)}) has the "
+                    f"{metric.name} {value:g} {metric.unit}, which is not positive and finite; "
+                    "measure it again or remove it"
+                )
+            found.append(ArchCost(arch, value, error, metric))
+    return Reading(metric, tuple(found), tuple(left_out))
 
 
-def _csv_rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
+def _csv_rows(path: Path, columns: frozenset[str]) -> Iterable[tuple[int, Mapping[str, Any]]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream)
             # Only these: a short row of a file with a million columns is a short one here too.
-            places = {name: i for i, name in enumerate(next(reader, [])) if name in _COLUMNS}
+            places = {name: i for i, name in enumerate(next(reader, [])) if name in columns}
             for number, cells in enumerate(reader, 2):
                 if cells:
                     yield (
@@ -111,7 +214,7 @@ def _csv_rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
         raise OptionError(f"'{path}' is not a CSV file ({error}); export it as CSV") from error
 
 
-def _json_rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
+def _json_rows(path: Path, _: frozenset[str]) -> Iterable[tuple[int, Mapping[str, Any]]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
@@ -128,28 +231,38 @@ def _json_rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
             ) from error
 
 
-def _from_rows(path: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterable[ArchLatency]:
+def _from_rows(
+    path: Path, rows: Iterable[tuple[int, Mapping[str, Any]]], metric: Metric
+) -> Iterable[ArchCost]:
+    columns = _value_columns(metric)
+    first, *others = columns
+    either = f"{first} (or {', '.join(others)})" if others else first
     for number, row in rows:
         where = f"line {number} of '{path}'"
         arch = row.get("arch")
-        unit = next((u for u in _UNITS if row.get(f"latency_{u}") not in (None, "")), None)
-        if not isinstance(arch, str) or not arch or unit is None:
-            raise OptionError(
-                f"{where} needs arch and latency_s (or latency_ms, latency_us); add the missing one"
-            )
-        value = _number(row[f"latency_{unit}"], where) * _UNITS[unit]
+        column = next((c for c in columns if row.get(c) not in (None, "")), None)
+        if not isinstance(arch, str) or not arch or column is None:
+            raise OptionError(f"{where} needs arch and {either}; add the missing one")
+        value = _number(row[column], where) * columns[column]
         if not 0 < value < float("inf"):
             raise OptionError(
-                f"{where} has the latency '{_brief(row[f'latency_{unit}'])}'; a latency is "
+                f"{where} has the {metric.name} '{_brief(row[column])}'; what is measured is "
                 "positive and finite, so measure it again or leave it out"
             )
-        error = row.get("std_error_s")
-        yield ArchLatency(arch, value, None if error in (None, "") else _number(error, where))
+        yield ArchCost(arch, value, _std_error(row, where, metric), metric)
+
+
+def _std_error(row: Mapping[str, Any], where: str, metric: Metric) -> float | None:
+    for unit, size in metric.units.items():
+        error = row.get(_column("std_error", unit))
+        if error not in (None, ""):
+            return _number(error, where) * size
+    return None
 
 
 def _number(value: Any, where: str) -> float:
     try:
-        # Truth is no latency, though Python counts with it.
+        # Truth is no figure, though Python counts with it.
         return float("" if isinstance(value, bool) else value)
     except (TypeError, ValueError, OverflowError) as error:
         raise OptionError(

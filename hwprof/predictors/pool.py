@@ -1,7 +1,8 @@
-"""A pool: architectures described by features, and their latencies on the devices that are known.
+"""A pool: architectures described by features, and what each costs on the devices that are known.
 
-Shapes: n architectures, d features, m devices. A cell that was not measured is NaN; no two devices
-need to share an architecture.
+The cost is one metric, latency unless said otherwise, in its base unit. Shapes: n architectures,
+d features, m devices. A cell that was not measured is NaN; no two devices need to share an
+architecture.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
+from hwprof.metrics import LATENCY, Metric, check_metric
+from hwprof.predictors.naming import named_values, need_latency, values_name
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -48,50 +52,90 @@ class Quality:
     device: str
     cells: int
     flags: frozenset[Flag]
-    step_s: float | None
-    """The common step in seconds, when quantised."""
+    step: float | None
+    """The common step in the metric's base unit, when quantised."""
+    metric: Metric = LATENCY
+
+    @property
+    def step_s(self) -> float | None:
+        """The step in seconds. Raises OptionError for another metric than latency."""
+        need_latency(self.metric, "step", "step")
+        return self.step
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DevicePool:
-    """Latencies of n architectures on m known devices.
+    """What n architectures cost on m known devices.
 
-    Raises OptionError for shapes that do not fit, non-finite features, latencies that are not
+    Raises OptionError for shapes that do not fit, non-finite features, values that are not
     positive (bad cells are named), repeated names, and fewer than two devices or two cells each.
     """
 
     features: FloatArray
     """Shape `[n, d]`, any space, any unit."""
-    latency_s: FloatArray
-    """Seconds, shape `[n, m]`; NaN where unmeasured."""
+    values: FloatArray
+    """In the base unit of `metric`, shape `[n, m]`; NaN where unmeasured."""
     devices: tuple[str, ...]
     names: tuple[str, ...] | None = None
     """The architectures' names, n of them, when they have any."""
+    metric: Metric = LATENCY
+    """What the values are."""
+
+    @overload
+    def __init__(
+        self,
+        features: ArrayLike,
+        values: ArrayLike,
+        devices: Sequence[str],
+        names: Sequence[str] | None = None,
+        *,
+        metric: Metric | str = LATENCY,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        features: ArrayLike,
+        *,
+        latency_s: ArrayLike,
+        devices: Sequence[str],
+        names: Sequence[str] | None = None,
+    ) -> None: ...
 
     def __init__(
         self,
         features: ArrayLike,
-        latency_s: ArrayLike,
-        devices: Sequence[str],
+        values: ArrayLike | None = None,
+        devices: Sequence[str] = (),
         names: Sequence[str] | None = None,
+        *,
+        metric: Metric | str = LATENCY,
+        latency_s: ArrayLike | None = None,
     ) -> None:
+        """`metric` is one of `hwprof.metrics`, by name, or one's own; `latency_s` is the name of
+        values that are seconds.
+        """
+        found = check_metric(metric)
+        values = named_values(found, values, latency_s)
         set_ = object.__setattr__
+        set_(self, "metric", found)
         set_(self, "devices", tuple(devices))
         set_(self, "names", None if names is None else tuple(names))
         set_(self, "features", check_features(features))
-        set_(self, "latency_s", _frozen(_matrix(latency_s, "latency_s")))
+        set_(self, "values", _frozen(_matrix(values, values_name(found))))
         self._check()
 
     def _check(self) -> None:
-        rows, columns = self.latency_s.shape
+        rows, columns = self.values.shape
+        what = values_name(self.metric)
         if rows != self.rows:
             raise OptionError(
-                f"latency_s must have one row per architecture, but has {rows} rows where "
+                f"{what} must have one row per architecture, but has {rows} rows where "
                 f"features has {self.rows}; pass both in the same order"
             )
         if columns != len(self.devices):
             raise OptionError(
-                f"latency_s must have one column per device, but has {columns} columns for "
+                f"{what} must have one column per device, but has {columns} columns for "
                 f"{len(self.devices)} devices; pass one name per column"
             )
         if self.names is not None and len(self.names) != rows:
@@ -111,13 +155,13 @@ class DevicePool:
                 f"a pool needs at least {MIN_DEVICES} devices to learn how devices differ, but "
                 f"has {columns}; add measurements of another device"
             )
-        bad = ~np.isnan(self.latency_s) & ~((self.latency_s > 0) & np.isfinite(self.latency_s))
+        bad = ~np.isnan(self.values) & ~((self.values > 0) & np.isfinite(self.values))
         if bad.any():
             cells = [f"{self.label(i)} on {self.devices[j]}" for i, j in np.argwhere(bad)[:_NAMED]]
-            values = [f"{self.latency_s[i, j]:g}" for i, j in np.argwhere(bad)[:_NAMED]]
+            values = [f"{self.values[i, j]:g}" for i, j in np.argwhere(bad)[:_NAMED]]
             named = ", ".join(f"{c} = {v}" for c, v in zip(cells, values, strict=True))
             raise OptionError(
-                f"latency_s must be positive finite seconds, or NaN where unmeasured, but "
+                f"{what} must be positive finite {self.metric.words}, or NaN where unmeasured, but "
                 f"{int(bad.sum())} cells are not ({named}{_more(int(bad.sum()))}); "
                 "correct them or set them to NaN"
             )
@@ -127,6 +171,15 @@ class DevicePool:
                     f"device {self.devices[j]!r} has {count} measured architectures where at "
                     f"least {MIN_CELLS} are needed; measure more or leave the device out"
                 )
+
+    @property
+    def latency_s(self) -> FloatArray:
+        """The values of a pool of latencies, seconds, shape `[n, m]`; NaN where unmeasured.
+
+        Raises OptionError for a pool of another metric.
+        """
+        need_latency(self.metric, "pool", "values")
+        return self.values
 
     @property
     def rows(self) -> int:
@@ -140,8 +193,8 @@ class DevicePool:
 
     @property
     def measured(self) -> BoolArray:
-        """Which cells hold a latency, shape `[n, m]`."""
-        mask: BoolArray = ~np.isnan(self.latency_s)
+        """Which cells hold a value, shape `[n, m]`."""
+        mask: BoolArray = ~np.isnan(self.values)
         return mask
 
     def label(self, row: int) -> str:
@@ -156,12 +209,14 @@ class DevicePool:
                 f"the pool has no device {unknown[0]!r}; choose among {', '.join(self.devices)}"
             )
         columns = [self.devices.index(name) for name in devices]
-        return DevicePool(self.features, self.latency_s[:, columns], devices, self.names)
+        return DevicePool(
+            self.features, self.values[:, columns], devices, self.names, metric=self.metric
+        )
 
     def quality(self) -> tuple[Quality, ...]:
         """Data-quality flags, one entry per device."""
         return tuple(
-            assess(name, self.latency_s[self.measured[:, j], j])
+            assess(name, self.values[self.measured[:, j], j], self.metric)
             for j, name in enumerate(self.devices)
         )
 
@@ -189,9 +244,9 @@ def check_features(features: ArrayLike, width: int | None = None) -> FloatArray:
     return _frozen(matrix)
 
 
-def assess(device: str, latency_s: FloatArray) -> Quality:
-    """Flags of one device from its measured cells, seconds, shape `[r]`."""
-    values = np.sort(latency_s)
+def assess(device: str, values: FloatArray, metric: Metric = LATENCY) -> Quality:
+    """Flags of one device from its measured cells, base unit, shape `[r]`."""
+    values = np.sort(values)
     median = float(np.median(values))
     step = common_step(values)
     flags = set()
@@ -205,9 +260,8 @@ def assess(device: str, latency_s: FloatArray) -> Quality:
         flags.add(Flag.HEAVY_TAIL)
     if values[0] < 0.02 * median:
         flags.add(Flag.NEAR_ZERO)
-    return Quality(
-        device, int(values.size), frozenset(flags), step if Flag.QUANTISED in flags else None
-    )
+    found = step if Flag.QUANTISED in flags else None
+    return Quality(device, int(values.size), frozenset(flags), found, metric)
 
 
 def tied_share(values: FloatArray) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hwprof.errors import OptionError
-from hwprof.predictors.base import AdaptedPredictor, FloatArray, IntArray
+from hwprof.predictors.base import AdaptedPredictor, FloatArray, IntArray, of_any_metric
 from hwprof.predictors.fewshot.adapted import AdaptedFewShot
 from hwprof.search.architectures import Architectures
 
@@ -102,7 +102,7 @@ def additive_table(adapted: AdaptedPredictor, space: object) -> AdditiveTable:
 
 
 def _means(adapted: AdaptedPredictor, view: Architectures, rows: IntArray) -> FloatArray:
-    return adapted.predict(view.features(view.indices(rows))).mean_s
+    return of_any_metric(adapted.predict(view.features(view.indices(rows)))).mean
 
 
 def _not_additive(why: str) -> OptionError:

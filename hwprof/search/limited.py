@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
-from hwprof.predictors.base import AdaptedPredictor, FloatArray, IntArray
+from hwprof.metrics import parse_limit
+from hwprof.predictors.base import AdaptedPredictor, FloatArray, IntArray, metric_told
 
 # Power of the probability in what an architecture promises. Above 1, measurements rather confirm
 # than hope. 1, 2 and 4 were compared on validation devices.
@@ -46,10 +47,12 @@ class LimitedSearch:
         adapted: AdaptedPredictor,
         rows: ArrayLike,
         gain: ArrayLike,
-        limit: float,
+        limit: float | str,
         known: tuple[tuple[int, float], ...] = (),
     ) -> Self:
         """A search among `rows` `[n]`; `known` are the measurements `adapted` rests on.
+
+        `limit` is in the base unit of what is predicted, or a text such as `15ms` or `2mJ`.
 
         Raises OptionError for rows, gains and limits that do not fit.
         """
@@ -64,9 +67,10 @@ class LimitedSearch:
                 f"gain must be {len(places)} finite numbers, one per row, but has shape "
                 f"{values.shape}; give what each row is worth"
             )
-        if not 0 < limit < np.inf:
+        bound = parse_limit(limit, metric_told(adapted)) if isinstance(limit, str) else float(limit)
+        if not 0 < bound < np.inf:
             raise OptionError(f"limit must be positive and finite, but is {limit}; use base units")
-        return cls(adapted, places.astype(np.int64), values, float(limit), known)
+        return cls(adapted, places.astype(np.int64), values, bound, known)
 
     def propose(self) -> int | None:
         """The row to measure next; None where no row promises more than what is known."""

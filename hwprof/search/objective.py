@@ -12,8 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
-from hwprof.metrics import Metric, metric_of, parse_limit
-from hwprof.predictors.base import AdaptedPredictor, FloatArray, Prediction
+from hwprof.metrics import LATENCY, Metric, metric_of, parse_limit
+from hwprof.predictors.base import (
+    AdaptedPredictor,
+    FloatArray,
+    Prediction,
+    metric_told,
+    of_any_metric,
+)
 from hwprof.search.architectures import Architectures
 from hwprof.search.cache import RowCache
 from hwprof.search.devices import DeviceObjectives, How, check_device
@@ -33,26 +39,32 @@ class Objective:
         self,
         predictor: AdaptedPredictor | Mapping[str, AdaptedPredictor] | None = None,
         *,
-        metric: str = "latency",
+        metric: str | None = None,
         statistic: Statistic = "mean",
         limit: float | str | None = None,
         encode: Callable[[Any], ArrayLike] | None = None,
         space: object | None = None,
         cache_size: int = 0,
     ) -> None:
-        """Cost `metric` by `predictor`, one of latency, or by one of several by metric.
+        """Cost `metric` by `predictor`, or by one of several by metric.
 
-        FLOPs, parameters and activation bytes come from `space` where no predictor is named for
-        them. `statistic` is the mean or a quantile from 0 to 1: a high one errs on the safe side.
-        `limit` is in base units or a text such as `15ms`. `encode` turns what is neither feature
-        rows nor rows of the pool into one of them. `cache_size` values are remembered: none
-        by default, since a genetic search of 10,000 rows, 43 % of them new, gains 0.01 to 0.04 s.
+        A predictor alone has its own metric and units; of several, latency is taken unless `metric`
+        names another. A predictor that does not know metrics says latency: the name that it stands
+        under is believed. FLOPs, parameters and activation bytes come from `space` where no
+        predictor is named for them. `statistic` is the mean or a quantile from 0 to 1: a high one
+        errs on the safe side. `limit` is in base units or a text such as `15ms`. `encode` turns
+        what is neither feature rows nor rows of the pool into one of them. `cache_size` values are
+        remembered: none by default, since a genetic search of 10,000 rows, 43 % of them new, gains
+        0.01 to 0.04 s.
 
         Raises OptionError for a metric that nothing tells, and options that cannot be.
         """
-        self.metric: Metric = metric_of(metric)
+        self.metric: Metric = metric_told(predictor) if metric is None else metric_of(metric)
         self.space = None if space is None else Architectures.of(space)
         self.predictor = self._chosen(predictor)
+        if metric_told(self.predictor).name == self.metric.name:
+            # A metric of one's own comes with its units.
+            self.metric = metric_told(self.predictor)
         self.statistic = _checked_statistic(statistic)
         self.limit = None if limit is None else parse_limit(limit, self.metric)
         self.encode = encode
@@ -74,20 +86,23 @@ class Objective:
 
         `limits` are by device, or one for all; devices without a limit are not bounded. `how` and
         `weights` are those of `DeviceObjectives`, all else as in `Objective`. Raises OptionError
-        for options that cannot be.
+        for options that cannot be, and for predictors of different metrics.
         """
         devices = tuple(predictors)
         by_device = limits if isinstance(limits, Mapping) else dict.fromkeys(devices, limits)
         for name in by_device:
             check_device(name, devices)
-        return DeviceObjectives(
-            {
-                name: cls(predictor, limit=by_device.get(name), **options)
-                for name, predictor in predictors.items()
-            },
-            how=how,
-            weights=weights,
-        )
+        objectives = {
+            name: cls(predictor, limit=by_device.get(name), **options)
+            for name, predictor in predictors.items()
+        }
+        metrics = {one.metric.name for one in objectives.values()}
+        if len(metrics) > 1:
+            raise OptionError(
+                f"the devices are predicted in different metrics ({', '.join(sorted(metrics))}); "
+                "give predictors of one"
+            )
+        return DeviceObjectives(objectives, how=how, weights=weights)
 
     def __call__(self, archs: ArrayLike) -> FloatArray:
         """The cost, `[n]`. Raises OptionError for what are no architectures."""
@@ -125,8 +140,8 @@ class Objective:
         if self.predictor is None or len(read) == 0:
             value = self.of_read(read)
             return value, np.zeros(len(value))
-        prediction = self.prediction(read)
-        return prediction.mean_s, prediction.std_s
+        prediction = of_any_metric(self.prediction(read))
+        return prediction.mean, prediction.std
 
     def check_reachable(self, candidates: ArrayLike) -> int:
         """How many candidates meet the limit.
@@ -206,10 +221,10 @@ class Objective:
                     f"{self.metric.name} is told by the space alone; give texts or rows of choices"
                 )
             return self.space.cost(read, self.metric.name)
-        prediction = self.prediction(read)
+        prediction = of_any_metric(self.prediction(read))
         # The mean is one matrix product; only a quantile needs the distribution.
         if self.statistic == "mean":
-            return prediction.mean_s
+            return prediction.mean
         return prediction.quantile(float(self.statistic))
 
     def _chosen(
@@ -217,7 +232,8 @@ class Objective:
     ) -> AdaptedPredictor | None:
         name = self.metric.name
         named = isinstance(predictor, Mapping) and name in predictor
-        if self.metric.of_space and not named:
+        alone = isinstance(predictor, AdaptedPredictor) and metric_told(predictor).name == name
+        if self.metric.of_space and not named and not alone:
             if self.space is None:
                 raise OptionError(f"{name} is told by a space; pass space=")
             return None
@@ -229,16 +245,20 @@ class Objective:
                     "or adapt one to it"
                 )
             predictor = predictor[name]
-        elif predictor is not None and name != "latency":
-            raise OptionError(
-                f"a predictor alone is taken for one of latency, but {name} is asked; if it was "
-                f"adapted to {name}, pass {{{name!r}: predictor}}"
-            )
         if not isinstance(predictor, AdaptedPredictor):
             raise OptionError(
                 f"predictor must be one that is adapted to a device, but is "
                 f"{type(predictor).__name__}; pass what adapt() gives, or a mapping from metric "
                 "to it"
+            )
+        own = metric_told(predictor)
+        if own.name != name and not (named and own.is_same(LATENCY)):
+            raise OptionError(
+                f"the predictor is of {own.name}, but {name} is asked; if it was adapted to {name} "
+                f"without being told so, pass {{{name!r}: predictor}}"
+                if own.is_same(LATENCY)
+                else f"the predictor is of {own.name} in {own.words}, but {name} is asked; pass "
+                f"one of {name}, or ask for {own.name}"
             )
         return predictor
 

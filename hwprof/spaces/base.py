@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
 from hwprof.similarity import PLAIN, Similarity
+from hwprof.spaces.work import Work
 
 if TYPE_CHECKING:
     import onnx
@@ -42,6 +43,13 @@ class Costs:
     """Numbers learned: weights, biases, scales and shifts of normalisations."""
     activation_bytes: int
     """Bytes of all tensors that the layers write, each once, in float32."""
+    work: Work | None = field(default=None, compare=False, repr=False)
+    """What the layers have to do, by kind; None where a space counts no layers. Two costs are equal
+    if the others are."""
+
+
+TOTALS = ("flops", "parameters", "activation_bytes")
+"""Names of the numbers that all costs have."""
 
 
 class Space(ABC):
@@ -201,6 +209,25 @@ class Space(ABC):
     def parameters(self, archs: Sequence[str] | ArrayLike) -> Indices:
         """`Costs.parameters` of architectures, texts or rows, `[n]`."""
         return np.array([self.costs(row).parameters for row in self.indices(archs)], dtype=np.int64)
+
+    @property
+    def analytic_names(self) -> tuple[str, ...]:
+        """What the columns of `analytic` are called, c of them.
+
+        Those of `Costs`, where a space does not say more. A space that counts nothing has none.
+        """
+        return TOTALS
+
+    def analytic(self, archs: Sequence[str] | ArrayLike) -> NDArray[np.float64]:
+        """How long architectures, texts or rows, take on idealised machines, `[n, c]`.
+
+        Each column has a unit of its own, such as bytes for a machine that only moves data; none is
+        negative. Raises OptionError as `indices` does.
+        """
+        names, rows = self.analytic_names, self.indices(archs)
+        costs = map(self.costs, rows) if names else ()
+        found = [[getattr(cost, name) for name in names] for cost in costs]
+        return np.array(found, dtype=np.float64).reshape(len(rows), len(names))
 
     def used(self, rows: Indices) -> NDArray[np.bool_]:
         """Which positions canonical rows use, `[n, positions]`."""

@@ -28,20 +28,27 @@ class LiveBasis(Basis):
 
     def __call__(self, features: FloatArray) -> FloatArray:
         chosen = features.reshape(len(features), len(self.edges), -1)
-        open_ = 1 - chosen[:, :, 0]
-        nodes = int(self.edges.max()) + 1
-        used, reached = (np.zeros((len(features), nodes)) for _ in range(2))
-        used[:, -1] = 1
-        reached[:, 0] = 1
-        order = np.argsort(self.edges[:, 1], kind="stable")
-        for e in order:
-            start, end = self.edges[e]
-            reached[:, end] = np.maximum(reached[:, end], reached[:, start] * open_[:, e])
-        for e in np.argsort(-self.edges[:, 0], kind="stable"):
-            start, end = self.edges[e]
-            used[:, start] = np.maximum(used[:, start], used[:, end] * open_[:, e])
+        used, reached = joints(1 - chosen[:, :, 0], self.edges)
         live = (chosen[:, :, 1:] * used[:, self.edges[:, 1], None]).sum(axis=1)
         return np.concatenate([live, reached[:, -1:]], axis=1)
+
+
+def joints(open_: FloatArray, edges: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+    """Which nodes the output uses, and which the input reaches, `[n, nodes]` each.
+
+    `open_` `[n, e]` is 1 where an edge has an operation other than none; edges as in `LiveBasis`.
+    """
+    nodes = int(edges.max()) + 1
+    used, reached = (np.zeros((len(open_), nodes)) for _ in range(2))
+    used[:, -1] = 1
+    reached[:, 0] = 1
+    for e in np.argsort(edges[:, 1], kind="stable"):
+        start, end = edges[e]
+        reached[:, end] = np.maximum(reached[:, end], reached[:, start] * open_[:, e])
+    for e in np.argsort(-edges[:, 0], kind="stable"):
+        start, end = edges[e]
+        used[:, start] = np.maximum(used[:, start], used[:, end] * open_[:, e])
+    return used, reached
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.similarity import Blocks, Linear, Similarity
+from hwprof.spaces.analytic import Analytic
 from hwprof.spaces.base import Choices, Costs, Indices
 from hwprof.spaces.building import Network, check_image
 from hwprof.spaces.fixed import FixedChoices, everywhere
@@ -122,6 +123,7 @@ class FbNet(FixedChoices):
             ),
             device_weights=(0.03, 0.2, 1.0),
             noises=(1e-4, 0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.15, 0.25),
+            analytic=Analytic(self),
         )
 
 

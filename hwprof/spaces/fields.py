@@ -7,10 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from numpy.typing import ArrayLike
+
 from hwprof.errors import OptionError
 from hwprof.similarity import Linear, Rbf, Similarity
-from hwprof.spaces.base import Choices, Indices, Position, Space
+from hwprof.spaces.analytic import Analytic, Columns, CountedSpace, Part, summed, tables
+from hwprof.spaces.base import Choices, Costs, Indices, Position
 from hwprof.spaces.products import Term, products
+from hwprof.spaces.recorder import total
+from hwprof.spaces.work import NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +137,17 @@ class Fields:
         return given
 
 
-class FieldSpace(Space):
+class FieldSpace(CountedSpace):
     """A space whose architectures are fields, and whose costs are sums of products."""
 
     @property
     @abstractmethod
     def fields(self) -> Fields:
         """How architectures are written."""
+
+    @abstractmethod
+    def parts(self) -> Sequence[Part]:
+        """What a network consists of; its costs are theirs together."""
 
     @abstractmethod
     def terms(self) -> Sequence[Term]:
@@ -161,6 +170,20 @@ class FieldSpace(Space):
         """See `Space.canonical`."""
         return self.fields.canonical(rows)
 
+    def costs(self, arch: str | ArrayLike) -> Costs:
+        """See `Space.costs`, at the architecture's own resolution if it has one."""
+        names = (position.name for position in self.positions)
+        chosen = dict(zip(names, self.choices(arch), strict=True))
+        return total(part.costs(*map(chosen.get, part.positions)) for part in self._parts)
+
+    def count(self) -> Columns:
+        """See `CountedSpace.count`."""
+        return summed(self, tables(self, self._parts), NAMES)
+
+    @cached_property
+    def _parts(self) -> Sequence[Part]:
+        return self.parts()
+
     def similarity(self) -> Similarity:
         """Physics of the layers summed up, and Gaussians of what was chosen.
 
@@ -175,6 +198,7 @@ class FieldSpace(Space):
             transfer_weights=((0.001, 0.01, 0.1), (1e-5, 1e-3)),
             device_weights=(0.03, 0.2, 1.0),
             noises=(1e-4, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
+            analytic=Analytic(self),
         )
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hwprof.spaces.analytic import NOTHING, Part
 from hwprof.spaces.attention import Tape, check_sizes
 from hwprof.spaces.base import Costs
 from hwprof.spaces.fields import Field, Fields, FieldSpace, per_layer
 from hwprof.spaces.products import Term
-from hwprof.spaces.recorder import Tensor, total
+from hwprof.spaces.recorder import Tensor
 
 if TYPE_CHECKING:
     import onnx
@@ -56,11 +57,13 @@ class Gpt(FieldSpace):
     name = "gpt"
     fields = _FIELDS
 
-    def costs(self, arch: str | ArrayLike) -> Costs:
-        """See `Space.costs`; one sequence of 128 tokens."""
-        width, layers, bias = self._sizes(arch)
-        parts = (_layer_costs(width, *layer, bias) for layer in layers)
-        return total([_end_costs(width), *parts])
+    def parts(self) -> Sequence[Part]:
+        """See `FieldSpace.parts`; costs are for one sequence of 128 tokens."""
+        found = [Part(("embed",), _end_costs)]
+        for number in range(1, _LAYERS + 1):
+            on = ("layers", "embed", f"layer{number}.heads", f"layer{number}.mlp", "bias")
+            found.append(Part(on, partial(_layer_costs, number)))
+        return found
 
     def build(
         self, arch: str | ArrayLike, batch: int = 1, resolution: int | None = None
@@ -90,7 +93,7 @@ def _network(
     tokens = tape.tokens("tokens", batch, length)
     table = tape.weight("embedding", VOCABULARY, width)
     places = tape.weight("positions", CONTEXT, width)
-    order = tape.constant("order", (length,), lambda: np.arange(length, dtype=np.int64))
+    order = tape.constant("order", (length,), lambda: np.arange(length, dtype=np.int64), 8)
     x = tape.lookup("embedding", table, tokens)
     x = tape.add("positions", x, tape.lookup("positions", places, order))
     for number, (heads, ratio) in enumerate(layers, 1):
@@ -110,15 +113,22 @@ def _layer(tape: Tape, scope: str, x: Tensor, heads: int, ratio: int, bias: bool
 
 
 @cache
-def _end_costs(width: int) -> Costs:
+def _end_costs(width: str) -> Costs:
     """Embedding, last normalisation and output layer."""
     tape = Tape()
-    _network(tape, width, (), False, 1, LENGTH)
+    _network(tape, int(width), (), False, 1, LENGTH)
     return tape.costs
 
 
+def _layer_costs(number: int, layers: str, width: str, heads: str, ratio: str, bias: str) -> Costs:
+    """What a layer adds to a network of so many."""
+    if number > int(layers):
+        return NOTHING
+    return _used_costs(int(width), int(heads), int(ratio), bias == "on")
+
+
 @cache
-def _layer_costs(width: int, heads: int, ratio: int, bias: bool) -> Costs:
+def _used_costs(width: int, heads: int, ratio: int, bias: bool) -> Costs:
     tape = Tape()
     _layer(tape, "layer", Tensor("x", (1, LENGTH, width)), heads, ratio, bias)
     return tape.costs

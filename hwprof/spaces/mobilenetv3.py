@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
+from itertools import product
 from math import prod
 
+from hwprof.spaces.analytic import NOTHING, Part
 from hwprof.spaces.base import Choices, Costs
 from hwprof.spaces.building import Network, divisible
 from hwprof.spaces.fields import Field, Fields
@@ -68,11 +70,14 @@ class MobileNetV3(OnceForAll):
             x = _layer(net, x, *place, kernel, expansion)
         return _head(net, x)
 
-    def parts(self, values: Mapping[str, Choices], side: int) -> Iterator[Costs]:
-        """See `OnceForAll.parts`."""
-        yield _end_costs(side)
-        for place, kernel, expansion in _layers_of(values):
-            yield _layer_costs(*place, kernel, expansion, side)
+    def parts(self) -> Sequence[Part]:
+        """See `FieldSpace.parts`."""
+        found = [Part(("resolution",), _end_costs)]
+        for stage, number in product(_STAGES, range(1, _LAYERS + 1)):
+            layer = (f"stage{stage}.layer{number}.{what}" for what in ("kernel", "expansion"))
+            on = ("resolution", f"stage{stage}.depth", *layer)
+            found.append(Part(on, partial(_layer_costs, stage, number)))
+        return found
 
     def terms(self) -> Sequence[Term]:
         """See `FieldSpace.terms`."""
@@ -88,18 +93,27 @@ def _layers_of(values: Mapping[str, Choices]) -> Iterator[tuple[tuple[int, int],
 
 
 @cache
-def _end_costs(side: int) -> Costs:
+def _end_costs(resolution: str) -> Costs:
     """What does not depend on the layers."""
-    net = Network()
+    net, side = Network(), int(resolution)
     _stem(net, Tensor("image", (1, 3, side, side)))
     last = halved(side, 32)
     _head(net, Tensor("x", (1, _WIDTHS[-1], last, last)))
     return net.costs
 
 
-@cache
-def _layer_costs(stage: int, number: int, kernel: int, expansion: int, side: int) -> Costs:
+def _layer_costs(
+    stage: int, number: int, resolution: str, depth: str, kernel: str, expansion: str
+) -> Costs:
     """What a layer adds to a network for images of that side."""
+    if number > int(depth):
+        return NOTHING
+    # All but the first layer of a stage are alike.
+    return _used_costs(stage, min(number, 2), int(resolution), int(kernel), int(expansion))
+
+
+@cache
+def _used_costs(stage: int, number: int, side: int, kernel: int, expansion: int) -> Costs:
     net = Network()
     strides = 2 * prod(_STRIDES[: stage - 1 if number == 1 else stage])
     before = (_STEM, *_WIDTHS)[stage - 1 if number == 1 else stage]

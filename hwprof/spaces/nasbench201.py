@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
 from hwprof.similarity import Hamming, Linear, Similarity
+from hwprof.spaces.analytic import Analytic, Columns, numbers, summed
 from hwprof.spaces.base import Choices, Costs, Indices
 from hwprof.spaces.building import Network, check_image
-from hwprof.spaces.cells import Live
+from hwprof.spaces.cells import Live, joints
 from hwprof.spaces.fixed import FixedChoices, everywhere
 from hwprof.spaces.recorder import Tensor
+from hwprof.spaces.work import NAMES
 
 if TYPE_CHECKING:
     import onnx
+
+FloatArray = NDArray[np.float64]
+Layer = Callable[[Network, str, Tensor], Tensor]
+"""Writes down a part of the network, given a scope and what it takes."""
 
 # Where each of the six edges starts, grouped by the node where it ends.
 _SOURCES = ((0,), (0, 1), (0, 1, 2))
@@ -81,7 +87,7 @@ class NasBench201(FixedChoices):
     def costs(self, arch: str | ArrayLike) -> Costs:
         """See `Space.costs`."""
         network = Network()
-        _write(network, self.choices(arch), 1, _SIDE)
+        _write(network, partial(_cell, choices=self.choices(arch)), 1, _SIDE)
         return network.costs
 
     def build(
@@ -90,8 +96,27 @@ class NasBench201(FixedChoices):
         """See `Space.build`; the resolution is a multiple of 4, for sides are halved twice."""
         side = _SIDE if resolution is None else resolution
         check_image(self.name, batch, side, least=4, step=4)
-        network = Network()
-        return network.model(self.name, _write(network, self.choices(arch), batch, side))
+        network, cell = Network(), partial(_cell, choices=self.choices(arch))
+        return network.model(self.name, _write(network, cell, batch, side))
+
+    def count(self) -> Columns:
+        """See `CountedSpace.count`: of all operations, and once more of those that are live.
+
+        The columns `live_...` are of a runtime that removes dead code: operations from which no
+        chain of edges leads to the output, products with zero and sums with their results. Where
+        the input of a cell does not reach its output, what comes before the last cell is dead too.
+        """
+        more = len(NAMES)
+        executed = (
+            ((edge,), np.pad(table, [(0, 0), (0, more)]))
+            for edge, table in enumerate(self._table())
+        )
+        live = (
+            (range(len(_EDGES)), np.pad(table, [*[(0, 0)] * len(_EDGES), (more, 0)]))
+            for table in _live_tables()
+        )
+        names = (*NAMES, *(f"live_{name}" for name in NAMES))
+        return summed(self, [*executed, *live], names)
 
     def similarity(self) -> Similarity:
         """Counts of the operations; where a device is smoothed, also of those that are used (some
@@ -108,10 +133,11 @@ class NasBench201(FixedChoices):
                 *((1, 0.1, hamming) for hamming in (0, 0.03, 0.3)),
                 *((1, 1, hamming) for hamming in (0, 0.03, 0.3, 1)),
             ),
-            transfer=(counts, Live(_EDGES)),
-            transfer_weights=((1e-4, 0.003, 0.03, 0.3), (1e-5, 0.01, 0.1, 0.5)),
+            transfer=(counts,),
+            transfer_weights=((1e-4, 0.003, 0.03, 0.3),),
             device_weights=(0.1, 0.5, 1.0, 2.0),
-            noises=(1e-5, 0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.22, 0.4, 0.8),
+            noises=(1e-5, 0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.22),
+            analytic=Analytic(self),
         )
 
 
@@ -128,14 +154,53 @@ def _catalogue() -> dict[str, int]:
     return {"+".join(cell): number for number, cell in enumerate(product(*nodes))}
 
 
-def _write(net: Network, choices: Choices, batch: int, side: int) -> Tensor:
+def _live_tables() -> Iterator[FloatArray]:
+    """What is live in every cell there is, `[5, 5, 5, 5, 5, 5, c]`: by edge, by node, the rest."""
+    shape, edges = (len(_OPERATIONS),) * len(_EDGES), np.array(_EDGES)
+    chosen = np.indices(shape).reshape(len(_EDGES), -1).T
+    used, reached = joints((chosen > 0).astype(np.float64), edges)
+    live = (chosen > 0) * used[:, edges[:, 1]]
+    every = (reached[:, -1:] > 0).astype(np.int64)
+
+    def table(costs: FloatArray) -> FloatArray:
+        return costs.reshape(*shape, len(NAMES))
+
+    operations = np.stack([_in_cells(partial(_operation, operation=o)) for o in _OPERATIONS])
+    for edge, column in enumerate(chosen.T):
+        yield table(live[:, [edge]] * operations[column, 1 - every[:, 0]])
+    both = _in_cells(lambda net, scope, x: net.add(scope, x, x))
+    for node in range(1, len(_SOURCES) + 1):
+        parts = live[:, edges[:, 1] == node].sum(axis=1)
+        yield table(np.maximum(parts - 1, 0)[:, None] * both[1 - every[:, 0]])
+    whole, end = Network(), Network()
+    _write(whole, lambda net, scope, x: x, 1, _SIDE)
+    _end(end, Tensor("x", (1, _STAGES[-1], *2 * (_SIDE >> len(_STAGES) - 1,))))
+    yield table(np.array([numbers(whole.costs), numbers(end.costs)], dtype=float)[1 - every[:, 0]])
+
+
+def _in_cells(write: Layer) -> FloatArray:
+    """What a part of a cell has to do in all cells, and in the last one alone, `[2, c]`."""
+    found = []
+    for stage, channels in enumerate(_STAGES):
+        net = Network()
+        write(net, "part", Tensor("x", (1, channels, *2 * (_SIDE >> stage,))))
+        found.append(numbers(net.costs))
+    return np.array([_CELLS * np.sum(found, axis=0), found[-1]], dtype=np.float64)
+
+
+def _write(net: Network, cell: Layer, batch: int, side: int) -> Tensor:
     """The network of one cell; its logits `[b, 10]`."""
     x = net.conv_norm("stem", net.image(batch, side), _STAGES[0], 3)
     for stage, channels in enumerate(_STAGES, 1):
         if stage > 1:
             x = _reduction(net, f"reduction{stage}", x, channels)
-        for cell in range(1, _CELLS + 1):
-            x = _cell(net, f"stage{stage}.cell{cell}", x, choices)
+        for number in range(1, _CELLS + 1):
+            x = cell(net, f"stage{stage}.cell{number}", x)
+    return _end(net, x)
+
+
+def _end(net: Network, x: Tensor) -> Tensor:
+    """What follows the last cell."""
     x = net.activate("Relu", "last", net.batch_norm("last", x))
     return net.linear("classifier", net.global_pool("last", x), _CLASSES)
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from hwprof.spaces.base import Choices, Costs
+from hwprof.spaces.base import Choices
 from hwprof.spaces.building import Network, check_image
 from hwprof.spaces.fields import Field, FieldSpace
-from hwprof.spaces.recorder import Tensor, total
+from hwprof.spaces.recorder import Tensor
 
 if TYPE_CHECKING:
     import onnx
@@ -32,15 +32,6 @@ class OnceForAll(FieldSpace):
     @abstractmethod
     def write(self, net: Network, values: Mapping[str, Choices], batch: int, side: int) -> Tensor:
         """Write the network that fields choose; its logits `[b, 1000]`."""
-
-    @abstractmethod
-    def parts(self, values: Mapping[str, Choices], side: int) -> Iterable[Costs]:
-        """Costs of the network that fields choose, part by part, for one image of that side."""
-
-    def costs(self, arch: str | ArrayLike) -> Costs:
-        """See `Space.costs`, at the architecture's own resolution."""
-        values = self.fields.values(self.choices(arch))
-        return total(self.parts(values, int(values["r"][0])))
 
     def build(
         self, arch: str | ArrayLike, batch: int = 1, resolution: int | None = None

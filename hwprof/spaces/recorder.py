@@ -6,7 +6,7 @@ What they are made of stands in `building` (convolutions) and `attention`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, final
@@ -18,8 +18,9 @@ from hwprof.errors import OptionError
 from hwprof.graph import TensorSpec
 from hwprof.models.onnx.write import Node, write_model
 from hwprof.opcosts import known_operators
-from hwprof.opcosts.operations import PER_ELEMENT, VIEWS
+from hwprof.opcosts.operations import PER_ELEMENT, PICKING, VIEWS
 from hwprof.spaces.base import Costs
+from hwprof.spaces.work import Work
 
 if TYPE_CHECKING:
     import onnx
@@ -41,6 +42,13 @@ class Tensor:
 
     name: str
     shape: Shape
+    itemsize: int = 4
+    """Bytes of an element."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.itemsize * prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,7 @@ class Recorder(ABC):
         self._inputs: list[TensorSpec] = []
         self._flops = 0
         self._activation_bytes = 0
+        self._works: list[Work] = []
 
     @abstractmethod
     def linear(self, scope: str, x: Tensor, width: int) -> Tensor:
@@ -74,13 +83,13 @@ class Recorder(ABC):
     def costs(self) -> Costs:
         """What was written down so far. Inputs and views are no activations."""
         learned = sum(prod(weight.shape) for weight in self._weights.values())
-        return Costs(self._flops, learned, self._activation_bytes)
+        return Costs(self._flops, learned, self._activation_bytes, Work.total(self._works))
 
     @final
     def input(self, name: str, *shape: int, dtype: str = "float32") -> Tensor:
         """What the network is given."""
         self._inputs.append(TensorSpec(name, dtype, shape))
-        return Tensor(name, shape)
+        return Tensor(name, shape, np.dtype(dtype).itemsize)
 
     @final
     def weight(self, name: str, *shape: int, mean: float = 0.0, deviation: float = 0.02) -> Tensor:
@@ -91,10 +100,10 @@ class Recorder(ABC):
         return Tensor(name, shape)
 
     @final
-    def constant(self, name: str, shape: Shape, fill: Fill) -> Tensor:
+    def constant(self, name: str, shape: Shape, fill: Fill, itemsize: int = 4) -> Tensor:
         """A tensor that is not learned; one per name, filled when it is rendered."""
         self._constants[CONSTANT + name] = fill
-        return Tensor(CONSTANT + name, shape)
+        return Tensor(CONSTANT + name, shape, itemsize)
 
     @final
     def number(self, name: str, value: float) -> Tensor:
@@ -105,7 +114,7 @@ class Recorder(ABC):
     def integers(self, prefix: str, values: Sequence[int]) -> Tensor:
         """Whole numbers that an operator takes as a tensor; their name is made of them."""
         name = prefix + "x".join(str(value) for value in values)
-        return self.constant(name, (len(values),), lambda: np.array(values, dtype=np.int64))
+        return self.constant(name, (len(values),), lambda: np.array(values, dtype=np.int64), 8)
 
     @final
     def node(
@@ -149,6 +158,7 @@ class Recorder(ABC):
         self._flops += (2 * inner + other) * elements
         if ("", op) not in VIEWS:
             self._activation_bytes += 4 * elements
+            self._works.append(self._counted(op, inputs, outputs, inner * elements, attributes))
         return outputs
 
     @final
@@ -178,6 +188,26 @@ class Recorder(ABC):
             producer="hwprof",
         )
 
+    def _counted(
+        self,
+        op: str,
+        inputs: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+        products: int,
+        attributes: Mapping[str, Any],
+    ) -> Work:
+        """What an operator has to do; `products` are its multiply-accumulates."""
+        read, written = [t.nbytes for t in inputs], sum(t.nbytes for t in outputs)
+        if ("", op) in PICKING:
+            read[0] = min(read[0], written)
+        traffic = sum(read) + written
+        if not any(tensor.name in self._weights for tensor in inputs):
+            return Work.of(traffic, attention=products)
+        groups = attributes.get("group", 1)
+        if groups > 1 and groups == inputs[0].shape[1]:
+            return Work.of(traffic, depthwise=products)
+        return Work.of(traffic, products)
+
     def _values(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """Constants, then weights, which are drawn in the order in which they were written."""
         for name, fill in self._constants.items():
@@ -192,8 +222,14 @@ class Recorder(ABC):
 
 def total(parts: Iterable[Costs]) -> Costs:
     """Costs of the parts of a network together."""
-    each = ((part.flops, part.parameters, part.activation_bytes) for part in parts)
-    return Costs(*(sum(column) for column in zip(*each, strict=True)))
+    found = [*parts]
+    works = [part.work for part in found if part.work is not None]
+    return Costs(
+        sum(part.flops for part in found),
+        sum(part.parameters for part in found),
+        sum(part.activation_bytes for part in found),
+        Work.total(works) if len(works) == len(found) else None,
+    )
 
 
 def check_batch(batch: int) -> None:

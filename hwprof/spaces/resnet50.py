@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from math import prod
 
+from hwprof.spaces.analytic import NOTHING, Part
 from hwprof.spaces.base import Choices, Costs
 from hwprof.spaces.building import Network, divisible
 from hwprof.spaces.fields import Field, Fields
@@ -79,13 +80,22 @@ class ResNet50(OnceForAll):
             x = _block(net, x, stage, number, wide, middle)
         return net.linear("classifier", net.global_pool("last", x), CLASSES)
 
-    def parts(self, values: Mapping[str, Choices], side: int) -> Iterator[Costs]:
-        """See `OnceForAll.parts`."""
-        form = _form(values)
-        yield _stem_costs(form.inner, form.stem, form.long, side)
-        yield _head_costs(form.last, side)
-        for block in form.blocks:
-            yield _block_costs(*block, side)
+    def parts(self) -> Sequence[Part]:
+        """See `FieldSpace.parts`."""
+        before = "stem.width"
+        found = [
+            Part(("resolution", "stem", "stem.inner_width", before), _stem_costs),
+            Part(("resolution", f"stage{_STAGES[-1]}.width"), _head_costs),
+        ]
+        for stage, base in zip(_STAGES, _BASE, strict=True):
+            width = f"stage{stage}.width"
+            for number in range(1, base + _MORE + 1):
+                block = (f"stage{stage}.depth", f"stage{stage}.block{number}.ratio", width)
+                # The first block of a stage takes the channels of the one before.
+                on = ("resolution", *block, *((before,) if number == 1 else ()))
+                found.append(Part(on, partial(_block_costs, stage, number)))
+            before = width
+        return found
 
     def terms(self) -> Sequence[Term]:
         """See `FieldSpace.terms`."""
@@ -102,36 +112,62 @@ class _Form:
     blocks: tuple[tuple[int, int, int, int, int], ...]
     """Stage, number in it, channels before, channels after and channels of the bottleneck."""
 
-    @property
-    def last(self) -> int:
-        """Channels of the features."""
-        return self.blocks[-1][3]
-
 
 def _form(values: Mapping[str, Choices]) -> _Form:
-    narrow, first, *widths = (float(multiplier) for multiplier in values["w"])
-    before = stem = divisible(_STEM * first)
+    narrow, *widths = values["w"]
+    before = stem = _channels(0, widths[0])
     blocks = []
-    for stage, multiplier, base in zip(_STAGES, widths, _WIDTHS, strict=True):
-        wide = divisible(base * multiplier)
+    for stage, multiplier in zip(_STAGES, widths[1:], strict=True):
+        wide = _channels(stage, multiplier)
         for number, ratio in enumerate(values[f"e{stage}"], 1):
-            middle = divisible(round(wide * float(ratio)))
-            blocks.append((stage, number, before, wide, middle))
+            blocks.append((stage, number, before, wide, _middle(wide, ratio)))
             before = wide
-    inner = divisible(divisible(_STEM * narrow) // 2)
-    return _Form(inner, stem, values["stem"] == ("long",), tuple(blocks))
+    return _Form(_inner(narrow), stem, values["stem"] == ("long",), tuple(blocks))
+
+
+def _channels(stage: int, multiplier: str) -> int:
+    """Channels behind a stage; stage 0 is the stem."""
+    return divisible((_STEM, *_WIDTHS)[stage] * float(multiplier))
+
+
+def _inner(multiplier: str) -> int:
+    """Channels in the stem."""
+    return divisible(_channels(0, multiplier) // 2)
+
+
+def _middle(wide: int, ratio: str) -> int:
+    """Channels of a bottleneck."""
+    return divisible(round(wide * float(ratio)))
 
 
 @cache
-def _stem_costs(inner: int, width: int, long: bool, side: int) -> Costs:
-    net = Network()
-    _stem(net, Tensor("image", (1, 3, side, side)), inner, width, long)
+def _stem_costs(resolution: str, length: str, inner: str, width: str) -> Costs:
+    net, side = Network(), int(resolution)
+    image = Tensor("image", (1, 3, side, side))
+    _stem(net, image, _inner(inner), _channels(0, width), length == "long")
     return net.costs
 
 
-@cache
-def _block_costs(stage: int, number: int, before: int, wide: int, middle: int, side: int) -> Costs:
+def _block_costs(
+    stage: int,
+    number: int,
+    resolution: str,
+    depth: str,
+    ratio: str,
+    width: str,
+    before: str | None = None,
+) -> Costs:
     """What a block adds to a network for images of that side."""
+    if number > int(depth):
+        return NOTHING
+    wide = _channels(stage, width)
+    given = wide if before is None else _channels(stage - 1, before)
+    # All but the first block of a stage are alike.
+    return _used_costs(stage, min(number, 2), int(resolution), given, wide, _middle(wide, ratio))
+
+
+@cache
+def _used_costs(stage: int, number: int, side: int, before: int, wide: int, middle: int) -> Costs:
     net = Network()
     left = halved(side, 4 * prod(_STRIDES[: stage - 1 if number == 1 else stage]))
     _block(net, Tensor("x", (1, before, left, left)), stage, number, wide, middle)
@@ -139,10 +175,10 @@ def _block_costs(stage: int, number: int, before: int, wide: int, middle: int, s
 
 
 @cache
-def _head_costs(width: int, side: int) -> Costs:
-    net = Network()
-    last = halved(side, 32)
-    net.linear("classifier", net.global_pool("last", Tensor("x", (1, width, last, last))), CLASSES)
+def _head_costs(resolution: str, width: str) -> Costs:
+    net, last = Network(), halved(int(resolution), 32)
+    x = Tensor("x", (1, _channels(_STAGES[-1], width), last, last))
+    net.linear("classifier", net.global_pool("last", x), CLASSES)
     return net.costs
 
 

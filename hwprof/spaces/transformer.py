@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hwprof.spaces.analytic import NOTHING, Part
 from hwprof.spaces.attention import Tape, check_sizes
 from hwprof.spaces.base import Choices, Costs
 from hwprof.spaces.fields import Field, Fields, FieldSpace, per_layer
 from hwprof.spaces.products import Term
-from hwprof.spaces.recorder import Tensor, total
+from hwprof.spaces.recorder import Tensor
 
 if TYPE_CHECKING:
     import onnx
@@ -75,12 +76,19 @@ class Transformer(FieldSpace):
     name = "transformer"
     fields = _FIELDS
 
-    def costs(self, arch: str | ArrayLike) -> Costs:
-        """See `Space.costs`; one pair of sequences of 30 tokens."""
-        outer, inner, encoder, decoder = self._sizes(arch)
-        parts = [_encoder_costs(outer, *layer) for layer in encoder]
-        parts += [_decoder_costs(outer, inner, *layer) for layer in decoder]
-        return total([_end_costs(outer, inner), *parts])
+    def parts(self) -> Sequence[Part]:
+        """See `FieldSpace.parts`; costs are for one pair of sequences of 30 tokens."""
+        wide, narrow = "encoder.embed", "decoder.embed"
+        found = [Part((wide, narrow), _end_costs)]
+        for number in range(1, _LAYERS + 1):
+            scope = f"encoder.layer{number}"
+            found.append(Part((wide, f"{scope}.ffn", f"{scope}.heads"), _encoder_costs))
+        for number in range(1, _LAYERS + 1):
+            chosen = ("ffn", "heads", "cross_heads", "cross_layers")
+            layer = (f"decoder.layer{number}.{what}" for what in chosen)
+            on = ("decoder.layers", wide, narrow, *layer)
+            found.append(Part(on, partial(_decoder_costs, number)))
+        return found
 
     def build(
         self, arch: str | ArrayLike, batch: int = 1, resolution: int | None = None
@@ -169,24 +177,29 @@ def _decoder_layer(
 
 
 @cache
-def _end_costs(outer: int, inner: int) -> Costs:
+def _end_costs(outer: str, inner: str) -> Costs:
     """Embeddings and output layer."""
     tape = Tape()
-    _network(tape, outer, inner, (), (), 1, LENGTH)
+    _network(tape, int(outer), int(inner), (), (), 1, LENGTH)
     return tape.costs
 
 
 @cache
-def _encoder_costs(outer: int, hidden: int, heads: int) -> Costs:
+def _encoder_costs(outer: str, hidden: str, heads: str) -> Costs:
     tape = Tape()
-    _encoder_layer(tape, "layer", Tensor("x", (1, LENGTH, outer)), hidden, heads)
+    _encoder_layer(tape, "layer", Tensor("x", (1, LENGTH, int(outer))), int(hidden), int(heads))
     return tape.costs
 
 
+def _decoder_costs(number: int, layers: str, outer: str, inner: str, *layer: str) -> Costs:
+    """What a layer of the decoder adds; its hidden width, heads, cross heads and reach."""
+    return (
+        NOTHING if number > int(layers) else _used_costs(int(outer), int(inner), *map(int, layer))
+    )
+
+
 @cache
-def _decoder_costs(
-    outer: int, inner: int, hidden: int, heads: int, cross: int, reach: int
-) -> Costs:
+def _used_costs(outer: int, inner: int, hidden: int, heads: int, cross: int, reach: int) -> Costs:
     tape = Tape()
     x, outputs = Tensor("x", (1, LENGTH, inner)), [Tensor("memory", (1, LENGTH, outer))] * reach
     _decoder_layer(tape, "layer", x, outputs, hidden, heads, cross, reach)

@@ -1,7 +1,7 @@
 """The laws that every predictor keeps. Plugin authors run them against their own.
 
     from hwprof.testing.predictors import check_predictor
-    check_predictor(MyPredictor.fit, pool, latency_s)
+    check_predictor(MyPredictor.fit, pool, values)
 
 Each law raises AssertionError with a sentence. Nothing here depends on a test framework.
 """
@@ -14,7 +14,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hwprof.errors import HwprofError
-from hwprof.predictors.base import AdaptedPredictor, FloatArray, IntArray, Prediction, Predictor
+from hwprof.metrics import LATENCY
+from hwprof.predictors.base import (
+    AdaptedPredictor,
+    FloatArray,
+    IntArray,
+    Prediction,
+    Predictor,
+    metric_told,
+    of_any_metric,
+)
 from hwprof.predictors.pool import DevicePool
 
 Fit = Callable[[DevicePool], Predictor]
@@ -38,15 +47,19 @@ def _close(a: FloatArray, b: FloatArray) -> bool:
 
 
 def _same(a: Prediction, b: Prediction) -> bool:
-    return _close(a.mean_s, b.mean_s) and _close(a.std_s, b.std_s)
+    one, other = of_any_metric(a), of_any_metric(b)
+    return _close(one.mean, other.mean) and _close(one.std, other.std)
 
 
 def check_prediction(prediction: Prediction, rows: int) -> None:
     """Laws of a prediction of `rows` architectures."""
-    mean, std = prediction.mean_s, prediction.std_s
+    general = of_any_metric(prediction)
+    mean, std = general.mean, general.std
+    if not general.metric.is_same(LATENCY):
+        refused(lambda: (general.mean_s, general.std_s), "seconds of another metric")
     law(mean.shape == (rows,) and std.shape == (rows,), "mean and deviation have one entry each")
     law(bool(np.isfinite(mean).all() and np.isfinite(std).all()), "predictions are finite")
-    law(bool((mean > 0).all()), "a latency is positive")
+    law(bool((mean > 0).all()), "a value is positive")
     law(bool((std >= 0).all()), "a deviation is not negative")
     quantiles = np.stack([prediction.quantile(q) for q in _QUANTILES])
     law(quantiles.shape == (len(_QUANTILES), rows), "a quantile has one entry per architecture")
@@ -97,24 +110,24 @@ def check_select(predictor: Predictor, rows: int) -> None:
 def check_refusals(predictor: Predictor, pool: DevicePool, rows: IntArray, y: FloatArray) -> None:
     """Measurements that cannot be true, and architectures that do not exist, are refused."""
 
-    def adapt(indices: ArrayLike, latency_s: ArrayLike) -> Callable[[], object]:
-        return lambda: predictor.adapt(indices, latency_s)
+    def adapt(indices: ArrayLike, values: ArrayLike) -> Callable[[], object]:
+        return lambda: predictor.adapt(indices, values)
 
     for value in (np.nan, np.inf, 0.0, -1.0):
         broken = y.copy()
         broken[0] = value
-        refused(adapt(rows, broken), f"a latency of {value}")
+        refused(adapt(rows, broken), f"a value of {value}")
     refused(adapt([], []), "no measurement")
-    refused(adapt(rows, y[:-1]), "fewer latencies than indices")
+    refused(adapt(rows, y[:-1]), "fewer values than indices")
     refused(adapt([pool.rows], y[:1]), "an index past the pool")
     refused(adapt([-1], y[:1]), "a negative index")
     refused(adapt([0.5], y[:1]), "an index that is no integer")
-    refused(lambda: predictor.adapt(rows, y, std_error_s=-y), "a negative standard error")
+    refused(lambda: predictor.adapt(rows, y, None, -y), "a negative standard error")
     adapted = predictor.adapt(rows, y)
     refused(lambda: adapted.predict([pool.rows]), "a prediction past the pool")
     refused(lambda: adapted.predict(pool.features[:2, :-1]), "features of another width")
     refused(lambda: adapted.predict(np.full((1, pool.width), np.nan)), "features that are NaN")
-    refused(lambda: adapted.update([0], [np.nan]), "an update with a latency that is NaN")
+    refused(lambda: adapted.update([0], [np.nan]), "an update with a value that is NaN")
 
 
 def check_adapted(
@@ -125,11 +138,16 @@ def check_adapted(
     *,
     scale_equivariant: bool = True,
 ) -> None:
-    """Laws of a predictor adapted to the measurements `y` (seconds, `[k]`) of `rows` (`[k]`)."""
+    """Laws of a predictor adapted to the measurements `y` (base unit, `[k]`) of `rows` (`[k]`)."""
     everything = np.arange(pool.rows)
     adapted = predictor.adapt(rows, y)
     first = adapted.predict(everything)
     check_prediction(first, pool.rows)
+    law(metric_told(first).is_same(pool.metric), "what is predicted is what the pool holds")
+    law(
+        all(each == str(each) != "" and "\n" not in each for each in adapted.warnings),
+        "a warning is a sentence of one line",
+    )
     law(_same(first, predictor.adapt(rows, y).predict(everything)), "adapt is deterministic")
     law(_same(first, adapted.predict(everything)), "predict is deterministic")
     turned = np.arange(len(rows))[::-1]
@@ -144,12 +162,13 @@ def check_adapted(
     law(_same(before, partial.predict(everything)), "update leaves the old predictor as it was")
     check_prediction(adapted.update(rows, y).predict(everything), pool.rows)
     check_prediction(predictor.adapt(rows[:1], y[:1]).predict(everything), pool.rows)
-    noisy = predictor.adapt(rows, y, std_error_s=0.01 * y).predict(everything)
+    noisy = predictor.adapt(rows, y, None, 0.01 * y).predict(everything)
     check_prediction(noisy, pool.rows)
     if scale_equivariant:
         slower = predictor.adapt(rows, _FACTOR * y).predict(everything)
-        law(_close(_FACTOR * first.mean_s, slower.mean_s), "a slower device scales the mean")
-        law(_close(_FACTOR * first.std_s, slower.std_s), "a slower device scales the deviation")
+        one, other = of_any_metric(first), of_any_metric(slower)
+        law(_close(_FACTOR * one.mean, other.mean), "a slower device scales the mean")
+        law(_close(_FACTOR * one.std, other.std), "a slower device scales the deviation")
 
 
 def check_places(adapted: AdaptedPredictor, pool: DevicePool, whole: Prediction) -> None:
@@ -157,21 +176,24 @@ def check_places(adapted: AdaptedPredictor, pool: DevicePool, whole: Prediction)
     some = np.array([3, 1, 1, 0])
     part = adapted.predict(some)
     check_prediction(part, len(some))
-    law(_close(whole.mean_s[some], part.mean_s), "a part is predicted as in the whole")
-    law(_close(whole.std_s[some], part.std_s), "a part deviates as in the whole")
+    one, other = of_any_metric(whole), of_any_metric(part)
+    law(_close(one.mean[some], other.mean), "a part is predicted as in the whole")
+    law(_close(one.std[some], other.std), "a part deviates as in the whole")
     law(_same(part, adapted.predict(pool.features[some])), "rows and their features agree")
-    law(adapted.predict(np.zeros(0, dtype=np.int64)).mean_s.shape == (0,), "nothing gives nothing")
+    none = of_any_metric(adapted.predict(np.zeros(0, dtype=np.int64)))
+    law(none.mean.shape == (0,), "nothing gives nothing")
 
 
 def check_predictor(
     fit: Fit,
     pool: DevicePool,
-    latency_s: FloatArray,
+    values: FloatArray,
     *,
     counts: Sequence[int] = (6, 12),
     scale_equivariant: bool = True,
 ) -> None:
-    """Every law. `latency_s` are the latencies of an unseen device, seconds, `[n]`, all measured.
+    """Every law. `values` are those of an unseen device, in the unit of the pool, `[n]`, all
+    measured.
 
     `fit` makes a predictor of the pool, twice; `counts` are numbers of measurements to adapt on.
     """
@@ -179,7 +201,7 @@ def check_predictor(
     check_select(predictor, pool.rows)
     for k in counts:
         rows = predictor.select(k)
-        y = latency_s[rows]
+        y = values[rows]
         check_adapted(predictor, pool, rows, y, scale_equivariant=scale_equivariant)
     check_refusals(predictor, pool, rows, y)
     again = fit(pool).adapt(rows, y).predict(np.arange(pool.rows))

@@ -16,7 +16,8 @@ import numpy as np
 
 from hwprof.errors import OptionError
 from hwprof.similarity import Similarity
-from hwprof.spaces.base import Indices, Space
+from hwprof.spaces.base import TOTALS, Indices, Space
+from hwprof.spaces.work import NAMES
 from hwprof.telemetry import ONNX_RUNTIME, opt_out
 
 _ROWS = 40
@@ -168,6 +169,36 @@ def check_costs(space: Space, rows: Indices) -> None:
     law(space.parameters(texts).tolist() == [c.parameters for c in costs], "so are parameters")
 
 
+def check_analytic(space: Space, rows: Indices) -> None:
+    """Columns of idealised machines are latencies, agree with the costs, and follow from features.
+
+    Of rows that have something of every kind: a column may be 0 for some of them, not for all.
+    """
+    names, columns = space.analytic_names, space.analytic(rows)
+    law(len(set(names)) == len(names), "names of machines differ")
+    law(columns.shape == (len(rows), len(names)), "there is a latency per row and machine")
+    law(columns.dtype == np.float64, "latencies of machines are float64")
+    law(bool((np.isfinite(columns) & (columns >= 0)).all()), "latencies are finite, none negative")
+    law(bool((columns > 0).any(axis=0).all()), "no machine is idle for all architectures")
+    law(np.array_equal(space.analytic(space.texts(rows)), columns), "texts and rows take as long")
+    law(space.analytic([]).shape == (0, len(names)), "no text takes no time")
+    for row, values in zip(rows[:3], columns, strict=False):
+        costs = space.costs(row)
+        known = {name: getattr(costs, name) for name in TOTALS}
+        if costs.work is not None:
+            known |= dict(zip(NAMES, costs.work.numbers, strict=True))
+            law(costs.flops >= 2 * costs.work.products, "products are part of the FLOPs")
+        for name, value in zip(names, values, strict=True):
+            law(np.isclose(value, known.get(name, value)), f"the machine {name} agrees with costs")
+    component = space.similarity().analytic
+    if component is not None:
+        features = space.encode(rows).astype(np.float64)
+        mapped = component.fit(features, np.ones(len(rows)), np.random.default_rng(_SEED))(features)
+        relative = columns / columns.mean(axis=0)
+        law(mapped.shape == relative.shape, "the similarity has all machines")
+        law(np.allclose(mapped, relative), "the similarity has their latencies over the mean")
+
+
 def check_similarity(space: Space, rows: Indices) -> None:
     """A similarity has the name of its space, and its components take the space's features."""
     similarity = space.similarity()
@@ -220,6 +251,7 @@ def check_space(space: Space, *, build: bool = True) -> None:
     check_search(space, rng)
     check_refusals(space, rows[0])
     check_costs(space, rows[:3])
+    check_analytic(space, rows)
     check_similarity(space, rows)
     if build:
         # The smallest architecture would hide that parts of others are missing.

@@ -5,12 +5,14 @@ import struct
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from hwprof import spaces
 from hwprof.errors import TableError
 from hwprof.predictors.fewshot import AdaptedFewShot, FewShotPredictor
 from hwprof.predictors.pool import DevicePool
+from hwprof.similarity import Similarity
 from tests.predictors.test_fewshot import make
 
 
@@ -31,6 +33,18 @@ def cells():
     return FewShotPredictor.fit(pool, similarity=space.similarity()), latency[:, 0] * 1.5
 
 
+def counted():
+    """A predictor whose new devices deviate by idealised machines, which are tables of parts."""
+    space = spaces.get("nasbench201")
+    rng = np.random.default_rng(0)
+    rows = space.sample(60, rng)
+    own = space.similarity()
+    similarity = Similarity(own.name, own.smoothing, (own.analytic,))
+    latency = (space.analytic(rows) @ rng.gamma(2, 1, (12, 3))) * 1e-12
+    pool = DevicePool(space.encode(rows), latency, ("a", "b", "c"))
+    return FewShotPredictor.fit(pool, similarity=similarity), latency[:, 0] * 1.5
+
+
 def same(one, two):
     assert np.array_equal(one.mean_s, two.mean_s)
     assert np.array_equal(one.std_s, two.std_s)
@@ -38,7 +52,7 @@ def same(one, two):
 
 
 def test_a_predictor_comes_back_equal(plain, tmp_path):
-    for predictor, y in (plain, cells()):
+    for predictor, y in (plain, cells(), counted()):
         predictor.save(tmp_path / "pool.hwp")
         again = FewShotPredictor.load(tmp_path / "pool.hwp")
         assert again.devices == predictor.devices
@@ -67,6 +81,28 @@ def test_an_adapted_predictor_comes_back_equal(plain, tmp_path):
         same(*more)
     back = FewShotPredictor.load(tmp_path / "my.device")
     same(back.adapt(rows, y[rows]).predict([1]), predictor.adapt(rows, y[rows]).predict([1]))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("codes", lambda a: a[:-1], "does not fit its features"),
+        ("table", lambda a: a[:, :-1], "does not fit its features"),
+        ("table", lambda a: a * np.nan, "is not finite"),
+        ("table", lambda a: a[:0], "has the shape"),
+    ],
+)
+def test_tables_that_do_not_fit_are_refused(tmp_path, name, change, says):
+    path = tmp_path / "x.hwp"
+    predictor, _ = counted()
+    predictor.save(path)
+    with safe_open(str(path), framework="numpy") as handle:
+        metadata = handle.metadata()
+    arrays = load_file(path)
+    (key,) = [key for key in arrays if key.startswith(f"{name}.")]
+    save_file({**arrays, key: np.ascontiguousarray(change(arrays[key]))}, path, metadata)
+    with pytest.raises(TableError, match=f"damaged predictor file .*{says}"):
+        FewShotPredictor.load(path)
 
 
 def test_a_slow_device_stays_allowed(plain, tmp_path):

@@ -252,6 +252,23 @@ def test_a_saved_predictor_comes_back(tmp_path):
     assert second.std_s == pytest.approx(first.std_s, rel=1e-6)
 
 
+def test_joules_stay_joules(tmp_path):
+    pool, target = small_pool()
+    joules = DevicePool(pool.features, pool.values, pool.devices, metric="energy")
+    predictor = HelpPredictor.fit(joules, options=TINY)
+    predictor.save(tmp_path / "x")
+    loaded = HelpPredictor.load(tmp_path / "x")
+    rows = predictor.select(9)
+    for one in (predictor, loaded):
+        adapted = one.adapt(rows, target[rows]).update([119], target[[119]])
+        prediction = adapted.predict(EVERY)
+        assert (one.metric.name, adapted.metric.name, prediction.metric.name) == ("energy",) * 3
+        with pytest.raises(OptionError, match="this prediction is of energy in joules"):
+            _ = prediction.mean_s
+        with pytest.raises(OptionError, match="latency_s are seconds of latency"):
+            one.adapt(rows, latency_s=target[rows])
+
+
 def test_files_that_are_not_ours_are_refused(tmp_path):
     predictor, _ = fitted()
     path = tmp_path / "help.safetensors"
@@ -273,7 +290,7 @@ def test_files_that_are_not_ours_are_refused(tmp_path):
     save_file({"x": np.zeros(1)}, path)
     refused("does not hold a HELP predictor")
     save_file({"x": np.zeros(1)}, path, metadata={"hwprof.help": '{"schema": 99}'})
-    refused("schema 99, newer than 1; update hwprof")
+    refused("schema 99, newer than 2; update hwprof")
     save_file({"x": np.zeros(1)}, path, metadata={"hwprof.help": '{"schema": 1}'})
     refused("header of .* is damaged")
     path.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
@@ -12,10 +13,12 @@ from scipy.stats import spearmanr
 from hwprof.graph import Kernel, TensorSpec
 from hwprof.models.onnx.attributes import canonical_attributes
 from hwprof.models.onnx.elements import onnx_dtype
+from hwprof.opcosts import bytes_moved, macs
 from hwprof.predictors.fewshot import FewShotPredictor
 from hwprof.predictors.pool import DevicePool
 from hwprof.spaces.base import Space
 from hwprof.spaces.recorder import CONSTANT
+from hwprof.spaces.work import NAMES
 
 Work = tuple[float, float, float]
 """FLOPs, bytes, and the narrowest width of one operation."""
@@ -40,6 +43,27 @@ def kernels_of(model: onnx.ModelProto) -> list[Kernel]:
         attributes = canonical_attributes(node, inputs, 17)
         kernels.append(Kernel("", node.op_type, attributes, inputs, outputs))
     return kernels
+
+
+def work_of(kernels: Sequence[Kernel]) -> dict[str, int]:
+    """The numbers of a network's `Work`, worked out kernel by kernel from `hwprof.opcosts`."""
+    found = dict.fromkeys(NAMES, 0)
+    for kernel in kernels:
+        moved, products = bytes_moved(kernel), macs(kernel)
+        assert moved is not None
+        assert products is not None
+        if not moved.total:
+            continue
+        shapes = [t.shape for t in kernel.inputs if t is not None]
+        alone = kernel.op == "Conv" and shapes[1][1] == 1 < shapes[0][1]
+        learned = any(t is not None and t.constant for t in kernel.inputs)
+        kind = "depthwise" if alone else "arithmetic" if learned else "attention"
+        found[kind] += products
+        found["traffic"] += moved.total
+        found["operators"] += 1
+        for balance in (2, 4, 8):
+            found[f"roofline_{balance}"] += max(products, balance * moved.total)
+    return found
 
 
 def learned(model: onnx.ModelProto) -> int:

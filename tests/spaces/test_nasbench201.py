@@ -1,5 +1,7 @@
 """The network of NAS-Bench-201: published figures, models, and fast conversion."""
 
+from dataclasses import asdict
+
 import numpy as np
 import onnx
 import pytest
@@ -11,10 +13,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hwprof.errors import OptionError
 from hwprof.opcosts import bytes_moved, flops, macs
-from hwprof.spaces.nasbench201 import NasBench201
+from hwprof.spaces.building import Network
+from hwprof.spaces.nasbench201 import NasBench201, _end, _operation, _write
+from hwprof.spaces.recorder import Tensor
+from hwprof.spaces.work import NAMES
 from tests.spaces import networks
 
 SPACE = NasBench201()
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 FORM = "|{0}~0|+|{0}~0|{0}~1|+|{0}~0|{0}~1|{0}~2|"
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|none~2|"
 
@@ -42,6 +48,7 @@ def test_the_model_does_what_was_counted(text):
     kernels, costs = networks.kernels_of(model), SPACE.costs(text)
     assert costs.flops == sum(flops(kernel) for kernel in kernels)
     assert costs.activation_bytes == sum(bytes_moved(kernel).out for kernel in kernels)
+    assert asdict(costs.work) == networks.work_of(kernels)
     assert costs.parameters == networks.learned(model)
     image = np.random.default_rng(0).standard_normal((1, 3, 32, 32), dtype=np.float32)
     (logits,) = networks.session(model).run(None, {"image": image})
@@ -125,3 +132,51 @@ def test_costs_of_many_are_costs_one_by_one(seed):
     costs = [SPACE.costs(row) for row in rows]
     assert SPACE.flops(rows).tolist() == [c.flops for c in costs]
     assert SPACE.parameters(SPACE.texts(rows)).tolist() == [c.parameters for c in costs]
+
+
+def live_network(operations):
+    """The network that is left where dead operations are dropped, written down from its end."""
+    chosen = dict(zip(EDGES, operations, strict=True))
+    reached = {0}
+    for start, end in EDGES:
+        reached |= {end} if start in reached and chosen[start, end] != "none" else set()
+
+    def cell(net, scope, x):
+        known = {0: x}
+
+        def node(number):
+            if number not in known:
+                edges = [e for e in EDGES if e[1] == number and chosen[e] != "none"]
+                parts = [_operation(net, f"{scope}.{e}", node(e[0]), chosen[e]) for e in edges]
+                # Where nothing leads to a node there are zeros, made once and not by an operator.
+                total = parts[0] if parts else Tensor("zeros", x.shape)
+                for part in parts[1:]:
+                    total = net.add(f"{scope}.{number}", total, part)
+                known[number] = total
+            return known[number]
+
+        return node(3)
+
+    net = Network()
+    if 3 in reached:
+        _write(net, cell, 1, 32)
+    else:
+        _end(net, cell(net, "last", Tensor("x", (1, 64, 8, 8))))
+    return net
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 5**6 - 1))
+def test_live_columns_are_those_of_the_network_without_dead_operations(number):
+    row = np.array(np.unravel_index(number, (5,) * 6))
+    work = live_network(SPACE.choices(row)).costs.work
+    columns = dict(zip(SPACE.analytic_names, SPACE.analytic(row[None])[0], strict=True))
+    found = {name: columns[f"live_{name}"] for name in NAMES if f"live_{name}" in columns}
+    assert found == {name: value for name, value in asdict(work).items() if name in found}
+    assert all(columns[f"live_{name}"] <= columns[name] * (1 + 1e-12) for name in found)
+
+
+def test_nothing_is_dead_where_every_edge_has_an_operation():
+    full = SPACE.analytic(1 + SPACE.sample(50, np.random.default_rng(0)) % 4)
+    half = full.shape[1] // 2
+    np.testing.assert_allclose(full[:, :half], full[:, half:])

@@ -12,6 +12,7 @@ from hwprof.spaces.attention import Tape
 from hwprof.spaces.base import Costs
 from hwprof.spaces.building import Network
 from hwprof.spaces.recorder import CONSTANT, Recorder, check_batch, total
+from hwprof.spaces.work import Work
 from tests.spaces import networks
 
 BOTH = pytest.mark.parametrize("kind", [Network, Tape])
@@ -35,6 +36,28 @@ def test_costs_are_counted_on_the_way(kind: type[Recorder]) -> None:
     assert recorder.costs == Costs(2 * 3 * 10 + 10, 15, 4 * 20)
     recorder.node("Relu", "own", [y], (2, 5), each=7)
     assert recorder.costs.flops == 2 * 3 * 10 + 10 + 70
+
+
+@BOTH
+def test_work_is_counted_by_kind(kind: type[Recorder]) -> None:
+    recorder = kind()
+    x, ids = recorder.input("x", 1, 8, 4, 4), recorder.input("ids", 3, dtype="int64")
+    alone, pair = recorder.weight("alone", 8, 1, 3, 3), recorder.weight("pair", 8, 4, 1, 1)
+    y = recorder.node("Conv", "alone", [x, alone], x.shape, 9, group=8)
+    assert recorder.costs.work == Work.of(4 * (128 + 72 + 128), depthwise=9 * 128)
+    y = recorder.node("Conv", "pair", [y, pair], x.shape, 4, group=2)
+    flat = recorder.node("Reshape", "flat", [y, recorder.integers("to", [8, 16])], (8, 16))
+    work = recorder.costs.work
+    assert work is not None
+    assert (work.arithmetic, work.operators) == (4 * 128, 2)
+    recorder.node("MatMul", "scores", [flat, flat], (8, 8), 16)
+    assert recorder.costs.work is not None
+    assert recorder.costs.work.attention == 16 * 64
+    recorder = kind()
+    table = recorder.weight("table", 1000, 2)
+    recorder.node("Gather", "rows", [table, ids], (3, 2), axis=0)
+    # Six numbers are picked and written; the ids have eight bytes each.
+    assert recorder.costs.work == Work.of(4 * 6 + 8 * 3 + 4 * 6)
 
 
 @BOTH
@@ -74,6 +97,9 @@ def test_mistakes_of_the_writer_are_told(kind: type[Recorder]) -> None:
 
 def test_total_adds_each_cost() -> None:
     assert total([Costs(1, 2, 3), Costs(10, 20, 30)]) == Costs(11, 22, 33)
+    both = [Costs(1, 2, 3, Work.of(5, 6)), Costs(1, 2, 3, Work.of(50, attention=7))]
+    assert total(both).work == Work.total(cost.work for cost in both if cost.work)
+    assert total([*both, Costs(1, 2, 3)]).work is None
 
 
 @pytest.mark.parametrize("batch", [0, -1, 1.0, True, "2"])

@@ -7,6 +7,7 @@ import numpy as np
 from hwprof.errors import OptionError
 from hwprof.predictors.base import Prediction
 from hwprof.predictors.baselines import RidgeRegression
+from hwprof.predictors.baselines.prediction import StudentPrediction
 from tests.predictors.pools import small_pool
 
 POOL, TARGET = small_pool()
@@ -32,11 +33,22 @@ class Bent(Prediction):
         return found if change is None else change(found)
 
 
+class Careless(StudentPrediction):
+    """Calls joules seconds."""
+
+    @property
+    def mean_s(self):
+        return self.mean
+
+    std_s = mean_s
+
+
 class BrokenAdapted:
     """Adapted values go through `given`, predictions through `bend`."""
 
-    def __init__(self, inner, bend=None, given=None, update=None):
+    def __init__(self, inner, bend=None, given=None, update=None, warnings=()):
         self.inner, self.bend, self.given, self.changed = inner, bend, given, update
+        self.warnings = warnings
         self.calls = count()
 
     def predict(self, architectures):

@@ -1,9 +1,12 @@
 """Parts of a space that each break one law; `broken` puts them into the smallest space."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from hwprof.errors import OptionError
 from hwprof.similarity import Component, Linear, Similarity
+from hwprof.spaces.work import Work
 from tests.spaces.tiny import Tiny
 
 
@@ -117,6 +120,20 @@ def endless(self, arch, batch=1, resolution=None):
         if tensor.name.endswith(".scale"):
             tensor.raw_data = np.full(tensor.dims, np.inf, dtype=np.float32).tobytes()
     return model
+
+
+def flat(self, archs):
+    found = Tiny.analytic(self, archs)
+    return found if len(found) else found.reshape(-1)
+
+
+def overworked(self, arch):
+    found = Tiny.costs(self, arch)
+    return replace(found, work=Work(arithmetic=found.flops))
+
+
+def machines(component):
+    return lambda self: replace(similar()(self), analytic=component)
 
 
 def similar(name="tiny", component=None):

@@ -1,6 +1,7 @@
 """Every registered predictor keeps the laws; one that breaks a law is told which."""
 
 import re
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from itertools import count
@@ -8,13 +9,14 @@ from itertools import count
 import numpy as np
 import pytest
 
+from hwprof.metrics import METRICS
 from hwprof.predictors import registry
 from hwprof.predictors.baselines import RidgeRegression
 from hwprof.predictors.help import HelpOptions, HelpPredictor
 from hwprof.predictors.pool import DevicePool
 from hwprof.testing import predictors as contract
 from tests.testing import broken_predictors as parts
-from tests.testing.broken_predictors import POOL, TARGET, Bent, Broken, Shifted, stretch
+from tests.testing.broken_predictors import POOL, TARGET, Bent, Broken, Careless, Shifted, stretch
 from tests.testing.laws import uncovered
 
 ENDING = " is refused with an HwprofError"
@@ -57,7 +59,7 @@ def test_help_keeps_the_laws_where_the_mixture_answers():
 PREDICTION = [
     ({"mean": lambda m: m[1:]}, "mean and deviation have one entry each"),
     ({"mean": lambda m: m * np.nan}, "predictions are finite"),
-    ({"mean": lambda m: -m}, "a latency is positive"),
+    ({"mean": lambda m: -m}, "a value is positive"),
     ({"std": lambda s: -s}, "a deviation is not negative"),
     (
         {"quantile": lambda quantile, q: quantile(q)[1:]},
@@ -94,6 +96,14 @@ SELECT = [
 ]
 ADAPTED = [
     (
+        {"bend": lambda found, *_: replace(found, metric=METRICS["energy"])},
+        "what is predicted is what the pool holds",
+    ),
+    (
+        {"bend": lambda f, *_: Careless(f.mean, f.scale, f.degrees, METRICS["energy"])},
+        "seconds of another metric" + ENDING,
+    ),
+    (
         {"bend_of": lambda call, rows: stretch(lambda asked, _: 1 + 0.01 * call)},
         "adapt is deterministic",
     ),
@@ -124,6 +134,7 @@ ADAPTED = [
         {"given": lambda asked: asked if len(asked) else np.zeros(1, dtype=np.int64)},
         "nothing gives nothing",
     ),
+    ({"warnings": ("one line\nand another",)}, "a warning is a sentence of one line"),
     ({"bend": lambda found, *_: Shifted(found, later=1e-3)}, "a slower device scales the mean"),
     (
         {"bend": lambda found, *_: Shifted(found, wider=1e-3)},
@@ -131,15 +142,15 @@ ADAPTED = [
     ),
 ]
 REFUSALS = [
-    ({"measured": parts.replaced_bad(np.isnan, 1e-3)}, "a latency of nan" + ENDING),
-    ({"measured": parts.replaced_bad(np.isinf, 1e-3)}, "a latency of inf" + ENDING),
-    ({"measured": parts.replaced_bad(lambda y: y == 0, 1e-3)}, "a latency of 0.0" + ENDING),
-    ({"measured": parts.replaced_bad(lambda y: y < 0, 1e-3)}, "a latency of -1.0" + ENDING),
+    ({"measured": parts.replaced_bad(np.isnan, 1e-3)}, "a value of nan" + ENDING),
+    ({"measured": parts.replaced_bad(np.isinf, 1e-3)}, "a value of inf" + ENDING),
+    ({"measured": parts.replaced_bad(lambda y: y == 0, 1e-3)}, "a value of 0.0" + ENDING),
+    ({"measured": parts.replaced_bad(lambda y: y < 0, 1e-3)}, "a value of -1.0" + ENDING),
     ({"measured": parts.one_at_least}, "no measurement" + ENDING),
     ({"measured": parts.two_lines}, "the error for no measurement is one line"),
     (
         {"measured": lambda indices, y, e: (indices[: len(y)], y, e)},
-        "fewer latencies than indices" + ENDING,
+        "fewer values than indices" + ENDING,
     ),
     (
         {"measured": parts.indices_by(lambda i: np.minimum(i, N - 1) if i.size else i)},
@@ -166,7 +177,7 @@ REFUSALS = [
         {"given": lambda asked: np.nan_to_num(asked) if asked.ndim == 2 else asked},
         "features that are NaN" + ENDING,
     ),
-    ({"update": parts.update_of_numbers}, "an update with a latency that is NaN" + ENDING),
+    ({"update": parts.update_of_numbers}, "an update with a value that is NaN" + ENDING),
 ]
 
 

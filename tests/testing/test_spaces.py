@@ -9,6 +9,7 @@ from hwprof import spaces
 from hwprof.errors import OptionError
 from hwprof.predictors.fewshot import FewShotPredictor
 from hwprof.predictors.pool import DevicePool
+from hwprof.similarity import Linear
 from hwprof.spaces.base import Position, Space
 from hwprof.testing import spaces as contract
 from hwprof.testing.spaces import check_space
@@ -146,6 +147,40 @@ COSTS = [
     ({"flops": lambda self, archs: Tiny.flops(self, archs) + 1}, "flops are those of costs"),
     ({"parameters": lambda self, archs: Tiny.parameters(self, archs) + 1}, "so are parameters"),
 ]
+ANALYTIC = [
+    ({"analytic_names": ("flops",) * 3}, "names of machines differ"),
+    (
+        {"analytic": lambda self, archs: Tiny.analytic(self, archs)[:, :2]},
+        "there is a latency per row and machine",
+    ),
+    (
+        {"analytic": lambda self, archs: Tiny.analytic(self, archs).astype(np.float32)},
+        "latencies of machines are float64",
+    ),
+    (
+        {"analytic": lambda self, archs: -Tiny.analytic(self, archs)},
+        "latencies are finite, none negative",
+    ),
+    (
+        {"analytic": lambda self, archs: 0 * Tiny.analytic(self, archs)},
+        "no machine is idle for all architectures",
+    ),
+    (
+        {"analytic": lambda self, a: Tiny.analytic(self, a) * (2 if isinstance(a, list) else 1)},
+        "texts and rows take as long",
+    ),
+    ({"analytic": parts.flat}, "no text takes no time"),
+    ({"costs": parts.overworked}, "products are part of the FLOPs"),
+    (
+        {"analytic": lambda self, archs: 2 * Tiny.analytic(self, archs)},
+        "the machine flops agrees with costs",
+    ),
+    ({"similarity": parts.machines(Linear(np.ones((14, 1))))}, "the similarity has all machines"),
+    (
+        {"similarity": parts.machines(Linear(np.ones((14, 3))))},
+        "the similarity has their latencies over the mean",
+    ),
+]
 SIMILARITY = [
     ({"similarity": lambda self: "tiny"}, "a similarity is a Similarity"),
     ({"similarity": parts.similar("other")}, "a similarity bears the name of the space"),
@@ -185,6 +220,7 @@ CHECKS = {
     "search": (lambda space: contract.check_search(space, np.random.default_rng(0)), SEARCH),
     "refusals": (lambda space: contract.check_refusals(space, ROWS[0]), REFUSALS),
     "costs": (lambda space: contract.check_costs(space, ROWS[:3]), COSTS),
+    "analytic": (lambda space: contract.check_analytic(space, ROWS), ANALYTIC),
     "similarity": (lambda space: contract.check_similarity(space, ROWS), SIMILARITY),
     "build": (lambda space: contract.check_build(space, WIDEST), BUILD),
 }
@@ -227,6 +263,12 @@ def test_other_errors_are_not_swallowed():
 
 def test_models_can_be_left_out():
     check_space(broken(build=parts.endless), build=False)
+
+
+def test_a_space_may_count_nothing():
+    space = broken(analytic_names=())
+    assert space.analytic(ROWS).shape == (40, 0)
+    check_space(space, build=False)
 
 
 def test_a_space_owes_no_similarity():

@@ -64,6 +64,10 @@ _NO_NODES = re.compile(r".*(EnvFunc|Module|Extern|Function(?!Type)|Pass)\w*", re
 _STILL_NODES = frozenset({"ir.IRModule"})
 
 
+# An infinite number of threads is an arithmetic error.
+_NO_RECORD = (ValueError, TypeError, LookupError, AttributeError, RecursionError, ArithmeticError)
+
+
 class _Unknown(ValueError):
     """A record holds something that is not known to be harmless."""
 
@@ -91,7 +95,7 @@ def check_records(folder: Path, mcpu: str, threads: int) -> dict[str, bytes]:
                     f"line {number} of '{folder / name}' holds {error}, which hwprof does not run; "
                     "use a folder of your own, and search its schedules with tune=32"
                 ) from error
-            except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            except _NO_RECORD as error:
                 raise DeviceError(
                     f"line {number} of '{folder / name}' is no record of TVM's meta-schedule; "
                     "remove the folder, or name another one"

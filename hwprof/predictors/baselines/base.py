@@ -14,7 +14,15 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hwprof.predictors.base import AdaptedPredictor, FloatArray, IntArray, Measured, Predictor
+from hwprof.metrics import LATENCY, Metric
+from hwprof.predictors.base import (
+    AdaptedPredictor,
+    FloatArray,
+    IntArray,
+    Measured,
+    OfMetric,
+    Predictor,
+)
 from hwprof.predictors.baselines.candidates import candidate_rows
 from hwprof.predictors.baselines.prediction import Spread, StudentPrediction
 from hwprof.predictors.fewshot.checks import (
@@ -24,6 +32,7 @@ from hwprof.predictors.fewshot.checks import (
     combine,
     merge,
 )
+from hwprof.predictors.naming import given
 from hwprof.predictors.pool import DevicePool, check_features
 
 Regression = Callable[[FloatArray], FloatArray]
@@ -53,37 +62,46 @@ class Known:
     typical: FloatArray
     """Mean over devices of the relative latency, shape `[n]`; 1 where nothing was measured."""
     scale_s: FloatArray
-    """Mean latency of each device, seconds, shape `[m]`."""
+    """Mean cost of each device, base unit of `metric`, shape `[m]`."""
     devices: tuple[str, ...]
+    metric: Metric = LATENCY
+    """What the pool holds."""
 
     @classmethod
     def of(cls, pool: DevicePool, inputs: FloatArray, prior_spread: float) -> Known:
         """From a pool, and what a baseline makes of its features."""
-        scale = np.nanmean(pool.latency_s, axis=0)
+        scale = np.nanmean(pool.values, axis=0)
         counts = pool.measured.sum(axis=1)
-        total = np.nansum(pool.latency_s / scale, axis=1)
+        total = np.nansum(pool.values / scale, axis=1)
         typical = np.where(counts > 0, total / np.maximum(counts, 1), 1.0)
-        return cls(pool.features, inputs, prior_spread, typical, scale, pool.devices)
+        return cls(pool.features, inputs, prior_spread, typical, scale, pool.devices, pool.metric)
 
     def check(
         self,
         indices: ArrayLike,
-        latency_s: ArrayLike,
-        std_error_s: ArrayLike | None,
+        values: ArrayLike,
+        std_error: ArrayLike | None,
+        metric: Metric,
         *,
         units: bool = True,
     ) -> Measured:
         """The measurements. Raises OptionError where they or their unit cannot be right."""
-        measured = check_measured(indices, latency_s, std_error_s, len(self.features))
+        measured = check_measured(indices, values, std_error, len(self.features), metric)
         if units:
-            check_units(measured, self.typical[measured.indices], self.scale_s, self.devices)
+            scale = self.scale_s if metric.is_same(self.metric) else None
+            check_units(measured, self.typical[measured.indices], scale, self.devices)
         return measured
 
 
-class Baseline(Predictor):
+class Baseline(Predictor, OfMetric):
     """A regression from scratch on the measurements of the target."""
 
     known: Known
+
+    @property
+    def metric(self) -> Metric:
+        """What the pool holds."""
+        return self.known.metric
 
     @abstractmethod
     def inputs(self, features: FloatArray) -> FloatArray:
@@ -111,17 +129,24 @@ class Baseline(Predictor):
     def adapt(
         self,
         indices: ArrayLike,
-        latency_s: ArrayLike,
+        values: ArrayLike | None = None,
         device: str | None = None,
-        std_error_s: ArrayLike | None = None,
+        std_error: ArrayLike | None = None,
         *,
+        metric: Metric | str | None = None,
         check_units: bool = True,
+        latency_s: ArrayLike | None = None,
+        std_error_s: ArrayLike | None = None,
     ) -> BaselineAdapted:
         """See `Predictor.adapt`. Raises OptionError for measurements that cannot be used.
 
-        `check_units=False` accepts a device a hundred times beyond those of the pool.
+        `metric` is the pool's unless named; `latency_s` and `std_error_s` name values that are
+        seconds. `check_units=False` accepts a device a hundred times beyond those of the pool.
         """
-        measured = self.known.check(indices, latency_s, std_error_s, units=check_units)
+        values, error, wanted = given(
+            *(self.metric, values, std_error, metric), latency_s=latency_s, std_error_s=std_error_s
+        )
+        measured = self.known.check(indices, values, error, wanted, units=check_units)
         return self._adapted(measured, device)
 
     def _adapted(self, measured: Measured, device: str | None) -> BaselineAdapted:
@@ -150,7 +175,7 @@ class Baseline(Predictor):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BaselineAdapted(AdaptedPredictor):
+class BaselineAdapted(AdaptedPredictor, OfMetric):
     """A baseline on one device."""
 
     predictor: Baseline
@@ -158,7 +183,7 @@ class BaselineAdapted(AdaptedPredictor):
     device: str | None
     regression: Regression
     spread: Spread
-    floor_s: float
+    floor: float
 
     def predict(self, architectures: ArrayLike) -> StudentPrediction:
         """See `AdaptedPredictor.predict`.
@@ -171,15 +196,29 @@ class BaselineAdapted(AdaptedPredictor):
             inputs = known.inputs[check_rows(given, len(known.inputs), "architectures")]
         else:
             inputs = self.predictor.inputs(check_features(given, known.features.shape[1]))
-        return self.spread.around(np.maximum(self.regression(inputs), self.floor_s))
+        return self.spread.around(np.maximum(self.regression(inputs), self.floor), self.metric)
+
+    @property
+    def metric(self) -> Metric:
+        """What is predicted: what was measured on the device."""
+        return self.measured.metric
 
     def update(
-        self, indices: ArrayLike, latency_s: ArrayLike, std_error_s: ArrayLike | None = None
+        self,
+        indices: ArrayLike,
+        values: ArrayLike | None = None,
+        std_error: ArrayLike | None = None,
+        *,
+        latency_s: ArrayLike | None = None,
+        std_error_s: ArrayLike | None = None,
     ) -> Self:
         """See `AdaptedPredictor.update`: fitted anew on all measurements."""
         known = self.predictor.known
         # The first measurements have settled the unit.
-        new = known.check(indices, latency_s, std_error_s, units=False)
+        values, error, metric = given(
+            *(self.metric, values, std_error), latency_s=latency_s, std_error_s=std_error_s
+        )
+        new = known.check(indices, values, error, metric, units=False)
         both = merge(self.measured, new)
         fresh = self.predictor._adapted(both, self.device)
         return replace(
@@ -187,7 +226,7 @@ class BaselineAdapted(AdaptedPredictor):
             measured=both,
             regression=fresh.regression,
             spread=fresh.spread,
-            floor_s=fresh.floor_s,
+            floor=fresh.floor,
         )
 
 
@@ -225,7 +264,7 @@ def spread_out(inputs: FloatArray, k: int) -> IntArray:
 
 def dispersion(pool: DevicePool) -> float:
     """Relative spread of latencies over architectures, the median device's."""
-    deviation = np.nanstd(pool.latency_s, axis=0) / np.nanmean(pool.latency_s, axis=0)
+    deviation = np.nanstd(pool.values, axis=0) / np.nanmean(pool.values, axis=0)
     return float(np.median(deviation))
 
 

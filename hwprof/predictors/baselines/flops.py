@@ -100,7 +100,7 @@ def _weights(
 
 def _strongest(pool: DevicePool) -> FloatArray:
     """Signed unit weight on the feature that follows the pool's mean latency most closely."""
-    relative = pool.latency_s / np.nanmean(pool.latency_s, axis=0)
+    relative = pool.values / np.nanmean(pool.values, axis=0)
     used = pool.measured.any(axis=1)
     mean = np.nanmean(relative[used], axis=1)
     centred = pool.features[used] - pool.features[used].mean(axis=0)

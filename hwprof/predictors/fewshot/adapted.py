@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError, TableError
-from hwprof.predictors.base import AdaptedPredictor, Measured
+from hwprof.metrics import Metric
+from hwprof.predictors.base import AdaptedPredictor, Measured, OfMetric
 from hwprof.predictors.fewshot.bounds import check_cost
 from hwprof.predictors.fewshot.checks import check_measured, check_rows, check_units, combine, merge
 from hwprof.predictors.fewshot.embedding import DeviceEmbedding, embed
@@ -19,6 +20,7 @@ from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.mixture import LEAST, FewShotPrediction, Mixture, mixture
 from hwprof.predictors.fewshot.posterior import Evidence, Posterior, infer
 from hwprof.predictors.fewshot.rehearsal import gather
+from hwprof.predictors.naming import given
 from hwprof.predictors.pool import check_features
 
 FloatArray = NDArray[np.float64]
@@ -36,7 +38,7 @@ _CHUNK = 65_536
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AdaptedFewShot(AdaptedPredictor):
+class AdaptedFewShot(AdaptedPredictor, OfMetric):
     """Predicts one device. Make it with `FewShotPredictor.adapt`."""
 
     fitted: Fitted
@@ -45,7 +47,7 @@ class AdaptedFewShot(AdaptedPredictor):
     evidence: Evidence
     posterior: Posterior
     weights: FloatArray
-    """On the prior features, seconds, shape `[P]`."""
+    """On the prior features, base unit, shape `[P]`."""
     deterministic: bool
     """Whether the measurements show no noise, so that ties are recovered."""
     width: float
@@ -56,14 +58,16 @@ class AdaptedFewShot(AdaptedPredictor):
     def infer(
         cls, fitted: Fitted, measured: Measured, device: str | None, units_checked: bool
     ) -> Self:
-        """Inference on checked measurements. Raises OptionError for latencies of another unit."""
-        rows, latency, variance = combine(measured)
+        """Inference on checked measurements. Raises OptionError for values of another unit."""
+        rows, values, variance = combine(measured)
         grid = len(fitted.grid.log_prior)
         check_cost(len(rows), grid, len(fitted.prior.slices))
         phi = fitted.rows[rows]
         if units_checked:
-            check_units(measured, fitted.rows[measured.indices, 0], fitted.scale_s, fitted.devices)
-        evidence = gather(phi, latency, fitted.prior.slices, variance)
+            # Joules are neither more nor less than seconds.
+            scale = fitted.scale_s if measured.metric.is_same(fitted.metric) else None
+            check_units(measured, fitted.rows[measured.indices, 0], scale, fitted.devices)
+        evidence = gather(phi, values, fitted.prior.slices, variance)
         posterior = infer(evidence, fitted.grid)
         least = float(posterior.weight[posterior.noises == posterior.noises.min()].sum())
         return cls._of(
@@ -103,7 +107,7 @@ class AdaptedFewShot(AdaptedPredictor):
             expected=expected,
         )
         posterior = infer(evidence, fitted.grid)
-        measured = Measured(np.zeros(0, dtype=np.int64), none)
+        measured = Measured(np.zeros(0, dtype=np.int64), none, metric=fitted.metric)
         width = fitted.calibration.factor(1)
         return cls._of(
             fitted,
@@ -145,7 +149,7 @@ class AdaptedFewShot(AdaptedPredictor):
     def predict(self, architectures: ArrayLike) -> FewShotPrediction:
         """Predict rows of the pool (integers `[n]`) or feature rows (floats `[n, d]`).
 
-        The deviation and the quantiles are of a measured latency, noise included. Raises
+        The deviation and the quantiles are of a measured value, noise included. Raises
         OptionError for rows that are not of the pool and features that do not fit.
         """
         array = np.asarray(architectures)
@@ -163,10 +167,16 @@ class AdaptedFewShot(AdaptedPredictor):
                 mean = self.fitted.means(rows, self.weights)
             else:
                 mean = self.fitted.phi(array) @ self.weights
-        return FewShotPrediction(self._settled(mean), self._least_s, lambda: self._mixture(array))
+        settled = self._settled(mean)
+        return FewShotPrediction(settled, self._least, lambda: self._mixture(array), self.metric)
 
     @property
-    def _least_s(self) -> float:
+    def metric(self) -> Metric:
+        """What is predicted: what was measured on the device."""
+        return self.measured.metric
+
+    @property
+    def _least(self) -> float:
         return LEAST * self.evidence.scale_s
 
     def _settled(self, mean: FloatArray) -> FloatArray:
@@ -174,7 +184,7 @@ class AdaptedFewShot(AdaptedPredictor):
         if self.deterministic:
             step = _TIE * self.evidence.scale_s
             mean = np.round(mean / step) * step
-        settled: FloatArray = np.maximum(mean, self._least_s)
+        settled: FloatArray = np.maximum(mean, self._least)
         return settled
 
     def _mixture(self, array: NDArray[np.generic]) -> Mixture:
@@ -192,15 +202,21 @@ class AdaptedFewShot(AdaptedPredictor):
     def update(
         self,
         indices: ArrayLike,
-        latency_s: ArrayLike,
+        values: ArrayLike | None = None,
+        std_error: ArrayLike | None = None,
+        *,
+        latency_s: ArrayLike | None = None,
         std_error_s: ArrayLike | None = None,
     ) -> Self:
         """A new predictor that has seen these measurements as well; known rows may repeat.
 
-        The order in which measurements arrive makes no difference. Raises OptionError as
-        `FewShotPredictor.adapt` does.
+        They are of the same metric, in its base unit. The order in which measurements arrive makes
+        no difference. Raises OptionError as `FewShotPredictor.adapt` does.
         """
-        more = check_measured(indices, latency_s, std_error_s, len(self.fitted.rows))
+        values, error, metric = given(
+            *(self.metric, values, std_error), latency_s=latency_s, std_error_s=std_error_s
+        )
+        more = check_measured(indices, values, error, len(self.fitted.rows), metric)
         return self.infer(self.fitted, merge(self.measured, more), self.device, self.units_checked)
 
     @property
@@ -254,7 +270,7 @@ def _places(devices: tuple[str, ...], names: Sequence[str] | None) -> IntArray:
 
 
 def posterior_weights(evidence: Evidence, posterior: Posterior) -> FloatArray:
-    """Posterior mean as weights on the prior features, seconds, shape `[P]`.
+    """Posterior mean as weights on the prior features, base unit, shape `[P]`.
 
     The mean is linear in the prior features at every grid point, so that the average over the grid
     is one vector.

@@ -42,6 +42,12 @@ def check_parts(tensors: Tensors, devices: int, widths: Sequence[int], bases: in
         asked += rows * basis
         if f"edges.{i}" in tensors:
             asked += rows * len(tensors[f"edges.{i}"])
+        if f"table.{i}" in tensors:
+            wide, parts = _matrix(tensors[f"codes.{i}"], f"codes.{i}")
+            values = _matrix(tensors[f"table.{i}"], f"table.{i}")[1]
+            if (wide, values) != (columns, basis):
+                raise ValueError(f"its table.{i} does not fit its features")
+            asked += rows * parts
         if f"landmarks.{i}" in tensors and _matrix(tensors[f"landmarks.{i}"], f"landmarks.{i}") != (
             basis,
             columns,

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
+from hwprof.metrics import LATENCY, Metric
 from hwprof.predictors.base import Measured
+from hwprof.predictors.naming import error_name, values_name
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -51,108 +53,132 @@ def check_distinct(rows: IntArray, what: str, remedy: str) -> None:
 
 
 def check_measured(
-    indices: ArrayLike, latency_s: ArrayLike, std_error_s: ArrayLike | None, count: int
+    indices: ArrayLike,
+    values: ArrayLike,
+    std_error: ArrayLike | None,
+    count: int,
+    metric: Metric = LATENCY,
 ) -> Measured:
-    """Measurements on the target. Raises OptionError for anything that is not a latency."""
+    """Measurements on the target. Raises OptionError for anything that `metric` cannot be."""
     rows = check_rows(indices, count)
     if rows.size == 0:
         raise OptionError("adapting needs at least 1 measurement, but got 0; measure what "
                           "select(k) proposes")  # fmt: skip
-    latency = _numbers(latency_s, "latency_s", rows)
-    for row, value in zip(rows, latency, strict=True):
+    what, of_errors = values_name(metric), error_name(metric)
+    numbers = _numbers(values, what, rows, metric)
+    for row, value in zip(rows, numbers, strict=True):
         if not (np.isfinite(value) and value > 0):
             raise OptionError(
-                f"latency_s must be positive finite seconds, but is {value:g} for row {row}; "
+                f"{what} must be positive finite {metric.words}, but is {value:g} for row {row}; "
                 "measure it again or leave it out"
             )
-    if std_error_s is None:
+    if std_error is None:
         check_distinct(
-            rows, "indices", "average the repeats, pass std_error_s, or add them with update()"
+            rows, "indices", f"average the repeats, pass {of_errors}, or add them with update()"
         )
-        return Measured(rows, latency)
-    error = _numbers(std_error_s, "std_error_s", rows)
+        return Measured(rows, numbers, metric=metric)
+    error = _numbers(std_error, of_errors, rows, metric)
     for row, value in zip(rows, error, strict=True):
         if not (np.isfinite(value) and value >= 0):
             raise OptionError(
-                f"std_error_s must be finite seconds, zero or more, but is {value:g} for row "
-                f"{row}; pass 0 where it is unknown"
+                f"{of_errors} must be finite {metric.words}, zero or more, but is {value:g} for "
+                f"row {row}; pass 0 where it is unknown"
             )
-    return Measured(rows, latency, error)
+    return Measured(rows, numbers, error, metric)
 
 
 def check_units(
-    measured: Measured, mean: FloatArray, pool_scale_s: FloatArray, names: tuple[str, ...]
+    measured: Measured, mean: FloatArray, pool_scale: FloatArray | None, names: tuple[str, ...]
 ) -> None:
-    """Raise OptionError for latencies a thousand times off.
+    """Raise OptionError for values a thousand times off.
 
-    `mean` is the mean relative latency of the measured rows over the pool's devices, `[k]`.
+    `mean` is the mean relative cost of the measured rows over the pool's devices, `[k]`;
+    `pool_scale` the mean cost on each of them, `[m]`, None for a pool of another metric: then the
+    measurements are held against each other alone.
     """
-    ratio = measured.latency_s / np.maximum(mean, 0.02)
+    metric = measured.metric
+    what, (slow_word, fast_word) = values_name(metric), _ends(metric)
+    ratio = measured.values / np.maximum(mean, 0.02)
     scale = float(np.median(ratio))
-    slow, fast = int(pool_scale_s.argmax()), int(pool_scale_s.argmin())
-    if scale > UNIT_FACTOR * pool_scale_s[slow]:
-        raise OptionError(
-            f"latency_s is {scale / pool_scale_s[slow]:.0f} times that of the slowest device of "
-            f"the pool ({names[slow]}, {pool_scale_s[slow]:.3g} s): these look like milliseconds "
-            "given as seconds; divide by 1000, or "
-            f"say {_ANYWAY} if the device is so slow"
-        )
-    if scale * UNIT_FACTOR < pool_scale_s[fast]:
-        raise OptionError(
-            f"latency_s is {pool_scale_s[fast] / scale:.0f} times below that of the fastest device "
-            f"of the pool ({names[fast]}, {pool_scale_s[fast]:.3g} s): a wrong unit; multiply by "
-            "1000, or "
-            f"say {_ANYWAY} if the device is so fast"
-        )
+    if pool_scale is not None:
+        slow, fast = int(pool_scale.argmax()), int(pool_scale.argmin())
+        if scale > UNIT_FACTOR * pool_scale[slow]:
+            raise OptionError(
+                f"{what} is {scale / pool_scale[slow]:.0f} times that of the {slow_word} device of "
+                f"the pool ({names[slow]}, {pool_scale[slow]:.3g} {metric.unit}): "
+                f"{_mistaken(metric)}, or say {_ANYWAY} if the device really is so"
+            )
+        if scale * UNIT_FACTOR < pool_scale[fast]:
+            raise OptionError(
+                f"{what} is {pool_scale[fast] / scale:.0f} times below that of the {fast_word} "
+                f"device of the pool ({names[fast]}, {pool_scale[fast]:.3g} {metric.unit}): a "
+                f"wrong unit; multiply by 1000, or say {_ANYWAY} if the device really is so"
+            )
     wrong = np.flatnonzero(ratio > UNIT_CELL * scale)
     if wrong.size:
         rows = ", ".join(map(str, measured.indices[wrong][:4]))
         raise OptionError(
-            f"latency_s of row {rows} is over {UNIT_CELL:.0f} times what the other measurements "
-            "let expect: another unit than the rest; pass all in seconds, or "
+            f"{what} of row {rows} is over {UNIT_CELL:.0f} times what the other measurements "
+            f"let expect: another unit than the rest; pass all in {metric.words}, or "
             f"say {_ANYWAY}"
         )
 
 
+def _ends(metric: Metric) -> tuple[str, str]:
+    """What the devices are called on which most and least is spent."""
+    return ("slowest", "fastest") if metric.is_same(LATENCY) else ("costliest", "cheapest")
+
+
+def _mistaken(metric: Metric) -> str:
+    """What values a thousand times too large may be, and the way out."""
+    if metric.is_same(LATENCY):
+        return "these look like milliseconds given as seconds; divide by 1000"
+    thousandth = next((unit for unit, size in metric.units.items() if size == 1e-3), None)
+    if thousandth is None:
+        return f"a wrong unit; pass {metric.words}"
+    return f"these look like {thousandth} given as {metric.unit}; divide by 1000"
+
+
 def merge(first: Measured, second: Measured) -> Measured:
-    """Both sets of measurements; an unknown standard error becomes zero."""
+    """Both sets of measurements, of one metric; an unknown standard error becomes zero."""
     error = None
-    if first.std_error_s is not None or second.std_error_s is not None:
+    if first.std_error is not None or second.std_error is not None:
         error = np.concatenate([_error(first), _error(second)])
     return Measured(
         np.concatenate([first.indices, second.indices]),
-        np.concatenate([first.latency_s, second.latency_s]),
+        np.concatenate([first.values, second.values]),
         error,
+        first.metric,
     )
 
 
 def combine(measured: Measured) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Distinct rows in order, their latency `[k]` and its known variance `[k]`, seconds squared.
+    """Distinct rows in order, their value `[k]` and its known variance `[k]`, unit squared.
 
     Repeats are averaged by the inverse of their variances. The noise that the model infers is not
     divided by their number: most of it is what the features do not tell, which repeats share.
     """
     error = _error(measured)
     # Errors of zero are unknown, not perfect: a floor far below any clock keeps the weights finite.
-    variance = np.maximum(error, 1e-6 * measured.latency_s) ** 2
+    variance = np.maximum(error, 1e-6 * measured.values) ** 2
     rows, place = np.unique(measured.indices, return_inverse=True)
     total = np.bincount(place, 1 / variance)
-    latency = np.bincount(place, measured.latency_s / variance) / total
+    values = np.bincount(place, measured.values / variance) / total
     known = np.bincount(place, error**2 / variance**2) / total**2
-    return rows.astype(np.int64), latency, known
+    return rows.astype(np.int64), values, known
 
 
 def _error(measured: Measured) -> FloatArray:
-    if measured.std_error_s is None:
-        return np.zeros(len(measured.latency_s))
-    return measured.std_error_s
+    if measured.std_error is None:
+        return np.zeros(len(measured.values))
+    return measured.std_error
 
 
-def _numbers(values: ArrayLike, what: str, rows: IntArray) -> FloatArray:
+def _numbers(values: ArrayLike, what: str, rows: IntArray, metric: Metric) -> FloatArray:
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise OptionError(f"{what} must be numbers ({error}); pass seconds") from error
+        raise OptionError(f"{what} must be numbers ({error}); pass {metric.words}") from error
     if array.shape != rows.shape:
         raise OptionError(
             f"{what} must have one value per index, but has shape {array.shape} for {rows.size} "

@@ -3,7 +3,8 @@
 Nothing in the file is executed. What follows from the rest (prior features of the pool's rows, the
 posterior of a device) is worked out again when the file is read.
 
-Schema history: 1, never released; 2, shares of the devices in the mean, bases of cells.
+Schema history: 1, never released; 2, shares of the devices in the mean, bases of cells and of
+tables; 3, the metric of the pool and of the measurements, which were latency before.
 """
 
 from __future__ import annotations
@@ -25,10 +26,13 @@ from hwprof.predictors.fewshot.calibration import Calibration
 from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import PriorFeatures, slices_of
+from hwprof.predictors.stored_metric import StoredMetric, read_metric
 from hwprof.similarity import Basis, HammingBasis, Identity, RbfBasis
 from hwprof.spaces.cells import LiveBasis
+from hwprof.spaces.tables import TableBasis
 
-SCHEMA = 2
+SCHEMA = 3
+_OLDEST = 2
 _KEY = "hwprof.fewshot"
 # More nodes than any cell has: a damaged file must not ask for gigabytes.
 _NODES = 1000
@@ -55,6 +59,9 @@ class _Header(msgspec.Struct, frozen=True):
     adapted: bool = False
     device: str | None = None
     units_checked: bool = True
+    metric: StoredMetric | None = None
+    """Of the pool. None before schema 3: latency."""
+    measured_metric: StoredMetric | None = None
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -73,11 +80,16 @@ def save_adapted(
     """Write a predictor with a device's measurements. Raises TableError as `save_fitted` does."""
     tensors, header = _pack(fitted)
     tensors["measured.indices"] = measured.indices
-    tensors["measured.latency_s"] = measured.latency_s
-    if measured.std_error_s is not None:
-        tensors["measured.std_error_s"] = measured.std_error_s
+    # Called as in the first files; the header says what they are.
+    tensors["measured.latency_s"] = measured.values
+    if measured.std_error is not None:
+        tensors["measured.std_error_s"] = measured.std_error
     header = msgspec.structs.replace(
-        header, adapted=True, device=device, units_checked=units_checked
+        header,
+        adapted=True,
+        device=device,
+        units_checked=units_checked,
+        measured_metric=StoredMetric.of(measured.metric),
     )
     _write(path, tensors, header)
 
@@ -103,14 +115,15 @@ def load_adapted(path: Path) -> tuple[Fitted, Measured, str | None, bool]:
             tensors["measured.indices"].astype(np.int64),
             tensors["measured.latency_s"].astype(np.float64),
             None if error is None else error.astype(np.float64),
+            read_metric(header.measured_metric),
         )
         sound = (
             measured.indices.ndim == 1
             and measured.indices.size > 0
-            and measured.latency_s.shape == measured.indices.shape
+            and measured.values.shape == measured.indices.shape
             and int(measured.indices.min()) >= 0
             and int(measured.indices.max()) < len(fitted.features)
-            and bool(np.all(np.isfinite(measured.latency_s) & (measured.latency_s > 0)))
+            and bool(np.all(np.isfinite(measured.values) & (measured.values > 0)))
             and _known_errors(measured)
         )
     except (KeyError, ValueError) as problem:
@@ -145,6 +158,9 @@ def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
         elif isinstance(basis, LiveBasis):
             bases.append(_Basis("live"))
             tensors[f"edges.{i}"] = basis.edges
+        elif isinstance(basis, TableBasis):
+            bases.append(_Basis("table"))
+            tensors[f"codes.{i}"], tensors[f"table.{i}"] = basis.codes, basis.table
         elif isinstance(basis, Identity):
             bases.append(_Basis("identity"))
         else:
@@ -159,6 +175,7 @@ def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
         names=fitted.names,
         bases=tuple(bases),
         widths=tuple(s.stop - s.start for s in prior.slices[1:]),
+        metric=StoredMetric.of(fitted.metric),
     )
     return tensors, header
 
@@ -180,6 +197,9 @@ def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
                 bases.append(RbfBasis(landmarks, scale.astype(np.float64)))
             elif basis.kind == "live":
                 bases.append(_live(tensors[f"edges.{i}"]))
+            elif basis.kind == "table":
+                codes, table = tensors[f"codes.{i}"], _float(tensors, f"table.{i}")
+                bases.append(TableBasis(codes.astype(np.int64), table))
             elif basis.kind == "identity":
                 bases.append(Identity())
             else:
@@ -218,15 +238,16 @@ def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
             grid=grid,
             calibration=Calibration(counts, factors.astype(np.float64)),
             similarity=header.similarity,
+            metric=read_metric(header.metric),
         )
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise _damaged(path, str(error)) from error
 
 
 def _known_errors(measured: Measured) -> bool:
-    error = measured.std_error_s
+    error = measured.std_error
     return error is None or (
-        error.shape == measured.latency_s.shape and bool(np.all(np.isfinite(error) & (error >= 0)))
+        error.shape == measured.values.shape and bool(np.all(np.isfinite(error) & (error >= 0)))
     )
 
 
@@ -284,7 +305,7 @@ def _read(path: Path) -> tuple[_Header, Tensors]:
                     f"'{path}' has schema {version}, newer than this hwprof reads ({SCHEMA}); "
                     "upgrade hwprof"
                 )
-            if version < SCHEMA:
+            if version < _OLDEST:
                 raise TableError(
                     f"'{path}' has schema {version}, of a hwprof that was never released; adapt "
                     "to the measurements again"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
+from hwprof.metrics import LATENCY, Metric
 from hwprof.predictors.fewshot.calibration import Calibration
 from hwprof.predictors.fewshot.checks import check_rows
 from hwprof.predictors.fewshot.lookup import RowLookup
@@ -28,7 +29,7 @@ class Fitted:
     devices: tuple[str, ...]
     names: tuple[str, ...] | None
     scale_s: FloatArray
-    """Mean latency of each pool device, seconds, shape `[m]`."""
+    """Mean cost of each pool device, shape `[m]`: seconds, or the base unit of `metric`."""
     prior: PriorFeatures
     rows: FloatArray
     """Prior features of the pool's rows, shape `[n, P]`."""
@@ -36,6 +37,8 @@ class Fitted:
     calibration: Calibration
     similarity: str
     """Name of the `Similarity` it was fitted with, which a space's own shares with the space."""
+    metric: Metric = LATENCY
+    """What the pool holds."""
     compact: NDArray[np.float32] = field(init=False)
     """What means are made from: features of the rows if the model is linear in them and they are
     narrower, else their prior features. Ranking a whole space is bound by memory: single precision

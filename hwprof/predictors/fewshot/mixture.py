@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 from hwprof.errors import OptionError
-from hwprof.predictors.base import Prediction, broadcast
+from hwprof.metrics import LATENCY, Metric
+from hwprof.predictors.base import MetricPrediction, broadcast
 from hwprof.predictors.fewshot.posterior import MEAN_FLOOR, Evidence, Posterior
 
 FloatArray = NDArray[np.float64]
@@ -118,14 +119,20 @@ def leading(posterior: Posterior) -> IntArray:
     return np.argsort(-posterior.log_weight, kind="stable")[:SETTINGS].astype(np.int64)
 
 
-class FewShotPrediction(Prediction):
+class FewShotPrediction(MetricPrediction):
     """Mean at once, the distribution when first asked for: most callers only rank."""
 
-    __slots__ = ("_least_s", "_make", "_mean_s", "_mixture")
+    __slots__ = ("_least", "_make", "_mean", "_metric", "_mixture")
 
-    def __init__(self, mean_s: FloatArray, least_s: float, make: Callable[[], Mixture]) -> None:
-        """`make` gives the mixture in seconds."""
-        self._mean_s, self._least_s, self._make = mean_s, least_s, make
+    def __init__(
+        self,
+        mean: FloatArray,
+        least: float,
+        make: Callable[[], Mixture],
+        metric: Metric = LATENCY,
+    ) -> None:
+        """All in the base unit of `metric`, what `make` gives too."""
+        self._mean, self._least, self._make, self._metric = mean, least, make, metric
         self._mixture: Mixture | None = None
 
     def _get(self) -> Mixture:
@@ -134,22 +141,27 @@ class FewShotPrediction(Prediction):
         return self._mixture
 
     @property
-    def mean_s(self) -> FloatArray:
-        """See `Prediction.mean_s`."""
-        return self._mean_s
+    def metric(self) -> Metric:
+        """See `OfMetric.metric`."""
+        return self._metric
 
     @property
-    def std_s(self) -> FloatArray:
-        """See `Prediction.std_s`."""
+    def mean(self) -> FloatArray:
+        """See `MetricPrediction.mean`."""
+        return self._mean
+
+    @property
+    def std(self) -> FloatArray:
+        """See `MetricPrediction.std`."""
         return self._get().moments()[1]
 
     def quantile(self, q: float) -> FloatArray:
         """See `Prediction.quantile`."""
         if not 0 < q < 1:
             raise OptionError(f"q must lie between 0 and 1, but is {q}; pass 0.9 for 90 %")
-        return np.maximum(self._get().quantile(q), self._least_s)
+        return np.maximum(self._get().quantile(q), self._least)
 
-    def cdf(self, value_s: ArrayLike) -> FloatArray:
+    def cdf(self, value: ArrayLike, /) -> FloatArray:
         """See `Prediction.cdf`; exact."""
-        value = broadcast(value_s, len(self._mean_s))
-        return np.where(value < self._least_s, 0.0, self._get().cdf(value))
+        asked = broadcast(value, len(self._mean))
+        return np.where(asked < self._least, 0.0, self._get().cdf(asked))

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
-from hwprof.predictors.base import Predictor
+from hwprof.metrics import Metric
+from hwprof.predictors.base import OfMetric, Predictor
 from hwprof.predictors.fewshot.adapted import AdaptedFewShot
 from hwprof.predictors.fewshot.calibration import Calibration, learn_calibration
 from hwprof.predictors.fewshot.checks import (
@@ -32,6 +33,7 @@ from hwprof.predictors.fewshot.prior import build
 from hwprof.predictors.fewshot.rehearsal import grid_shares, learned_prior, rehearsals
 from hwprof.predictors.fewshot.selection import design
 from hwprof.predictors.fewshot.smoothing import smooth
+from hwprof.predictors.naming import given
 from hwprof.predictors.pool import DevicePool
 from hwprof.similarity import PLAIN, Similarity, check_similarity
 
@@ -40,7 +42,7 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FewShotPredictor(Predictor):
+class FewShotPredictor(Predictor, OfMetric):
     """Fitted on a pool; adapts to a device by k >= 1 measurements in milliseconds."""
 
     fitted: Fitted
@@ -80,8 +82,14 @@ class FewShotPredictor(Predictor):
                 grid=grid,
                 calibration=calibration,
                 similarity=similarity.name,
+                metric=pool.metric,
             )
         )
+
+    @property
+    def metric(self) -> Metric:
+        """What the pool holds."""
+        return self.fitted.metric
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -120,19 +128,28 @@ class FewShotPredictor(Predictor):
     def adapt(
         self,
         indices: ArrayLike,
-        latency_s: ArrayLike,
+        values: ArrayLike | None = None,
         device: str | None = None,
-        std_error_s: ArrayLike | None = None,
+        std_error: ArrayLike | None = None,
         *,
+        metric: Metric | str | None = None,
         check_units: bool = True,
+        latency_s: ArrayLike | None = None,
+        std_error_s: ArrayLike | None = None,
     ) -> AdaptedFewShot:
-        """A predictor for the device on which rows `indices` `[k]` took `latency_s` seconds.
+        """A predictor for the device on which rows `indices` `[k]` cost `values`, base unit.
 
-        `std_error_s` are the standard errors of the latencies, zero where unknown; with them, rows
-        may repeat. Raises OptionError for values that are not latencies, rows that are not of the
-        pool or repeat, and latencies that seem to be in another unit.
+        `std_error` are the standard errors of the values, zero where unknown; with them, rows
+        may repeat. `latency_s` and `std_error_s` name the two where they are seconds. `metric` is
+        the pool's unless named: another one is predicted with the pool's shape over architectures
+        and the scale of the measurements, whose unit the pool then cannot check. Raises OptionError
+        for values that the metric cannot have, rows that are not of the pool or repeat, seconds of
+        another metric, and values that seem to be in another unit.
         """
-        measured = check_measured(indices, latency_s, std_error_s, len(self.fitted.rows))
+        values, error, wanted = given(
+            *(self.metric, values, std_error, metric), latency_s=latency_s, std_error_s=std_error_s
+        )
+        measured = check_measured(indices, values, error, len(self.fitted.rows), wanted)
         return AdaptedFewShot.infer(self.fitted, measured, device, check_units)
 
     def before_measuring(

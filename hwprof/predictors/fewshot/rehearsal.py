@@ -86,7 +86,7 @@ def rehearsals(
                 Rehearsal(
                     np.concatenate([columns, deviations[rows]], axis=1),
                     slices_of(len(kept), widths),
-                    pool.latency_s[rows, device],
+                    pool.values[rows, device],
                 )
             )
         yield pair[0], pair[1]

@@ -55,7 +55,7 @@ def smooth(pool: DevicePool, similarity: Similarity, rng: np.random.Generator) -
         if rows.size > cap:
             rows = np.sort(rng.choice(rows, cap, replace=False))
         blocks = [block[place[rows]] for block in mapped]
-        found, level = _solve(blocks, pool.latency_s[np.ix_(rows, np.array(columns))], similarity)
+        found, level = _solve(blocks, pool.values[np.ix_(rows, np.array(columns))], similarity)
         constant[columns] = level
         for total, part in zip(weights, found, strict=True):
             total[:, columns] = part
@@ -71,7 +71,7 @@ def _normalised(
         rows += feature_map.basis(pool.features) @ (feature_map.matrix @ weight)
         rows -= feature_map.offset @ weight
     # A mean over rows that were never measured may come out anywhere: keep it positive.
-    scale = np.maximum(rows.mean(axis=0), 0.1 * np.nanmean(pool.latency_s, axis=0))
+    scale = np.maximum(rows.mean(axis=0), 0.1 * np.nanmean(pool.values, axis=0))
     return Smoothed(
         maps, tuple(weight / scale for weight in weights), constant / scale, scale, rows / scale
     )

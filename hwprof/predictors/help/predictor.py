@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hwprof.errors import OptionError
-from hwprof.predictors.base import AdaptedPredictor, IntArray, Measured, Predictor
+from hwprof.metrics import Metric
+from hwprof.predictors.base import AdaptedPredictor, IntArray, Measured, OfMetric, Predictor
 from hwprof.predictors.baselines.base import BaselineAdapted
 from hwprof.predictors.baselines.candidates import candidate_rows
 from hwprof.predictors.baselines.nnls import DeviceMixture
@@ -32,6 +33,7 @@ from hwprof.predictors.help.prepare import (
     pool_tasks,
 )
 from hwprof.predictors.help.report import TrainingReport
+from hwprof.predictors.naming import given
 from hwprof.predictors.pool import BoolArray, DevicePool, check_features
 from hwprof.similarity import Similarity, check_similarity
 
@@ -57,7 +59,7 @@ def require_torch() -> None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HelpPredictor(Predictor):
+class HelpPredictor(Predictor, OfMetric):
     """HELP, fitted. Two ways to count measurements:
 
     - As published: measure the reference architectures and as many others, and hand over the
@@ -112,6 +114,11 @@ class HelpPredictor(Predictor):
         report = replace(report, plain_spearman=plain, fell_back=worse)
         return cls(pool, options, space, seed, references, report, mixture, network, state)
 
+    @property
+    def metric(self) -> Metric:
+        """What the pool holds."""
+        return self.pool.metric
+
     def select(
         self,
         k: int,
@@ -131,30 +138,38 @@ class HelpPredictor(Predictor):
     def adapt(
         self,
         indices: ArrayLike,
-        latency_s: ArrayLike,
+        values: ArrayLike | None = None,
         device: str | None = None,
-        std_error_s: ArrayLike | None = None,
+        std_error: ArrayLike | None = None,
         *,
         scale: Scale | None = None,
+        metric: Metric | str | None = None,
         check_units: bool = True,
+        latency_s: ArrayLike | None = None,
+        std_error_s: ArrayLike | None = None,
     ) -> HelpAdapted:
         """See `Predictor.adapt`. Raises OptionError for measurements that cannot be used.
 
-        `scale` is the device's latency range over the middle 80 % of the pool's rows, as the
+        `metric` is the pool's unless named; `latency_s` and `std_error_s` name values that are
+        seconds. `scale` is the device's range over the middle 80 % of the pool's rows, as the
         published evaluation takes it from measurements that it does not count. Standard errors
         only weigh repeats: HELP has no other place for them. `check_units=False` accepts a device
         a hundred times beyond those of the pool.
         """
-        measured = self.mixture.known.check(indices, latency_s, std_error_s, units=check_units)
+        values, error, wanted = given(
+            *(self.metric, values, std_error, metric), latency_s=latency_s, std_error_s=std_error_s
+        )
+        known = self.mixture.known
+        measured = known.check(indices, values, error, wanted, units=check_units)
         return self._adapted(measured, device, scale)
 
     def _adapted(self, measured: Measured, device: str | None, scale: Scale | None) -> HelpAdapted:
         from hwprof.predictors.help import inference
 
         rows, latency, _ = combine(measured)
-        fallback = self.mixture.adapt(rows, latency, check_units=False)
+        fallback = self.mixture.adapt(rows, latency, metric=measured.metric, check_units=False)
         floor = _FLOOR * float(latency.min())
-        expected = fallback.predict(np.arange(self.pool.rows)).mean_s
+        expected = fallback.predict(np.arange(self.pool.rows)).mean
         expected[rows] = latency
         known = scale or trimmed(expected[self.pool.measured.any(axis=1)])
         tuned, spread = None, fallback.spread
@@ -230,7 +245,7 @@ class HelpPredictor(Predictor):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HelpAdapted(AdaptedPredictor):
+class HelpAdapted(AdaptedPredictor, OfMetric):
     """HELP on one device."""
 
     predictor: HelpPredictor
@@ -243,7 +258,7 @@ class HelpAdapted(AdaptedPredictor):
     tuned: Tuned | None
     """None where the fallback answers."""
     spread: Spread
-    floor_s: float
+    floor: float
 
     @property
     def answering(self) -> str:
@@ -267,15 +282,29 @@ class HelpAdapted(AdaptedPredictor):
         else:
             features = check_features(given, own.pool.width)
         mean = self.scale.to_seconds(self.tuned.predict(own.network.encoder(features)))
-        return self.spread.around(np.maximum(mean, self.floor_s))
+        return self.spread.around(np.maximum(mean, self.floor), self.metric)
+
+    @property
+    def metric(self) -> Metric:
+        """What is predicted: what was measured on the device."""
+        return self.measured.metric
 
     def update(
-        self, indices: ArrayLike, latency_s: ArrayLike, std_error_s: ArrayLike | None = None
+        self,
+        indices: ArrayLike,
+        values: ArrayLike | None = None,
+        std_error: ArrayLike | None = None,
+        *,
+        latency_s: ArrayLike | None = None,
+        std_error_s: ArrayLike | None = None,
     ) -> Self:
         """See `AdaptedPredictor.update`: fine-tuned anew on all measurements."""
         own = self.predictor
         # The first measurements have settled the unit.
-        new = own.mixture.known.check(indices, latency_s, std_error_s, units=False)
+        values, error, metric = given(
+            *(self.metric, values, std_error), latency_s=latency_s, std_error_s=std_error_s
+        )
+        new = own.mixture.known.check(indices, values, error, metric, units=False)
         fresh = own._adapted(merge(self.measured, new), self.device, self.given_scale)
         return replace(
             self,
@@ -284,7 +313,7 @@ class HelpAdapted(AdaptedPredictor):
             fallback=fresh.fallback,
             tuned=fresh.tuned,
             spread=fresh.spread,
-            floor_s=fresh.floor_s,
+            floor=fresh.floor,
         )
 
 

@@ -50,15 +50,14 @@ def learning_pool(pool: DevicePool, options: HelpOptions) -> DevicePool:
 
 def pool_tasks(pool: DevicePool, references: IntArray, seed: int) -> tuple[Task, ...]:
     """One task per device; reference latencies that were not measured are smoothed ones."""
-    reference_s = pool.latency_s[references]
-    missing = np.isnan(reference_s)
+    reference = pool.values[references]
+    missing = np.isnan(reference)
     if missing.any():
         profiles = Profiles.of(pool, None, seed)
         smoothed = profiles.rows[references] * profiles.smoothed.scale_s
-        reference_s = np.where(missing, smoothed, reference_s)
+        reference = np.where(missing, smoothed, reference)
     return tuple(
-        make_task(name, pool.latency_s[:, j], reference_s[:, j])
-        for j, name in enumerate(pool.devices)
+        make_task(name, pool.values[:, j], reference[:, j]) for j, name in enumerate(pool.devices)
     )
 
 

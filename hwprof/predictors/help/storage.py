@@ -19,9 +19,10 @@ from hwprof.predictors.help.options import HelpOptions
 from hwprof.predictors.help.report import TrainingReport
 from hwprof.predictors.help.training import State
 from hwprof.predictors.pool import DevicePool
+from hwprof.predictors.stored_metric import StoredMetric, read_metric
 
-# 1: first version.
-SCHEMA_VERSION = 1
+# 1: first version. 2: the pool's metric, which was latency before.
+SCHEMA_VERSION = 2
 _KEY = "hwprof.help"
 _MOST_STEPS = 10_000
 _MOST_DEVICES = 1000
@@ -53,6 +54,7 @@ class Header:
     report: TrainingReport
     devices: tuple[str, ...]
     names: tuple[str, ...] | None
+    metric: StoredMetric | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,12 @@ def save(kept: Kept, path: Path) -> None:
         kept.report,
         pool.devices,
         pool.names,
+        StoredMetric.of(pool.metric),
     )
     arrays = {name: p.detach().numpy() for name, p in kept.state.flat().items()}
     arrays["pool/features"] = np.ascontiguousarray(pool.features)
-    arrays["pool/latency_s"] = np.ascontiguousarray(pool.latency_s)
+    # Called as in the first files; the header says what they are.
+    arrays["pool/latency_s"] = np.ascontiguousarray(pool.values)
     arrays["references"] = np.ascontiguousarray(kept.references)
     data = safetensors(arrays, metadata={_KEY: to_json(header).decode()})
     with whole_file(path, OptionError, replaces=is_safetensors) as stream:
@@ -105,6 +109,7 @@ def load(path: Path) -> Kept:
             arrays.pop("pool/latency_s"),
             header.devices,
             header.names,
+            metric=read_metric(header.metric),
         )
         references = arrays.pop("references").astype(np.int64)
         _check_work(header, pool, references)

@@ -178,3 +178,19 @@ def test_a_folder_changed_after_the_check_is_refused(
     monkeypatch.setattr(tuning, "check_database", swap(tuning.check_database))
     with pytest.raises(DeviceError, match="pragma_import_llvm"):
         TvmCpu(database=folder).open(load_model(mlp))
+
+
+def test_an_infinite_number_of_threads_is_no_record(tmp_path: Path) -> None:
+    write(tmp_path, target=TARGET | {"num-cores": float("inf")})
+    assert "is no record of TVM's meta-schedule" in refusal(tmp_path)
+
+
+def test_a_line_is_not_read_beyond_its_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path)
+    line = (tmp_path / RECORDS).read_bytes().rstrip(b"\n")
+    monkeypatch.setattr("hwprof.devices.tvm.records.MOST_LINE_BYTES", len(line))
+    assert set(check_records(tmp_path, "znver3", 4)) == {RECORDS}
+    monkeypatch.setattr("hwprof.devices.tvm.records.MOST_LINE_BYTES", len(line) - 1)
+    assert "is no record of TVM's meta-schedule" in refusal(tmp_path)

@@ -1,0 +1,128 @@
+"""Latencies of idealised machines, worked out from what an architecture has to do.
+
+Shapes: n architectures, d features, q basis functions, c machines.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+from typing import final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hwprof.similarity import Basis, Component, FeatureMap
+from hwprof.spaces.base import Costs, Space
+from hwprof.spaces.tables import Table, table_basis
+from hwprof.spaces.work import NAMES, Work
+
+FloatArray = NDArray[np.float64]
+
+# Architectures whose features are held at once.
+_ROWS = 20_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """`basis(X) @ matrix` on the features of a space."""
+
+    names: tuple[str, ...]
+    """What each machine is called, c of them."""
+    basis: Basis
+    matrix: FloatArray
+    """Shape `[q, c]`."""
+
+    def __call__(self, features: FloatArray) -> FloatArray:
+        """Latencies, `[n, d] -> [n, c]`."""
+        values: FloatArray = self.basis(features) @ self.matrix
+        return values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analytic(Component):
+    """Latencies of idealised machines, each divided by its mean over the pool; nothing is centred.
+
+    One column per name of `Space.analytic_names`. One that is 0 all over a pool stays 0.
+    """
+
+    space: CountedSpace
+    """Counted when this is fitted: a large space takes a second."""
+
+    def fit(self, features: FloatArray, cost: FloatArray, rng: np.random.Generator) -> FeatureMap:
+        columns = self.space.columns
+        mean = columns(features).mean(axis=0)
+        matrix = columns.matrix / np.where(mean > 0, mean, np.inf)
+        return FeatureMap(columns.basis, matrix, np.zeros(len(mean)))
+
+
+class CountedSpace(Space):
+    """A space whose columns come from counting its layers, for many architectures at once."""
+
+    @abstractmethod
+    def count(self) -> Columns:
+        """The columns: those of `Work` that are not 0 everywhere, and maybe more."""
+
+    @property
+    @final
+    def analytic_names(self) -> tuple[str, ...]:
+        """See `Space.analytic_names`; what each means stands at `hwprof.spaces.work.Work`."""
+        return self.columns.names
+
+    @final
+    def analytic(self, archs: Sequence[str] | ArrayLike) -> FloatArray:
+        """See `Space.analytic`."""
+        rows = self.indices(archs)
+        found = [np.zeros((0, len(self.columns.names)))]
+        for start in range(0, len(rows), _ROWS):
+            features = self.encode(rows[start : start + _ROWS])
+            found.append(self.columns(features.astype(np.float64)))
+        return np.concatenate(found)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """What `count` gave, once."""
+        return self.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a network, and what its costs depend on."""
+
+    positions: tuple[str, ...]
+    """Names of positions."""
+    costs: Callable[..., Costs]
+    """Given the choice at each of them, as text."""
+
+
+def numbers(costs: Costs) -> tuple[int, ...]:
+    """Those of `Work`. Raises ValueError for costs without."""
+    if costs.work is None:
+        raise ValueError("costs without work have no columns; count them by a Recorder")
+    return costs.work.numbers
+
+
+def tables(space: Space, parts: Sequence[Part]) -> Iterator[Table]:
+    """What parts have to do for all choices at their positions, one column per name of `Work`."""
+    place = {position.name: i for i, position in enumerate(space.positions)}
+    for part in parts:
+        where = [place[name] for name in part.positions]
+        choices = [space.positions[i].choices for i in where]
+        values = [numbers(part.costs(*chosen)) for chosen in product(*choices)]
+        shape = (*map(len, choices), len(NAMES))
+        yield where, np.array(values, dtype=np.float64).reshape(shape)
+
+
+def summed(space: Space, parts: Iterable[Table], names: Sequence[str]) -> Columns:
+    """Columns that are sums of tables, those left out that are 0 everywhere."""
+    basis = table_basis(space.sizes.tolist(), parts)
+    kept = np.flatnonzero(basis.table.any(axis=0)).tolist()
+    basis = replace(basis, table=basis.table[:, kept])
+    return Columns(tuple(names[i] for i in kept), basis, np.eye(len(kept)))
+
+
+NOTHING = Costs(0, 0, 0, Work())
+"""What a part costs that an architecture does not have."""

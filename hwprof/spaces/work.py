@@ -1,0 +1,69 @@
+"""What the operators of a network have to do, as latencies of idealised machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from operator import attrgetter
+
+BALANCES = (2, 4, 8)
+"""Multiply-accumulates that the machines of the rooflines do while they move one byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Each number is how long a network takes on one idealised machine, in that machine's unit.
+
+    They are sums over the operators, one by one and as `hwprof.opcosts` counts them: nothing is
+    fused, and views are no operators. A number is 0 only where a network has nothing of the kind.
+    """
+
+    arithmetic: int = 0
+    """Multiply-accumulates of learned weights, depthwise ones apart: dense and grouped
+    convolutions, linear layers."""
+    depthwise: int = 0
+    """Multiply-accumulates of convolutions that see one channel each, which many machines do much
+    more slowly than others."""
+    attention: int = 0
+    """Multiply-accumulates of activations with each other: queries with keys, shares with
+    values."""
+    traffic: int = 0
+    """Bytes read, weights and constants included, and written, each tensor once per operator: a
+    machine that takes no time to compute."""
+    operators: int = 0
+    """How many operators there are: a machine that takes its time to start each."""
+    roofline_2: int = 0
+    """The greater of all multiply-accumulates and 2 per byte of traffic, operator by operator
+    (Williams et al., Roofline, CACM 2009): a machine that is short of arithmetic."""
+    roofline_4: int = 0
+    """The same with 4 per byte."""
+    roofline_8: int = 0
+    """The same with 8 per byte: a machine that is short of bandwidth."""
+
+    @classmethod
+    def of(cls, traffic: int, arithmetic: int = 0, depthwise: int = 0, attention: int = 0) -> Work:
+        """What one operator has to do."""
+        products = arithmetic + depthwise + attention
+        rooflines = [max(products, balance * traffic) for balance in BALANCES]
+        return cls(arithmetic, depthwise, attention, traffic, 1, *rooflines)
+
+    @classmethod
+    def total(cls, works: Iterable[Work]) -> Work:
+        """What several operators or networks have to do together."""
+        return cls(*map(sum, zip(*(work.numbers for work in works), strict=True)))
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """One per name of `NAMES`."""
+        found: tuple[int, ...] = _NUMBERS(self)
+        return found
+
+    @property
+    def products(self) -> int:
+        """All multiply-accumulates."""
+        return self.arithmetic + self.depthwise + self.attention
+
+
+NAMES = tuple(field.name for field in fields(Work))
+"""Names of the numbers of `Work`, in their order."""
+_NUMBERS = attrgetter(*NAMES)
