@@ -223,6 +223,9 @@ class Similarity:
     analytic: Component | None = None
     """Latencies of idealised machines, as devices beside those of a pool: none negative, each
     column with a mean of 1 over the pool. None where a space knows none."""
+    analytic_weight: float = 0.5
+    """Prior variance of a deviation towards the idealised machines, relative to that of the
+    devices."""
 
     def __post_init__(self) -> None:
         parts, moved = len(self.smoothing), len(self.transfer)
@@ -243,7 +246,8 @@ class Similarity:
                 f"transfer_weights of the similarity {self.name!r} must be for {moved} components, "
                 f"but are for {len(self.transfer_weights)}; correct them or leave them out"
             )
-        groups = (*self.smoothing_weights, *self.transfer_weights, self.device_weights, self.noises)
+        groups = (*self.smoothing_weights, *self.transfer_weights, self.device_weights, self.noises,
+                  (self.analytic_weight,))  # fmt: skip
         if not all(group and min(group) >= 0 and np.isfinite(group).all() for group in groups):
             raise OptionError(
                 f"weights and noises of the similarity {self.name!r} must be finite, 0 or more and "
@@ -252,8 +256,14 @@ class Similarity:
 
     @property
     def amplitudes(self) -> FloatArray:
-        """Every combination of device and transfer weights, shape `[a, 1 + components]`."""
-        return np.array(list(product(self.device_weights, *self.transfer_weights)))
+        """Every combination of device and transfer weights, shape `[a, 1 + components]`.
+
+        The idealised machines, where there are any, come between: as likely as the devices.
+        """
+        found = np.array(list(product(self.device_weights, *self.transfer_weights)))
+        if self.analytic is None:
+            return found
+        return np.insert(found, 1, self.analytic_weight * found[:, 0], axis=1)
 
 
 # For a feature matrix of which nothing is known: a linear part, since costs add up, and a smooth

@@ -554,7 +554,7 @@ def _mutate_machine(number: random.Random, content: bytes) -> bytes:
         files[name] = number.choice(
             (
                 " ".join(words),
-                mutate_bytes(number, text.encode("utf-8", "surrogateescape")).decode(
+                mutate_bytes(number, text.encode("utf-8", "surrogatepass")).decode(
                     "utf-8", "surrogateescape"
                 ),
             )

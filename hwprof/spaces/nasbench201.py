@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
 from hwprof.similarity import Hamming, Linear, Similarity
-from hwprof.spaces.analytic import Analytic, Columns, numbers, summed
+from hwprof.spaces.analytic import Columns, numbers, summed
 from hwprof.spaces.base import Choices, Costs, Indices
 from hwprof.spaces.building import Network, check_image
 from hwprof.spaces.cells import Live, joints
@@ -133,11 +133,10 @@ class NasBench201(FixedChoices):
                 *((1, 0.1, hamming) for hamming in (0, 0.03, 0.3)),
                 *((1, 1, hamming) for hamming in (0, 0.03, 0.3, 1)),
             ),
-            transfer=(counts,),
-            transfer_weights=((1e-4, 0.003, 0.03, 0.3),),
+            transfer=(counts, Live(_EDGES)),
+            transfer_weights=((1e-4, 0.003, 0.03, 0.3), (1e-5, 0.003, 0.03)),
             device_weights=(0.1, 0.5, 1.0, 2.0),
-            noises=(1e-5, 0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.22),
-            analytic=Analytic(self),
+            noises=(1e-5, 0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.22, 0.4, 0.8),
         )
 
 

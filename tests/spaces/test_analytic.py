@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hwprof import spaces
 from hwprof.errors import OptionError
 from hwprof.similarity import Identity
-from hwprof.spaces.analytic import NOTHING, Analytic, numbers
+from hwprof.spaces.analytic import MACHINES, NOTHING, Analytic, CountedSpace, numbers
 from hwprof.spaces.base import Costs
 from hwprof.spaces.work import NAMES
 from tests.spaces.few import Few
@@ -44,16 +44,29 @@ def test_columns_are_the_work_of_the_layers(name: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", MORE)
-def test_the_similarity_has_them_over_their_mean(name: str) -> None:
+def test_a_component_has_them_over_their_mean(name: str) -> None:
     space, rng = spaces.get(name), np.random.default_rng(1)
+    assert isinstance(space, CountedSpace)
     pool, others = space.sample(300, rng), space.sample(50, rng)
-    component = space.similarity().analytic
-    assert component is not None
+    component = Analytic(space, space.analytic_names)
     feature_map = component.fit(space.encode(pool).astype(float), np.ones(300), rng)
     assert not feature_map.offset.any()
     mean = space.analytic(pool).mean(axis=0)
     mapped = feature_map(space.encode(others).astype(float))
     np.testing.assert_allclose(mapped, space.analytic(others) / mean, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_similarities_take_those_that_rank_best(name: str) -> None:
+    space = spaces.get(name)
+    component = space.similarity().analytic
+    if name == "nasbench201":
+        assert component is None  # docs/decisions/0006
+    else:
+        assert isinstance(component, Analytic)
+        features = space.encode(space.sample(300, np.random.default_rng(1))).astype(float)
+        mapped = component.fit(features, np.ones(300), np.random.default_rng(0))
+        assert mapped.matrix.shape[1] == len(set(space.analytic_names) & set(MACHINES))
 
 
 def test_many_rows_are_taken_in_parts() -> None:
@@ -73,7 +86,8 @@ def test_a_machine_that_is_idle_all_over_a_pool_stays_idle() -> None:
     space = spaces.get("fbnet")
     skips = np.full((4, 22), space.operations.index("skip"))
     features = space.encode(skips).astype(float)
-    mapped = Analytic(space).fit(features, np.ones(4), np.random.default_rng(0))(features)
+    component = Analytic(space, space.analytic_names)
+    mapped = component.fit(features, np.ones(4), np.random.default_rng(0))(features)
     idle = space.analytic_names.index("depthwise")
     assert not mapped[:, idle].any()
     assert not space.analytic(skips)[:, idle].any()

@@ -175,10 +175,10 @@ ANALYTIC = [
         {"analytic": lambda self, archs: 2 * Tiny.analytic(self, archs)},
         "the machine flops agrees with costs",
     ),
-    ({"similarity": parts.machines(Linear(np.ones((14, 1))))}, "the similarity has all machines"),
+    ({"similarity": parts.machines(parts.Lonely())}, "the similarity has machines row by row"),
     (
         {"similarity": parts.machines(Linear(np.ones((14, 3))))},
-        "the similarity has their latencies over the mean",
+        "the similarity has latencies of the space's machines over their mean",
     ),
 ]
 SIMILARITY = [

@@ -29,7 +29,7 @@ from hwprof.predictors.fewshot.checks import (
 from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.mixture import FewShotPrediction
 from hwprof.predictors.fewshot.posterior import Grid
-from hwprof.predictors.fewshot.prior import build
+from hwprof.predictors.fewshot.prior import build, differing
 from hwprof.predictors.fewshot.rehearsal import grid_shares, learned_prior, rehearsals
 from hwprof.predictors.fewshot.selection import design
 from hwprof.predictors.fewshot.smoothing import smooth
@@ -60,14 +60,17 @@ class FewShotPredictor(Predictor, OfMetric):
         smoothed = smooth(pool, similarity, rng)
         cost = smoothed.rows.mean(axis=1)
         maps = tuple(component.fit(pool.features, cost, rng) for component in similarity.transfer)
-        prior = build(smoothed, maps)
+        analytic = similarity.analytic and similarity.analytic.fit(pool.features, cost, rng)
+        machines = analytic and differing(analytic, pool.features)
+        prior = build(smoothed, maps, machines)
         rows = prior(pool.features)
         widths = [feature_map.matrix.shape[1] for feature_map in maps]
-        deviations = rows[:, prior.slices[0].stop :]
+        deviations = rows[:, rows.shape[1] - sum(widths) :]
         amplitudes, noises = similarity.amplitudes, np.array(similarity.noises)
         flat = np.zeros(len(amplitudes) * len(noises))
         grid = Grid(amplitudes, noises, flat)
-        found = list(rehearsals(pool, smoothed.rows, deviations, widths, rng))
+        machine_rows = machines and machines(pool.features)
+        found = list(rehearsals(pool, smoothed.rows, machine_rows, deviations, widths, rng))
         shares = grid_shares([alone for alone, _ in found], grid, rng)
         calibration = learn_calibration(found, grid, shares, rng)
         grid = Grid(amplitudes, noises, learned_prior(shares))

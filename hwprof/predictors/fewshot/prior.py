@@ -3,7 +3,8 @@
 A new device is `speed * (m0 + sum over devices d of z_d C_d + deviations)`: `m0` is the mean of the
 pool's devices, `C_d` how device d differs from it. With z ~ N(0, c I) the device part has the
 pool's own covariance. The mean counts siblings less: three batch sizes of one GPU are not three
-opinions. Shapes: n architectures, m devices, P = 1 + m + mapped features.
+opinions. Idealised machines are no opinions at all: what a device may have more of than the mean.
+Shapes: n architectures, m devices, c machines, P = 1 + m + c + mapped features.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from hwprof.similarity import Basis, FeatureMap, Identity
 
 FloatArray = NDArray[np.float64]
 
-# Distance at which devices hardly count as alike, over the root mean square distance in the pool.
-_ALIKE = 0.5
+_CONSTANT = 1e-6
+# Distance at which devices hardly count as alike, over the median distance in the pool.
+_ALIKE = 0.3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +70,7 @@ def device_shares(relative: FloatArray) -> FloatArray:
     """
     square = (relative**2).sum(axis=0)
     distance = square[:, None] + square - 2 * relative.T @ relative
-    apart = max(float(distance.mean()), 1e-300)
+    apart = max(float(np.median(distance[~np.eye(len(distance), dtype=bool)])), 1e-300)
     likeness = np.exp(-np.maximum(distance, 0) / (_ALIKE**2 * apart))
     np.fill_diagonal(likeness, 1)
     weight = 1 / likeness.sum(axis=1)
@@ -94,11 +96,32 @@ def slices_of(devices: int, widths: list[int]) -> tuple[slice, ...]:
     return tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
 
 
-def build(smoothed: Smoothed, transfer: tuple[FeatureMap, ...]) -> PriorFeatures:
-    """Prior features from the smoothed devices and the maps in which a new one may deviate."""
+def machine_columns(relative: FloatArray, machines: FloatArray) -> FloatArray:
+    """How idealised machines `[n, c]` differ from the mean of relative latencies `[n, m]`."""
+    mean = relative @ device_shares(relative)
+    columns: FloatArray = (machines - mean[:, None]) / np.sqrt(machines.shape[1])
+    return columns
+
+
+def differing(machines: FeatureMap, features: FloatArray) -> FeatureMap:
+    """The machines on which the rows of a pool `[n, d]` take different times."""
+    values = machines(features)
+    keep = values.std(axis=0) > _CONSTANT * values.mean(axis=0)
+    return FeatureMap(machines.basis, machines.matrix[:, keep], machines.offset[keep])
+
+
+def build(
+    smoothed: Smoothed, transfer: tuple[FeatureMap, ...], machines: FeatureMap | None = None
+) -> PriorFeatures:
+    """Prior features from the smoothed devices and the maps in which a new one may deviate.
+
+    `machines` are the latencies of idealised machines, each with a mean of 1.
+    """
     shares = device_shares(smoothed.rows)
     to_columns = _devices_matrix(shares)
     widths = [feature_map.matrix.shape[1] for feature_map in transfer]
+    if machines is not None:
+        widths.insert(0, machines.matrix.shape[1])
     slices = slices_of(len(smoothed.constant), widths)
     width = slices[-1].stop
     constant = np.zeros(width)
@@ -121,7 +144,14 @@ def build(smoothed: Smoothed, transfer: tuple[FeatureMap, ...]) -> PriorFeatures
 
     for feature_map, weight in zip(smoothed.maps, smoothed.weights, strict=True):
         add(feature_map, head, weight @ to_columns)
-    for feature_map, columns in zip(transfer, slices[1:], strict=True):
+    if machines is not None:
+        columns, each = slices[1], 1 / np.sqrt(widths[0])
+        add(machines, columns, each * np.eye(widths[0]))
+        # Less the mean, of which the head's first column is made.
+        constant[columns] -= each * (smoothed.constant @ shares)
+        for feature_map, weight in zip(smoothed.maps, smoothed.weights, strict=True):
+            add(feature_map, columns, np.outer(weight @ shares, np.full(widths[0], -each)))
+    for feature_map, columns in zip(transfer, slices[len(slices) - len(transfer) :], strict=True):
         add(feature_map, columns, None)
     bases, matrices = zip(*found, strict=True)
     return PriorFeatures(bases, matrices, constant, slices, shares)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwprof.predictors.fewshot.posterior import MEAN_FLOOR, Evidence, Grid, infer, normalised
-from hwprof.predictors.fewshot.prior import device_columns, slices_of
+from hwprof.predictors.fewshot.prior import device_columns, machine_columns, slices_of
 from hwprof.predictors.pool import DevicePool
 
 FloatArray = NDArray[np.float64]
@@ -61,6 +61,7 @@ def gather(
 def rehearsals(
     pool: DevicePool,
     relative: FloatArray,
+    machines: FloatArray | None,
     deviations: FloatArray,
     widths: list[int],
     rng: np.random.Generator,
@@ -81,11 +82,15 @@ def rehearsals(
             rows = np.sort(rng.choice(rows, _ROWS, replace=False))
         pair = []
         for kept in (others, np.setdiff1d(np.arange(relative.shape[1]), device)):
-            columns = device_columns(relative[np.ix_(rows, kept)])
+            known = relative[np.ix_(rows, kept)]
+            parts, extra = [device_columns(known)], widths
+            if machines is not None:
+                parts.append(machine_columns(known, machines[rows]))
+                extra = [machines.shape[1], *widths]
             pair.append(
                 Rehearsal(
-                    np.concatenate([columns, deviations[rows]], axis=1),
-                    slices_of(len(kept), widths),
+                    np.concatenate([*parts, deviations[rows]], axis=1),
+                    slices_of(len(kept), extra),
                     pool.values[rows, device],
                 )
             )
