@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwprof.predictors.fewshot.posterior import MEAN_FLOOR, Evidence, Grid, infer, normalised
-from hwprof.predictors.fewshot.prior import device_columns, machine_columns, slices_of
+from hwprof.predictors.fewshot.prior import (
+    device_columns,
+    device_shares,
+    machine_columns,
+    slices_of,
+)
 from hwprof.predictors.pool import DevicePool
 
 FloatArray = NDArray[np.float64]
@@ -28,6 +33,8 @@ _DEVICES, _ROWS = 20, 1000
 _SIBLING = 0.5
 # Share of the prior that stays uniform: the pool's few devices have not seen everything.
 _UNIFORM = 0.2
+import os
+_A = float(os.environ.get('UA', '4'))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +46,8 @@ class Rehearsal:
     slices: tuple[slice, ...]
     latency_s: FloatArray
     """Of these rows, shape `[r]`."""
+    weight: float
+    """How much the device counts: siblings count less."""
 
     def evidence(self, chosen: IntArray) -> Evidence:
         """Some of its measurements, by their places."""
@@ -73,6 +82,7 @@ def rehearsals(
     devices = np.arange(relative.shape[1])
     if len(devices) > _DEVICES:
         devices = np.sort(rng.choice(devices, _DEVICES, replace=False))
+    weights = device_shares(relative)
     for device in devices:
         others = without_siblings(relative, int(device))
         if len(others) < 2:
@@ -92,6 +102,7 @@ def rehearsals(
                     np.concatenate([*parts, deviations[rows]], axis=1),
                     slices_of(len(kept), extra),
                     pool.values[rows, device],
+                    float(weights[device]),
                 )
             )
         yield pair[0], pair[1]
@@ -127,10 +138,11 @@ def grid_shares(found: list[Rehearsal], grid: Grid, rng: np.random.Generator) ->
     return shares
 
 
-def learned_prior(shares: FloatArray) -> FloatArray:
+def learned_prior(shares: FloatArray, opinions: float) -> FloatArray:
     """Log prior over the grid `[g]` from the shares of some devices, each counting once."""
     total, points = shares.sum(axis=0), shares.shape[1]
     if not total.any():
         return np.full(points, -np.log(points))
-    log_prior: FloatArray = np.log((1 - _UNIFORM) * total / total.sum() + _UNIFORM / points)
+    u = _A / (_A + opinions) if _A else _UNIFORM
+    log_prior: FloatArray = np.log((1 - u) * total / total.sum() + u / points)
     return log_prior
