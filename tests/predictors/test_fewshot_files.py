@@ -13,6 +13,7 @@ from hwprof.errors import TableError
 from hwprof.predictors.fewshot import AdaptedFewShot, FewShotPredictor
 from hwprof.predictors.pool import DevicePool
 from hwprof.similarity import Similarity
+from hwprof.spaces.analytic import Analytic
 from tests.predictors.test_fewshot import make
 
 
@@ -39,7 +40,7 @@ def counted():
     rng = np.random.default_rng(0)
     rows = space.sample(60, rng)
     own = space.similarity()
-    similarity = Similarity(own.name, own.smoothing, (own.analytic,))
+    similarity = Similarity(own.name, own.smoothing, (Analytic(space, space.analytic_names),))
     latency = (space.analytic(rows) @ rng.gamma(2, 1, (12, 3))) * 1e-12
     pool = DevicePool(space.encode(rows), latency, ("a", "b", "c"))
     return FewShotPredictor.fit(pool, similarity=similarity), latency[:, 0] * 1.5

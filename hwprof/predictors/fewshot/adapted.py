@@ -188,11 +188,13 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
         return settled
 
     def _mixture(self, array: NDArray[np.generic]) -> Mixture:
-        parts = []
+        parts, scale = [], self.evidence.scale_s
         for start in range(0, max(len(array), 1), _CHUNK):
             phi = self.fitted.phi(array[start : start + _CHUNK])
-            parts.append(mixture(self.evidence, self.posterior, phi).widened(self.width))
-        scale = self.evidence.scale_s
+            found = mixture(self.evidence, self.posterior, phi)
+            # Some settings stand for all in the shape; the centre is what is predicted.
+            centre = self._settled(phi @ self.weights) / scale
+            parts.append(found.around(centre).widened(self.width))
         return Mixture(
             parts[0].weight,
             np.concatenate([part.mean for part in parts], axis=1) * scale,

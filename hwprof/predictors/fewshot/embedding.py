@@ -51,8 +51,7 @@ def embed(fitted: Fitted, evidence: Evidence, posterior: Posterior) -> DeviceEmb
     columns = evidence.slices[0]
     devices = len(fitted.devices)
     own = fitted.prior.reach
-    top = leading(posterior)
-    weight = posterior.weight[top] / posterior.weight[top].sum()
+    top, weight = leading(posterior)
     measured = evidence.phi[:, columns]
     means, covariances = [], []
     for g in top:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,8 +17,8 @@ from hwprof.predictors.fewshot.posterior import MEAN_FLOOR, Evidence, Posterior
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# Settings kept: with a dozen the deviation changes by less than a percent.
-SETTINGS = 12
+# Settings that stand for the whole grid.
+SETTINGS = 24
 # Least latency predicted, relative to the device's mean: nothing runs in no time.
 LEAST = 1e-3
 # Newton steps towards a quantile, then halvings of its bracket where they did not suffice; either
@@ -37,15 +37,25 @@ class Mixture:
     deviation: FloatArray
     """Shape `[t, n]`."""
 
+    def around(self, centre: FloatArray) -> Mixture:
+        """The same shape with another mean `[n]`."""
+        return replace(self, mean=self.mean + (centre - self.centre))
+
+    @property
+    def centre(self) -> FloatArray:
+        """Mean of the mixture, shape `[n]`."""
+        centre: FloatArray = self.weight @ self.mean
+        return centre
+
     def moments(self) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation of the mixture, each `[n]`."""
-        mean = self.weight @ self.mean
+        mean = self.centre
         variance = self.weight @ (self.deviation**2 + (self.mean - mean) ** 2)
         return mean, np.sqrt(variance)
 
     def widened(self, factor: float) -> Mixture:
         """The same centre, `factor` times as wide."""
-        centre = self.weight @ self.mean
+        centre = self.centre
         return Mixture(self.weight, centre + factor * (self.mean - centre), factor * self.deviation)
 
     def cdf(self, value: FloatArray) -> FloatArray:
@@ -93,8 +103,7 @@ def mixture(evidence: Evidence, posterior: Posterior, phi: FloatArray) -> Mixtur
 
     The noise of one measurement is part of the deviation: intervals are for measured latencies.
     """
-    top = leading(posterior)
-    weight = posterior.weight[top]
+    top, weight = leading(posterior)
     with_measured = [phi[:, s] @ evidence.phi[:, s].T for s in evidence.slices]
     own = np.stack([(phi[:, s] ** 2).sum(axis=1) for s in evidence.slices])
     speed = np.outer(phi[:, 0], evidence.phi[:, 0])
@@ -111,12 +120,20 @@ def mixture(evidence: Evidence, posterior: Posterior, phi: FloatArray) -> Mixtur
         if evidence.expected is not None:
             mean[i] += phi @ evidence.expected
         deviation[i] = np.sqrt(np.maximum(variance, 0) + noise**2)
-    return Mixture(weight / weight.sum(), mean, deviation)
+    return Mixture(weight, mean, deviation)
 
 
-def leading(posterior: Posterior) -> IntArray:
-    """Grid points with the most weight, heaviest first."""
-    return np.argsort(-posterior.log_weight, kind="stable")[:SETTINGS].astype(np.int64)
+def leading(posterior: Posterior) -> tuple[IntArray, FloatArray]:
+    """Grid points that stand for all, and their weights, which sum to one.
+
+    Systematic draws along the noise levels: the unlikely ones that make an interval honest are
+    among them as often as they should be.
+    """
+    order = np.lexsort((posterior.amplitudes[:, 0], posterior.noises))
+    total = np.cumsum(posterior.weight[order])
+    places = np.searchsorted(total, (np.arange(SETTINGS) + 0.5) / SETTINGS * total[-1])
+    found, counts = np.unique(order[np.minimum(places, len(order) - 1)], return_counts=True)
+    return found.astype(np.int64), counts / SETTINGS
 
 
 class FewShotPrediction(MetricPrediction):

@@ -72,9 +72,8 @@ class FewShotPredictor(Predictor, OfMetric):
         machine_rows = machines and machines(pool.features)
         found = list(rehearsals(pool, smoothed.rows, machine_rows, deviations, widths, rng))
         shares = grid_shares([alone for alone, _ in found], grid, rng)
-        opinions = float(1 / (prior.shares**2).sum())
-        calibration = learn_calibration(found, grid, shares, opinions, rng)
-        grid = Grid(amplitudes, noises, learned_prior(shares, opinions))
+        calibration = learn_calibration(found, grid, shares, rng)
+        grid = Grid(amplitudes, noises, learned_prior(shares))
         return cls(
             Fitted(
                 features=pool.features,

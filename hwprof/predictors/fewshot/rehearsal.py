@@ -33,8 +33,6 @@ _DEVICES, _ROWS = 20, 1000
 _SIBLING = 0.5
 # Share of the prior that stays uniform: the pool's few devices have not seen everything.
 _UNIFORM = 0.2
-import os
-_A = float(os.environ.get('UA', '4'))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,11 +136,10 @@ def grid_shares(found: list[Rehearsal], grid: Grid, rng: np.random.Generator) ->
     return shares
 
 
-def learned_prior(shares: FloatArray, opinions: float) -> FloatArray:
+def learned_prior(shares: FloatArray) -> FloatArray:
     """Log prior over the grid `[g]` from the shares of some devices, each counting once."""
     total, points = shares.sum(axis=0), shares.shape[1]
     if not total.any():
         return np.full(points, -np.log(points))
-    u = _A / (_A + opinions) if _A else _UNIFORM
-    log_prior: FloatArray = np.log((1 - u) * total / total.sum() + u / points)
+    log_prior: FloatArray = np.log((1 - _UNIFORM) * total / total.sum() + _UNIFORM / points)
     return log_prior
