@@ -14,6 +14,7 @@ from hwprof.errors import OptionError, TableError
 from hwprof.metrics import Metric
 from hwprof.predictors.base import AdaptedPredictor, Measured, OfMetric
 from hwprof.predictors.fewshot.bounds import check_cost
+from hwprof.predictors.fewshot.cautions import cautions
 from hwprof.predictors.fewshot.checks import check_measured, check_rows, check_units, combine, merge
 from hwprof.predictors.fewshot.embedding import DeviceEmbedding, embed
 from hwprof.predictors.fewshot.fitted import Fitted
@@ -189,12 +190,14 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
 
     def _mixture(self, array: NDArray[np.generic]) -> Mixture:
         parts, scale = [], self.evidence.scale_s
+        # What is rounded is off by up to half a step.
+        spread = _TIE / np.sqrt(12) if self.deterministic else 0.0
         for start in range(0, max(len(array), 1), _CHUNK):
             phi = self.fitted.phi(array[start : start + _CHUNK])
             found = mixture(self.evidence, self.posterior, phi)
             # Some settings stand for all in the shape; the centre is what is predicted.
             centre = self._settled(phi @ self.weights) / scale
-            parts.append(found.around(centre).widened(self.width))
+            parts.append(found.around(centre, spread).widened(self.width))
         return Mixture(
             parts[0].weight,
             np.concatenate([part.mean for part in parts], axis=1) * scale,
@@ -220,6 +223,15 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
         )
         more = check_measured(indices, values, error, len(self.fitted.rows), metric)
         return self.infer(self.fitted, merge(self.measured, more), self.device, self.units_checked)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """See `AdaptedPredictor.warnings`."""
+        if len(self.measured.indices) == 0:
+            return ()
+        alike = self.metric.is_same(self.fitted.metric)
+        found = cautions(self.fitted, self.measured, self.evidence, self.posterior, alike)
+        return tuple(found)
 
     @property
     def outliers(self) -> IntArray:

@@ -59,6 +59,8 @@ class _Header(msgspec.Struct, frozen=True):
     adapted: bool = False
     device: str | None = None
     units_checked: bool = True
+    beyond: float = 0.0
+    """Share of the pool's rows beyond all that was measured."""
     metric: StoredMetric | None = None
     """Of the pool. None before schema 3: latency."""
     measured_metric: StoredMetric | None = None
@@ -146,6 +148,8 @@ def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
         "calibration.counts": fitted.calibration.counts,
         "calibration.factors": fitted.calibration.factors,
     }
+    if len(fitted.unusual):
+        tensors["unusual"] = fitted.unusual.astype(np.int32)
     bases = []
     for i, (basis, matrix) in enumerate(zip(prior.bases, prior.matrices, strict=True)):
         tensors[f"matrix.{i}"] = matrix
@@ -176,6 +180,7 @@ def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
         bases=tuple(bases),
         widths=tuple(s.stop - s.start for s in prior.slices[1:]),
         metric=StoredMetric.of(fitted.metric),
+        beyond=fitted.beyond,
     )
     return tensors, header
 
@@ -239,6 +244,8 @@ def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
             calibration=Calibration(counts, factors.astype(np.float64)),
             similarity=header.similarity,
             metric=read_metric(header.metric),
+            unusual=_unusual(tensors, len(features)),
+            beyond=min(max(header.beyond, 0.0), 1.0),
         )
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise _damaged(path, str(error)) from error
@@ -249,6 +256,14 @@ def _known_errors(measured: Measured) -> bool:
     return error is None or (
         error.shape == measured.values.shape and bool(np.all(np.isfinite(error) & (error >= 0)))
     )
+
+
+def _unusual(tensors: Tensors, rows: int) -> NDArray[np.int64]:
+    found = tensors.get("unusual", np.zeros(0, dtype=np.int32)).astype(np.int64)
+    inside = found.ndim == 1 and (len(found) == 0 or (found[0] >= 0 and found[-1] < rows))
+    if not inside or (np.diff(found) <= 0).any():
+        raise ValueError("its unusual rows are not rows of its pool")
+    return found
 
 
 def _live(edges: NDArray[np.generic]) -> LiveBasis:

@@ -20,6 +20,12 @@ from hwprof.similarity import Identity
 FloatArray = NDArray[np.float64]
 
 
+IntArray = NDArray[np.int64]
+
+# Rows that stand for all where a share of them is asked for.
+_SAMPLE = 4000
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
     """Shapes: n architectures, d features, m devices, P prior features, g grid points."""
@@ -39,6 +45,10 @@ class Fitted:
     """Name of the `Similarity` it was fitted with, which a space's own shares with the space."""
     metric: Metric = LATENCY
     """What the pool holds."""
+    unusual: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Rows that most of the pool's devices lack, increasing."""
+    beyond: float = 0.0
+    """Share of the rows that cost less or more than all that any device of the pool measured."""
     compact: NDArray[np.float32] = field(init=False)
     """What means are made from: features of the rows if the model is linear in them and they are
     narrower, else their prior features. Ranking a whole space is bound by memory: single precision
@@ -52,6 +62,16 @@ class Fitted:
             self, "compact", (self.features if narrow else self.rows).astype(np.float32)
         )
         object.__setattr__(self, "lookup", None if self.linear else RowLookup.of(self.features))
+
+    def typical(self, rows: IntArray) -> FloatArray:
+        """Cost of rows on the pool's mean device, relative to its mean, `[k] -> [k]`."""
+        found: FloatArray = self.rows[rows, 0]
+        return found
+
+    def share_below(self, typical: float) -> float:
+        """Share of the pool's rows that cost less on its mean device."""
+        step = max(1, len(self.features) // _SAMPLE)
+        return float(np.mean(self.rows[::step, 0] < typical))
 
     @property
     def linear(self) -> bool:

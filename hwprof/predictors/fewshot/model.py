@@ -29,7 +29,7 @@ from hwprof.predictors.fewshot.checks import (
 from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.mixture import FewShotPrediction
 from hwprof.predictors.fewshot.posterior import Grid
-from hwprof.predictors.fewshot.prior import build, differing
+from hwprof.predictors.fewshot.prior import build, idealised
 from hwprof.predictors.fewshot.rehearsal import grid_shares, learned_prior, rehearsals
 from hwprof.predictors.fewshot.selection import design
 from hwprof.predictors.fewshot.smoothing import smooth
@@ -61,15 +61,15 @@ class FewShotPredictor(Predictor, OfMetric):
         cost = smoothed.rows.mean(axis=1)
         maps = tuple(component.fit(pool.features, cost, rng) for component in similarity.transfer)
         analytic = similarity.analytic and similarity.analytic.fit(pool.features, cost, rng)
-        machines = analytic and differing(analytic, pool.features)
-        prior = build(smoothed, maps, machines)
+        machines = idealised(analytic, pool.features)
+        prior = build(smoothed, machines, maps)
         rows = prior(pool.features)
         widths = [feature_map.matrix.shape[1] for feature_map in maps]
         deviations = rows[:, rows.shape[1] - sum(widths) :]
         amplitudes, noises = similarity.amplitudes, np.array(similarity.noises)
         flat = np.zeros(len(amplitudes) * len(noises))
         grid = Grid(amplitudes, noises, flat)
-        machine_rows = machines and machines(pool.features)
+        machine_rows = [group(pool.features) for group in machines]
         found = list(rehearsals(pool, smoothed.rows, machine_rows, deviations, widths, rng))
         shares = grid_shares([alone for alone, _ in found], grid, rng)
         calibration = learn_calibration(found, grid, shares, rng)
@@ -86,6 +86,8 @@ class FewShotPredictor(Predictor, OfMetric):
                 calibration=calibration,
                 similarity=similarity.name,
                 metric=pool.metric,
+                unusual=np.flatnonzero(2 * pool.measured.sum(axis=1) < len(pool.devices)),
+                beyond=_beyond(pool, rows[:, 0]),
             )
         )
 
@@ -112,8 +114,9 @@ class FewShotPredictor(Predictor, OfMetric):
     ) -> IntArray:
         """The k rows of the pool to measure on a new device, shape `[k]`, best first.
 
-        Raises OptionError for k below 1 or above the number of candidates, and for rows that are
-        not of the pool or given twice.
+        Rows that most of the pool's devices lack are left out while enough others remain. Raises
+        OptionError for k below 1 or above the number of candidates, and for rows that are not of
+        the pool or given twice.
         """
         count = len(self.fitted.rows)
         rows = np.arange(count) if candidates is None else check_rows(candidates, count)
@@ -126,6 +129,8 @@ class FewShotPredictor(Predictor, OfMetric):
                 "measurements or give more candidates"
             )
         fitted = self.fitted
+        usual = np.setdiff1d(rows, fitted.unusual)
+        rows = usual if len(usual) >= k else rows
         return design(fitted.rows, fitted.prior.slices, fitted.grid, np.sort(rows), k)
 
     def adapt(
@@ -181,3 +186,9 @@ class FewShotPredictor(Predictor, OfMetric):
         from hwprof.predictors.fewshot.files import load_fitted
 
         return cls(load_fitted(Path(path)))
+
+
+def _beyond(pool: DevicePool, typical: FloatArray) -> float:
+    """Share of the rows that cost less or more than all that were measured, by `typical` `[n]`."""
+    known = typical[pool.measured.any(axis=1)]
+    return float(np.mean((typical < known.min()) | (typical > known.max())))

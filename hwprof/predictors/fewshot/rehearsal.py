@@ -68,7 +68,7 @@ def gather(
 def rehearsals(
     pool: DevicePool,
     relative: FloatArray,
-    machines: FloatArray | None,
+    machines: list[FloatArray],
     deviations: FloatArray,
     widths: list[int],
     rng: np.random.Generator,
@@ -91,14 +91,11 @@ def rehearsals(
         pair = []
         for kept in (others, np.setdiff1d(np.arange(relative.shape[1]), device)):
             known = relative[np.ix_(rows, kept)]
-            parts, extra = [device_columns(known)], widths
-            if machines is not None:
-                parts.append(machine_columns(known, machines[rows]))
-                extra = [machines.shape[1], *widths]
+            unlike = [machine_columns(known, group[rows]) for group in machines]
             pair.append(
                 Rehearsal(
-                    np.concatenate([*parts, deviations[rows]], axis=1),
-                    slices_of(len(kept), extra),
+                    np.concatenate([device_columns(known), *unlike, deviations[rows]], axis=1),
+                    slices_of(len(kept), [*(group.shape[1] for group in machines), *widths]),
                     pool.values[rows, device],
                     float(weights[device]),
                 )
