@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,9 @@ from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import PriorFeatures
 from hwprof.predictors.pool import check_features
 from hwprof.similarity import Identity
+
+if TYPE_CHECKING:
+    from hwprof.predictors.fewshot.logs import LogScale
 
 FloatArray = NDArray[np.float64]
 
@@ -39,6 +43,8 @@ class Fitted:
     """Name of the `Similarity` it was fitted with, which a space's own shares with the space."""
     metric: Metric = LATENCY
     """What the pool holds."""
+    logs: LogScale | None = None
+    """What answers in place of the rest where the pool spans decades."""
     compact: NDArray[np.float32] = field(init=False)
     """What means are made from: features of the rows if the model is linear in them and they are
     narrower, else their prior features. Ranking a whole space is bound by memory: single precision
@@ -56,7 +62,7 @@ class Fitted:
     @property
     def linear(self) -> bool:
         """Whether predictions are linear in the features."""
-        return all(isinstance(basis, Identity) for basis in self.prior.bases)
+        return self.logs is None and all(isinstance(basis, Identity) for basis in self.prior.bases)
 
     def folded(self, weights: FloatArray) -> FloatArray:
         """Weights on prior features `[P]` as weights on features and a constant, `[d + 1]`.

@@ -26,7 +26,9 @@ from hwprof.predictors.fewshot.checks import (
     check_measured,
     check_rows,
 )
+from hwprof.predictors.fewshot.decades import fit_logs
 from hwprof.predictors.fewshot.fitted import Fitted
+from hwprof.predictors.fewshot.logs import LogPrediction
 from hwprof.predictors.fewshot.mixture import FewShotPrediction
 from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import build, differing
@@ -86,6 +88,7 @@ class FewShotPredictor(Predictor, OfMetric):
                 calibration=calibration,
                 similarity=similarity.name,
                 metric=pool.metric,
+                logs=fit_logs(pool, similarity, found, grid, seed),
             )
         )
 
@@ -102,7 +105,8 @@ class FewShotPredictor(Predictor, OfMetric):
     @property
     def calibration(self) -> Calibration:
         """How much wider than the model says its intervals are made."""
-        return self.fitted.calibration
+        logs = self.fitted.logs
+        return logs.inner.calibration if logs else self.fitted.calibration
 
     def select(
         self,
@@ -125,7 +129,7 @@ class FewShotPredictor(Predictor, OfMetric):
                 f"k must lie between 1 and the {len(rows)} candidates, but is {k}; ask for fewer "
                 "measurements or give more candidates"
             )
-        fitted = self.fitted
+        fitted = self.fitted.logs.inner if self.fitted.logs else self.fitted
         return design(fitted.rows, fitted.prior.slices, fitted.grid, np.sort(rows), k)
 
     def adapt(
@@ -157,7 +161,7 @@ class FewShotPredictor(Predictor, OfMetric):
 
     def before_measuring(
         self, architectures: ArrayLike, like: Sequence[str] | None = None
-    ) -> FewShotPrediction:
+    ) -> FewShotPrediction | LogPrediction:
         """What to expect of a new device of which nothing was measured.
 
         The mean of the pool's devices, or of those `like` the new one (its family, its kind), at
