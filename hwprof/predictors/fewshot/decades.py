@@ -70,10 +70,8 @@ def fit_logs(
     rows = prior(warped.features)
     widths = [feature_map.matrix.shape[1] for feature_map in maps]
     deviations = rows[:, rows.shape[1] - sum(widths) :]
-    amplitudes = similarity.amplitudes
-    if amplitudes.shape[1] > 1 + len(maps):
-        # Idealised machines are sums of times: they have no place among logs.
-        amplitudes = np.unique(np.delete(amplitudes, 1, axis=1), axis=0)
+    # Idealised machines are sums of times: they have no place among logs.
+    amplitudes = replace(similarity, analytic=None).amplitudes
     noises = np.union1d(similarity.noises, _NOISES)
     flat = Grid(amplitudes, noises, np.zeros(len(amplitudes) * len(noises)))
     found = [

@@ -21,6 +21,7 @@ from hwprof.predictors.fewshot.checks import check_units
 from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.mixture import Mixture, mixture
 from hwprof.predictors.fewshot.posterior import Evidence, Posterior, infer
+from hwprof.predictors.fewshot.selection import design
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -66,6 +67,12 @@ class LogScale:
         if fits and len(array) and np.isfinite(array.astype(np.float64)).all():
             array = self.warp(array.astype(np.float64))
         return offset_first(self.inner.phi(array))
+
+    def select(self, candidates: IntArray, k: int) -> IntArray:
+        """The k best candidates to measure, best first, shape `[k]`."""
+        inner = self.inner
+        phi = offset_first(inner.rows)[1]
+        return design(phi, inner.prior.slices, inner.grid, candidates, k)
 
     def check_units(self, measured: Measured, known: bool) -> None:
         """Raise OptionError for values a thousand times off; `known` as the pool's metric is."""

@@ -20,7 +20,7 @@ from hwprof.errors import OptionError
 from hwprof.metrics import Metric
 from hwprof.predictors.base import OfMetric, Predictor
 from hwprof.predictors.fewshot.adapted import AdaptedFewShot
-from hwprof.predictors.fewshot.calibration import Calibration, learn_calibration
+from hwprof.predictors.fewshot.calibration import NONE, Calibration, learn_calibration
 from hwprof.predictors.fewshot.checks import (
     check_distinct,
     check_measured,
@@ -74,8 +74,9 @@ class FewShotPredictor(Predictor, OfMetric):
         machine_rows = machines and machines(pool.features)
         found = list(rehearsals(pool, smoothed.rows, machine_rows, deviations, widths, rng))
         shares = grid_shares([alone for alone, _ in found], grid, rng)
-        calibration = learn_calibration(found, grid, shares, rng)
-        grid = Grid(amplitudes, noises, learned_prior(shares))
+        learned = Grid(amplitudes, noises, learned_prior(shares))
+        logs = fit_logs(pool, similarity, found, learned, seed)
+        calibration = NONE if logs else learn_calibration(found, grid, shares, rng)
         return cls(
             Fitted(
                 features=pool.features,
@@ -84,11 +85,11 @@ class FewShotPredictor(Predictor, OfMetric):
                 scale_s=smoothed.scale_s,
                 prior=prior,
                 rows=rows,
-                grid=grid,
+                grid=learned,
                 calibration=calibration,
                 similarity=similarity.name,
                 metric=pool.metric,
-                logs=fit_logs(pool, similarity, found, grid, seed),
+                logs=logs,
             )
         )
 
@@ -129,7 +130,9 @@ class FewShotPredictor(Predictor, OfMetric):
                 f"k must lie between 1 and the {len(rows)} candidates, but is {k}; ask for fewer "
                 "measurements or give more candidates"
             )
-        fitted = self.fitted.logs.inner if self.fitted.logs else self.fitted
+        fitted = self.fitted
+        if fitted.logs is not None:
+            return fitted.logs.select(np.sort(rows), k)
         return design(fitted.rows, fitted.prior.slices, fitted.grid, np.sort(rows), k)
 
     def adapt(
