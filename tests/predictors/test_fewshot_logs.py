@@ -233,6 +233,14 @@ def test_a_damaged_file_is_one_sentence(known, tmp_path, change):
     assert "\n" not in str(caught.value)
 
 
+def test_absurd_widths_from_a_file_are_still_numbers(known, tmp_path):
+    predictor, _, y = known
+    predictor.adapt([1, 5, 9], y[[1, 5, 9], 0]).save(tmp_path / "my.device")
+    change = fill("logs.calibration.factors", 1e300)
+    path = rewritten(tmp_path / "x", source=tmp_path / "my.device", tensors=change)
+    assert np.isfinite(answers(AdaptedFewShot.load(path))).all()
+
+
 def test_rows_of_the_hard_cases_are_kept():
     names = [
         "zoo, clean, random, k=10",

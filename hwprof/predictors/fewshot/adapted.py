@@ -87,7 +87,7 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
             deterministic=len(rows) >= _CERTAIN_COUNT and least > _CERTAIN,
             width=fitted.calibration.factor(len(rows)),
             units_checked=units_checked,
-            logs=fitted.logs and fitted.logs.infer(rows, values, variance),
+            logs=None if fitted.logs is None else fitted.logs.infer(rows, values, variance),
         )
 
     @classmethod
@@ -127,7 +127,7 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
             deterministic=False,
             width=width,
             units_checked=True,
-            logs=fitted.logs and fitted.logs.unmeasured(kin, like is not None),
+            logs=None if fitted.logs is None else fitted.logs.unmeasured(kin, like is not None),
         )
 
     @classmethod

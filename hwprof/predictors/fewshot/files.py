@@ -4,7 +4,8 @@ Nothing in the file is executed. What follows from the rest (prior features of t
 posterior of a device) is worked out again when the file is read.
 
 Schema history: 1, never released; 2, shares of the devices in the mean, bases of cells and of
-tables; 3, the metric of the pool and of the measurements, which were latency before.
+tables; 3, the metric of the pool and of the measurements, which were latency before; where the pool
+spans decades, a model of logs too.
 """
 
 from __future__ import annotations

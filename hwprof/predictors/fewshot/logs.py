@@ -28,8 +28,8 @@ IntArray = NDArray[np.int64]
 
 # Logs lie between these at most, and mean logs around the device's: beyond, doubles end.
 _FAR, _MEAN_FAR = 300.0, 100.0
-# Variance of a log beyond which its share in the mean grows no more: a factor of 7.
-_WIDE = 4.0
+# Deviation of a log beyond which its share in the mean grows no more: a factor of 7.
+_WIDE = 2.0
 # Architectures worked out at a time: bounds the memory.
 _CHUNK = 65_536
 
@@ -179,7 +179,7 @@ class LogPrediction(MetricPrediction):
         return np.sqrt(np.maximum(self._moment(2) - mean**2, 0))
 
     def _moment(self, order: int) -> FloatArray:
-        variance = np.minimum(self._logs.deviation**2, _WIDE)
+        variance = np.minimum(self._logs.deviation, _WIDE) ** 2
         logs = order * self._logs.mean + 0.5 * order**2 * variance
         moment: FloatArray = self._logs.weight @ np.exp(logs)
         return moment
