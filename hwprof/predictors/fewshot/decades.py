@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ def fit_logs(
     widths = [feature_map.matrix.shape[1] for feature_map in maps]
     deviations = rows[:, rows.shape[1] - sum(widths) :]
     # Idealised machines are sums of times: they have no place among logs.
-    amplitudes = replace(similarity, analytic=None).amplitudes
+    amplitudes = np.array(list(product(similarity.device_weights, *similarity.transfer_weights)))
     noises = np.union1d(similarity.noises, _NOISES)
     flat = Grid(amplitudes, noises, np.zeros(len(amplitudes) * len(noises)))
     quiet = [
