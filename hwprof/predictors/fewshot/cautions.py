@@ -69,7 +69,7 @@ def cautions(
 
 def _speed(fitted: Fitted, measured: Measured) -> Iterator[str]:
     scale = speed_of(measured, fitted.typical(measured.indices))
-    slow, fast = float(fitted.scale_s.max()), float(fitted.scale_s.min())
+    slow, fast = float(fitted.speeds.max()), float(fitted.speeds.min())
     names = ends_of(measured.metric)
     if scale > _BEYOND * slow:
         yield (

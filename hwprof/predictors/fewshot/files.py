@@ -4,11 +4,13 @@ Nothing in the file is executed. What follows from the rest (prior features of t
 posterior of a device) is worked out again when the file is read.
 
 Schema history: 1, never released; 2, shares of the devices in the mean, bases of cells and of
-tables; 3, the metric of the pool and of the measurements, which were latency before.
+tables; 3, the metric of the pool and of the measurements, which were latency before; where the pool
+spans decades, a model of logs too.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -24,6 +26,7 @@ from hwprof.predictors.base import Measured
 from hwprof.predictors.fewshot.bounds import check_parts
 from hwprof.predictors.fewshot.calibration import Calibration
 from hwprof.predictors.fewshot.fitted import Fitted
+from hwprof.predictors.fewshot.logs import LogScale, Warp
 from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import PriorFeatures, slices_of
 from hwprof.predictors.stored_metric import StoredMetric, read_metric
@@ -37,6 +40,8 @@ _KEY = "hwprof.fewshot"
 # More nodes than any cell has: a damaged file must not ask for gigabytes.
 _NODES = 1000
 _LARGEST = 1e30
+# What the names of tensors of a model of logs begin with.
+_LOGS = "logs."
 
 Tensors = dict[str, NDArray[np.generic]]
 
@@ -45,6 +50,11 @@ class _Basis(msgspec.Struct, frozen=True):
     kind: str
     rho: float = 0.0
     positions: int = 0
+
+
+class _Logs(msgspec.Struct, frozen=True):
+    bases: tuple[_Basis, ...]
+    widths: tuple[int, ...]
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -63,6 +73,8 @@ class _Header(msgspec.Struct, frozen=True):
     """Share of the pool's rows beyond all that was measured."""
     metric: StoredMetric | None = None
     """Of the pool. None before schema 3: latency."""
+    logs: _Logs | None = None
+    """A model of logs, whose tensors begin with `logs.`; None where there is none."""
     measured_metric: StoredMetric | None = None
 
 
@@ -182,10 +194,48 @@ def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
         metric=StoredMetric.of(fitted.metric),
         beyond=fitted.beyond,
     )
+    if fitted.logs is not None:
+        header = msgspec.structs.replace(header, logs=_pack_logs(fitted.logs, tensors))
     return tensors, header
 
 
+def _pack_logs(logs: LogScale, tensors: Tensors) -> _Logs:
+    """Add the tensors of a model of logs; its features follow from the others'."""
+    own, header = _pack(logs.inner)
+    del own["features"]
+    tensors |= {f"{_LOGS}{name}": tensor for name, tensor in own.items()}
+    tensors[f"{_LOGS}warp"] = logs.warp.scale
+    return _Logs(header.bases, header.widths)
+
+
 def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
+    linear = {name: tensor for name, tensor in tensors.items() if not name.startswith(_LOGS)}
+    fitted = _unpack_one(path, header, linear)
+    if header.logs is None:
+        return fitted
+    try:
+        scale = _float(tensors, f"{_LOGS}warp")
+        if scale.shape != fitted.features.shape[1:] or (scale < 0).any():
+            raise ValueError("its logs do not fit its features")
+        warp = Warp(scale)
+        own = {
+            name.removeprefix(_LOGS): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(_LOGS)
+        } | {"features": tensors["features"]}
+        # By the size of what is stored, which warped features are not.
+        check_parts(own, len(header.devices), header.logs.widths, len(header.logs.bases))
+        with np.errstate(all="ignore"):
+            own["features"] = warp(fitted.features)
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        raise _damaged(path, str(error)) from error
+    inner = msgspec.structs.replace(
+        header, names=None, bases=header.logs.bases, widths=header.logs.widths
+    )
+    return replace(fitted, logs=LogScale(_unpack_one(path, inner, own), warp))
+
+
+def _unpack_one(path: Path, header: _Header, tensors: Tensors) -> Fitted:
     try:
         check_parts(tensors, len(header.devices), header.widths, len(header.bases))
         bases: list[Basis] = []

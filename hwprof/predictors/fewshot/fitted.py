@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,9 @@ from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import PriorFeatures
 from hwprof.predictors.pool import check_features
 from hwprof.similarity import Identity
+
+if TYPE_CHECKING:
+    from hwprof.predictors.fewshot.logs import LogScale
 
 FloatArray = NDArray[np.float64]
 
@@ -45,6 +49,8 @@ class Fitted:
     """Name of the `Similarity` it was fitted with, which a space's own shares with the space."""
     metric: Metric = LATENCY
     """What the pool holds."""
+    logs: LogScale | None = None
+    """What answers in place of the rest where the pool spans decades."""
     unusual: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """Rows that most of the pool's devices lack, increasing."""
     beyond: float = 0.0
@@ -63,20 +69,27 @@ class Fitted:
         )
         object.__setattr__(self, "lookup", None if self.linear else RowLookup.of(self.features))
 
+    @property
+    def speeds(self) -> FloatArray:
+        """Scale of each pool device as `typical` is relative to it, base unit, `[m]`."""
+        return self.scale_s if self.logs is None else self.logs.inner.scale_s
+
     def typical(self, rows: IntArray) -> FloatArray:
         """Cost of rows on the pool's mean device, relative to its mean, `[k] -> [k]`."""
+        if self.logs is not None:
+            return np.exp(self.logs.phi(rows)[0])
         found: FloatArray = self.rows[rows, 0]
         return found
 
     def share_below(self, typical: float) -> float:
         """Share of the pool's rows that cost less on its mean device."""
         step = max(1, len(self.features) // _SAMPLE)
-        return float(np.mean(self.rows[::step, 0] < typical))
+        return float(np.mean(self.typical(np.arange(0, len(self.rows), step)) < typical))
 
     @property
     def linear(self) -> bool:
         """Whether predictions are linear in the features."""
-        return all(isinstance(basis, Identity) for basis in self.prior.bases)
+        return self.logs is None and all(isinstance(basis, Identity) for basis in self.prior.bases)
 
     def folded(self, weights: FloatArray) -> FloatArray:
         """Weights on prior features `[P]` as weights on features and a constant, `[d + 1]`.

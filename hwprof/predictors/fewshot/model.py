@@ -20,13 +20,15 @@ from hwprof.errors import OptionError
 from hwprof.metrics import Metric
 from hwprof.predictors.base import OfMetric, Predictor
 from hwprof.predictors.fewshot.adapted import AdaptedFewShot
-from hwprof.predictors.fewshot.calibration import Calibration, learn_calibration
+from hwprof.predictors.fewshot.calibration import NONE, Calibration, learn_calibration
 from hwprof.predictors.fewshot.checks import (
     check_distinct,
     check_measured,
     check_rows,
 )
+from hwprof.predictors.fewshot.decades import fit_logs
 from hwprof.predictors.fewshot.fitted import Fitted
+from hwprof.predictors.fewshot.logs import LogPrediction
 from hwprof.predictors.fewshot.mixture import FewShotPrediction
 from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import build, idealised
@@ -72,8 +74,9 @@ class FewShotPredictor(Predictor, OfMetric):
         machine_rows = [group(pool.features) for group in machines]
         found = list(rehearsals(pool, smoothed.rows, machine_rows, deviations, widths, rng))
         shares = grid_shares([alone for alone, _ in found], grid, rng)
-        calibration = learn_calibration(found, grid, shares, rng)
-        grid = Grid(amplitudes, noises, learned_prior(shares))
+        learned = Grid(amplitudes, noises, learned_prior(shares))
+        logs = fit_logs(pool, similarity, found, learned, seed)
+        calibration = NONE if logs else learn_calibration(found, grid, shares, rng)
         return cls(
             Fitted(
                 features=pool.features,
@@ -82,10 +85,11 @@ class FewShotPredictor(Predictor, OfMetric):
                 scale_s=smoothed.scale_s,
                 prior=prior,
                 rows=rows,
-                grid=grid,
+                grid=learned,
                 calibration=calibration,
                 similarity=similarity.name,
                 metric=pool.metric,
+                logs=logs,
                 unusual=np.flatnonzero(2 * pool.measured.sum(axis=1) < len(pool.devices)),
                 beyond=_beyond(pool, rows[:, 0]),
             )
@@ -104,7 +108,8 @@ class FewShotPredictor(Predictor, OfMetric):
     @property
     def calibration(self) -> Calibration:
         """How much wider than the model says its intervals are made."""
-        return self.fitted.calibration
+        logs = self.fitted.logs
+        return logs.inner.calibration if logs else self.fitted.calibration
 
     def select(
         self,
@@ -131,6 +136,8 @@ class FewShotPredictor(Predictor, OfMetric):
         fitted = self.fitted
         usual = np.setdiff1d(rows, fitted.unusual)
         rows = usual if len(usual) >= k else rows
+        if fitted.logs is not None:
+            return fitted.logs.select(np.sort(rows), k)
         return design(fitted.rows, fitted.prior.slices, fitted.grid, np.sort(rows), k)
 
     def adapt(
@@ -162,7 +169,7 @@ class FewShotPredictor(Predictor, OfMetric):
 
     def before_measuring(
         self, architectures: ArrayLike, like: Sequence[str] | None = None
-    ) -> FewShotPrediction:
+    ) -> FewShotPrediction | LogPrediction:
         """What to expect of a new device of which nothing was measured.
 
         The mean of the pool's devices, or of those `like` the new one (its family, its kind), at

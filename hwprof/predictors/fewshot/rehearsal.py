@@ -46,9 +46,14 @@ class Rehearsal:
     """Of these rows, shape `[r]`."""
     weight: float
     """How much the device counts: siblings count less."""
+    logs: bool = False
+    """Whether `latency_s` are logs, centred, and the first prior feature is their offset's."""
 
     def evidence(self, chosen: IntArray) -> Evidence:
         """Some of its measurements, by their places."""
+        if self.logs:
+            rest = self.latency_s[chosen]
+            return Evidence(self.phi[chosen], rest, np.zeros(len(rest)), 1.0, self.slices)
         return gather(self.phi[chosen], self.latency_s[chosen], self.slices)
 
 

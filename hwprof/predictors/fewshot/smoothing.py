@@ -39,8 +39,15 @@ class Smoothed:
     """Relative latencies of the pool's rows, shape `[n, m]`; column mean 1."""
 
 
-def smooth(pool: DevicePool, similarity: Similarity, rng: np.random.Generator) -> Smoothed:
-    """Smooth all devices of a pool."""
+def smooth(
+    pool: DevicePool, similarity: Similarity, rng: np.random.Generator, *, logs: bool = False
+) -> Smoothed:
+    """Smooth all devices of a pool.
+
+    With `logs`, what is smoothed are logs less each device's mean log, of which `scale_s` are the
+    exponentials.
+    """
+    values = np.log(pool.values) if logs else pool.values
     flat = np.ones(pool.rows)
     maps = tuple(component.fit(pool.features, flat, rng) for component in similarity.smoothing)
     mapped = [feature_map(pool.features[pool.measured.any(axis=1)]) for feature_map in maps]
@@ -55,21 +62,28 @@ def smooth(pool: DevicePool, similarity: Similarity, rng: np.random.Generator) -
         if rows.size > cap:
             rows = np.sort(rng.choice(rows, cap, replace=False))
         blocks = [block[place[rows]] for block in mapped]
-        found, level = _solve(blocks, pool.values[np.ix_(rows, np.array(columns))], similarity)
+        found, level = _solve(blocks, values[np.ix_(rows, np.array(columns))], similarity)
         constant[columns] = level
         for total, part in zip(weights, found, strict=True):
             total[:, columns] = part
-    return _normalised(pool, maps, weights, constant)
+    return _normalised(pool, maps, weights, constant, logs)
 
 
 def _normalised(
-    pool: DevicePool, maps: tuple[FeatureMap, ...], weights: list[FloatArray], constant: FloatArray
+    pool: DevicePool,
+    maps: tuple[FeatureMap, ...],
+    weights: list[FloatArray],
+    constant: FloatArray,
+    logs: bool,
 ) -> Smoothed:
     rows = np.tile(constant, (pool.rows, 1))
     for feature_map, weight in zip(maps, weights, strict=True):
         # Folding first: the mapped features of all rows would be the largest array of all.
         rows += feature_map.basis(pool.features) @ (feature_map.matrix @ weight)
         rows -= feature_map.offset @ weight
+    if logs:
+        middle = rows.mean(axis=0)
+        return Smoothed(maps, tuple(weights), constant - middle, np.exp(middle), rows - middle)
     # A mean over rows that were never measured may come out anywhere: keep it positive.
     scale = np.maximum(rows.mean(axis=0), 0.1 * np.nanmean(pool.values, axis=0))
     return Smoothed(
