@@ -31,11 +31,12 @@ from hwprof.predictors.fewshot.mixture import FewShotPrediction
 from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import build, differing
 from hwprof.predictors.fewshot.rehearsal import grid_shares, learned_prior, rehearsals
+from hwprof.predictors.fewshot.sampling import candidates_of, rehearsed
 from hwprof.predictors.fewshot.selection import design
 from hwprof.predictors.fewshot.smoothing import smooth
 from hwprof.predictors.naming import given
 from hwprof.predictors.pool import DevicePool
-from hwprof.similarity import PLAIN, Similarity, check_similarity
+from hwprof.similarity import PLAIN, FeatureMap, Rbf, Similarity, check_similarity
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -59,18 +60,22 @@ class FewShotPredictor(Predictor, OfMetric):
         rng = np.random.default_rng(seed)
         smoothed = smooth(pool, similarity, rng)
         cost = smoothed.rows.mean(axis=1)
-        maps = tuple(component.fit(pool.features, cost, rng) for component in similarity.transfer)
+        maps = _transfer(similarity, smoothed.maps, pool.features, cost, rng)
         analytic = similarity.analytic and similarity.analytic.fit(pool.features, cost, rng)
         machines = analytic and differing(analytic, pool.features)
         prior = build(smoothed, maps, machines)
-        rows = prior(pool.features)
         widths = [feature_map.matrix.shape[1] for feature_map in maps]
-        deviations = rows[:, rows.shape[1] - sum(widths) :]
+        scale_s = smoothed.scale_s
+        part, relative = rehearsed(pool, smoothed.rows, rng)
+        # Of all rows and in double precision, it need not stay.
+        del smoothed
+        mapped = [feature_map(part.features) for feature_map in maps]
+        deviations = np.concatenate([np.zeros((part.rows, 0)), *mapped], axis=1)
         amplitudes, noises = similarity.amplitudes, np.array(similarity.noises)
         flat = np.zeros(len(amplitudes) * len(noises))
         grid = Grid(amplitudes, noises, flat)
-        machine_rows = machines and machines(pool.features)
-        found = list(rehearsals(pool, smoothed.rows, machine_rows, deviations, widths, rng))
+        machine_rows = machines and machines(part.features)
+        found = list(rehearsals(part, relative, machine_rows, deviations, widths, rng))
         shares = grid_shares([alone for alone, _ in found], grid, rng)
         calibration = learn_calibration(found, grid, shares, rng)
         grid = Grid(amplitudes, noises, learned_prior(shares))
@@ -79,9 +84,8 @@ class FewShotPredictor(Predictor, OfMetric):
                 features=pool.features,
                 devices=pool.devices,
                 names=pool.names,
-                scale_s=smoothed.scale_s,
+                scale_s=scale_s,
                 prior=prior,
-                rows=rows,
                 grid=grid,
                 calibration=calibration,
                 similarity=similarity.name,
@@ -112,8 +116,9 @@ class FewShotPredictor(Predictor, OfMetric):
     ) -> IntArray:
         """The k rows of the pool to measure on a new device, shape `[k]`, best first.
 
-        Raises OptionError for k below 1 or above the number of candidates, and for rows that are
-        not of the pool or given twice.
+        Of more than 20,000 candidates as many are looked at, drawn with a fixed seed. Raises
+        OptionError for k below 1 or above the number of candidates, and for rows that are not of
+        the pool or given twice.
         """
         count = len(self.fitted.rows)
         rows = np.arange(count) if candidates is None else check_rows(candidates, count)
@@ -126,7 +131,8 @@ class FewShotPredictor(Predictor, OfMetric):
                 "measurements or give more candidates"
             )
         fitted = self.fitted
-        return design(fitted.rows, fitted.prior.slices, fitted.grid, np.sort(rows), k)
+        rows = candidates_of(np.sort(rows), k)
+        return design(fitted.rows, fitted.prior.slices, fitted.grid, rows, k)
 
     def adapt(
         self,
@@ -181,3 +187,25 @@ class FewShotPredictor(Predictor, OfMetric):
         from hwprof.predictors.fewshot.files import load_fitted
 
         return cls(load_fitted(Path(path)))
+
+
+def _transfer(
+    similarity: Similarity,
+    smoothing: tuple[FeatureMap, ...],
+    features: FloatArray,
+    cost: FloatArray,
+    rng: np.random.Generator,
+) -> tuple[FeatureMap, ...]:
+    """The maps of the transfer components; on the basis of a smoothing one where it is the same.
+
+    Then a prediction maps an architecture once.
+    """
+    maps = []
+    for component in similarity.transfer:
+        found = None
+        if isinstance(component, Rbf):
+            pairs = zip(similarity.smoothing, smoothing, strict=True)
+            shared = (component.of(other, fitted) for other, fitted in pairs)
+            found = next((one for one in shared if one is not None), None)
+        maps.append(component.fit(features, cost, rng) if found is None else found)
+    return tuple(maps)

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwprof.blocks import blocks, moments
 from hwprof.predictors.fewshot.smoothing import Smoothed
 from hwprof.similarity import Basis, FeatureMap, Identity
 
@@ -46,10 +48,22 @@ class PriorFeatures:
 
     def __call__(self, features: FloatArray) -> FloatArray:
         """Prior features, `[n, d] -> [n, P]`."""
-        total = np.tile(self.constant, (len(features), 1))
-        for basis, matrix in zip(self.bases, self.matrices, strict=True):
-            total += basis(features) @ matrix
+        total = np.empty((len(features), len(self.constant)))
+        self._fill(total, features)
         return total
+
+    def table(self, features: FloatArray) -> NDArray[np.float32]:
+        """Prior features in single precision, `[n, d] -> [n, P]`."""
+        table = np.empty((len(features), len(self.constant)), dtype=np.float32)
+        self._fill(table, features)
+        return table
+
+    def _fill(self, target: NDArray[np.floating[Any]], features: FloatArray) -> None:
+        for rows in blocks(len(features)):
+            total = np.tile(self.constant, (rows.stop - rows.start, 1))
+            for basis, matrix in zip(self.bases, self.matrices, strict=True):
+                total += basis(features[rows]) @ matrix
+            target[rows] = total
 
     def fold(self, weights: FloatArray) -> tuple[tuple[FloatArray, ...], float]:
         """Weights on the prior features `[P]` as weights per basis function, and a constant."""
@@ -68,8 +82,9 @@ def device_shares(relative: FloatArray) -> FloatArray:
     One over how many devices it counts as. Two devices count as one where their relative latencies
     are the same, and as two where they differ as much as those of the pool do.
     """
-    square = (relative**2).sum(axis=0)
-    distance = square[:, None] + square - 2 * relative.T @ relative
+    product = relative.T @ relative
+    square = np.diag(product)
+    distance = square[:, None] + square - 2 * product
     apart = max(float(np.median(distance[~np.eye(len(distance), dtype=bool)])), 1e-300)
     likeness = np.exp(-np.maximum(distance, 0) / (_ALIKE**2 * apart))
     np.fill_diagonal(likeness, 1)
@@ -105,8 +120,8 @@ def machine_columns(relative: FloatArray, machines: FloatArray) -> FloatArray:
 
 def differing(machines: FeatureMap, features: FloatArray) -> FeatureMap:
     """The machines on which the rows of a pool `[n, d]` take different times."""
-    values = machines(features)
-    keep = values.std(axis=0) > _CONSTANT * values.mean(axis=0)
+    mean, deviation, _ = moments(machines(features))
+    keep = deviation > _CONSTANT * mean
     return FeatureMap(machines.basis, machines.matrix[:, keep], machines.offset[keep])
 
 
