@@ -8,7 +8,7 @@ weight per basis function.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -146,19 +146,6 @@ class Rbf(Component):
         scale = np.where(varying, deviation, np.inf) * self.length * np.sqrt(2 * dimensions)
         rows = _spread(features, self.landmarks, rng)
         return _landmark_map(RbfBasis(rows / scale, scale), rows, self.rank)
-
-    def of(self, other: Component, fitted: FeatureMap) -> FeatureMap | None:
-        """This map from that of another component, so that the two share a basis.
-
-        None unless the other one is the same but for a rank at least as large.
-        """
-        if not isinstance(other, Rbf) or replace(other, rank=self.rank) != self:
-            return None
-        if other.rank is not None and (self.rank is None or other.rank < self.rank):
-            return None
-        # Directions stand in order, the leading one first.
-        rank = slice(self.rank)
-        return FeatureMap(fitted.basis, fitted.matrix[:, rank], fitted.offset[rank])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

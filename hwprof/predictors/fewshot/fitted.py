@@ -15,36 +15,13 @@ from hwprof.predictors.fewshot.calibration import Calibration
 from hwprof.predictors.fewshot.checks import check_rows
 from hwprof.predictors.fewshot.lookup import RowLookup
 from hwprof.predictors.fewshot.posterior import Grid
-from hwprof.predictors.fewshot.prior import PriorFeatures
+from hwprof.predictors.fewshot.prior import PriorFeatures, PriorRows
 from hwprof.predictors.fewshot.weighted import weighted
 from hwprof.predictors.pool import check_features
 from hwprof.similarity import Identity
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PriorRows:
-    """Prior features of the rows of a pool `[n, P]`, worked out for the rows that are asked for."""
-
-    prior: PriorFeatures
-    features: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """`(n, P)`."""
-        return len(self.features), len(self.prior.constant)
-
-    def __getitem__(self, key: IntArray | slice | tuple[IntArray | slice, int]) -> FloatArray:
-        """Of some rows `[r, P]`, or one column of them `[r]`; exact."""
-        if isinstance(key, tuple):
-            rows, column = key
-            return self.prior(self.features[rows])[:, column]
-        return self.prior(self.features[key])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -34,9 +34,10 @@ from hwprof.predictors.fewshot.rehearsal import grid_shares, learned_prior, rehe
 from hwprof.predictors.fewshot.sampling import candidates_of, rehearsed
 from hwprof.predictors.fewshot.selection import design
 from hwprof.predictors.fewshot.smoothing import smooth
+from hwprof.predictors.fewshot.transfer import transfer_maps
 from hwprof.predictors.naming import given
 from hwprof.predictors.pool import DevicePool
-from hwprof.similarity import PLAIN, FeatureMap, Rbf, Similarity, check_similarity
+from hwprof.similarity import PLAIN, Similarity, check_similarity
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -60,9 +61,11 @@ class FewShotPredictor(Predictor, OfMetric):
         rng = np.random.default_rng(seed)
         smoothed = smooth(pool, similarity, rng)
         cost = smoothed.rows.mean(axis=1)
-        maps = _transfer(similarity, smoothed.maps, pool.features, cost, rng)
-        analytic = similarity.analytic and similarity.analytic.fit(pool.features, cost, rng)
-        machines = analytic and differing(analytic, pool.features)
+        maps = transfer_maps(similarity, smoothed.maps, pool.features, cost, rng)
+        machines = None
+        if similarity.analytic is not None:
+            analytic = similarity.analytic.fit(pool.features, cost, rng)
+            machines = differing(analytic, pool.features)
         prior = build(smoothed, maps, machines)
         widths = [feature_map.matrix.shape[1] for feature_map in maps]
         scale_s = smoothed.scale_s
@@ -74,7 +77,7 @@ class FewShotPredictor(Predictor, OfMetric):
         amplitudes, noises = similarity.amplitudes, np.array(similarity.noises)
         flat = np.zeros(len(amplitudes) * len(noises))
         grid = Grid(amplitudes, noises, flat)
-        machine_rows = machines and machines(part.features)
+        machine_rows = None if machines is None else machines(part.features)
         found = list(rehearsals(part, relative, machine_rows, deviations, widths, rng))
         shares = grid_shares([alone for alone, _ in found], grid, rng)
         calibration = learn_calibration(found, grid, shares, rng)
@@ -187,25 +190,3 @@ class FewShotPredictor(Predictor, OfMetric):
         from hwprof.predictors.fewshot.files import load_fitted
 
         return cls(load_fitted(Path(path)))
-
-
-def _transfer(
-    similarity: Similarity,
-    smoothing: tuple[FeatureMap, ...],
-    features: FloatArray,
-    cost: FloatArray,
-    rng: np.random.Generator,
-) -> tuple[FeatureMap, ...]:
-    """The maps of the transfer components; on the basis of a smoothing one where it is the same.
-
-    Then a prediction maps an architecture once.
-    """
-    maps = []
-    for component in similarity.transfer:
-        found = None
-        if isinstance(component, Rbf):
-            pairs = zip(similarity.smoothing, smoothing, strict=True)
-            shared = (component.of(other, fitted) for other, fitted in pairs)
-            found = next((one for one in shared if one is not None), None)
-        maps.append(component.fit(features, cost, rng) if found is None else found)
-    return tuple(maps)

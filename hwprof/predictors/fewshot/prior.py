@@ -21,6 +21,7 @@ from hwprof.predictors.fewshot.smoothing import Smoothed
 from hwprof.similarity import Basis, FeatureMap, Identity
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 _CONSTANT = 1e-6
 # Distance at which devices hardly count as alike, over the median distance in the pool.
@@ -69,6 +70,29 @@ class PriorFeatures:
         """Weights on the prior features `[P]` as weights per basis function, and a constant."""
         folded = tuple(matrix @ weights for matrix in self.matrices)
         return folded, float(self.constant @ weights)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PriorRows:
+    """Prior features of the rows of a pool `[n, P]`, worked out for the rows that are asked for."""
+
+    prior: PriorFeatures
+    features: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """`(n, P)`."""
+        return len(self.features), len(self.prior.constant)
+
+    def __getitem__(self, key: IntArray | slice | tuple[IntArray | slice, int]) -> FloatArray:
+        """Of some rows `[r, P]`, or one column of them `[r]`; exact."""
+        if isinstance(key, tuple):
+            rows, column = key
+            return self.prior(self.features[rows])[:, column]
+        return self.prior(self.features[key])
 
 
 def device_columns(relative: FloatArray) -> FloatArray:
