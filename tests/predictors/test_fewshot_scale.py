@@ -28,6 +28,8 @@ def smooth_pool(missing: float = 0.3) -> tuple[DevicePool, np.ndarray, np.ndarra
     hidden = features @ rng.standard_normal((6, 2))
     costs = rng.gamma(2.0, 0.2, (2, DEVICES + 1))
     latency = np.exp(0.3 * hidden @ costs) * 1e-3
+    # Without noise, predictions would be rounded to find ties.
+    latency *= np.exp(0.03 * rng.standard_normal(latency.shape))
     values = latency[:ROWS, :DEVICES].copy()
     values[rng.random(values.shape) < missing] = np.nan
     pool = DevicePool(features[:ROWS], values, [f"device{j}" for j in range(DEVICES)])
