@@ -161,13 +161,7 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
             checked = check_features(array, len(folded) - 1, copy=False)
             mean = checked @ folded[:-1] + folded[-1]
         else:
-            rows = self.fitted.known_rows(array) if array.ndim == 2 and len(array) else None
-            if rows is not None:
-                # Known architectures are a look-up away; others are mapped first.
-                array = rows
-                mean = self.fitted.means(rows, self.weights)
-            else:
-                mean = self._of_features(array)
+            mean = self._of_features(array)
         settled = self._settled(mean)
         return FewShotPrediction(settled, self._least, lambda: self._mixture(array), self.metric)
 

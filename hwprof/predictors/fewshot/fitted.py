@@ -151,13 +151,3 @@ class Fitted:
         if self.compact.shape[1] == len(self.prior.constant):
             return self.compact[rows].astype(np.float64)
         return self.rows[rows]
-
-    def known_rows(self, features: ArrayLike) -> NDArray[np.int64] | None:
-        """Rows of the pool that these feature rows `[n, d]` are, `[n]`; None if one is not known.
-
-        Raises OptionError for features that do not fit.
-        """
-        if self.lookup is None:
-            return None
-        rows = self.lookup(check_features(features, self.features.shape[1], copy=False))
-        return None if (rows < 0).any() else rows
