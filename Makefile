@@ -14,7 +14,7 @@ CORE_VENV := .venv-core
 CORE_READY := $(CORE_VENV)/.ready
 PIP_INSTALL := bin/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help setup demo test test-core lint check-backends check-cases check-kills pictures bench bench-help bench-adversarial fuzz clean
+.PHONY: help setup demo test test-core lint check-backends check-cases check-kills pictures bench bench-help bench-adversarial bench-scale fuzz clean
 
 help:
 	@echo "make demo            the main job in three minutes: measure, keep, predict, search"
@@ -27,6 +27,7 @@ help:
 	@echo "make bench           every figure that the docs quote (an hour, quiet machine)"
 	@echo "make bench-help      HELP's figures, which docs/prediction.md quotes (half an hour more)"
 	@echo "make bench-adversarial  hard cases for every predictor (docs/adversarial.md; half an hour)"
+	@echo "make bench-scale     few-shot prediction on a million architectures (two minutes, 4 GB)"
 	@echo "make pictures        draw the pictures of the docs again"
 	@echo "make fuzz            ten minutes of changed inputs for every reader of received files (hours)"
 
@@ -108,6 +109,9 @@ bench-help: $(BENCH_READY)
 
 bench-adversarial: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_adversarial.py
+
+bench-scale: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/bench_scale.py --json docs/benchmarks/scale.json
 
 fuzz: $(READY)
 	$(BIN)/python scripts/fuzz_readers.py --seconds 600 --json fuzz-findings.json

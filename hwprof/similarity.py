@@ -14,6 +14,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from hwprof.blocks import blocks, moments
 from hwprof.errors import OptionError
 
 FloatArray = NDArray[np.float64]
@@ -84,7 +85,9 @@ class FeatureMap:
     """Shape `[p]`."""
 
     def __call__(self, features: FloatArray) -> FloatArray:
-        mapped: FloatArray = self.basis(features) @ self.matrix - self.offset
+        mapped = np.empty((len(features), self.matrix.shape[1]))
+        for rows in blocks(len(features)):
+            mapped[rows] = self.basis(features[rows]) @ self.matrix - self.offset
         return mapped
 
 
@@ -109,11 +112,10 @@ class Linear(Component):
 
     def fit(self, features: FloatArray, cost: FloatArray, rng: np.random.Generator) -> FeatureMap:
         columns = np.eye(features.shape[1]) if self.matrix is None else self.matrix
-        values = features @ columns
-        deviation = values.std(axis=0)
-        varying = deviation > _CONSTANT * np.maximum(np.abs(values).max(axis=0), 1e-300)
+        mean, deviation, largest = moments(features, self.matrix)
+        varying = deviation > _CONSTANT * np.maximum(largest, 1e-300)
         scale = np.where(varying, deviation, np.inf) * np.sqrt(max(int(varying.sum()), 1))
-        return FeatureMap(Identity(), columns / scale, values.mean(axis=0) / scale)
+        return FeatureMap(Identity(), columns / scale, mean / scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +142,8 @@ class Rbf(Component):
     """Leading directions kept; None keeps all that are not numerically zero."""
 
     def fit(self, features: FloatArray, cost: FloatArray, rng: np.random.Generator) -> FeatureMap:
-        deviation = features.std(axis=0)
-        varying = deviation > _CONSTANT * np.maximum(np.abs(features).max(axis=0), 1e-300)
+        _, deviation, largest = moments(features)
+        varying = deviation > _CONSTANT * np.maximum(largest, 1e-300)
         dimensions = max(int(varying.sum()), 1)
         scale = np.where(varying, deviation, np.inf) * self.length * np.sqrt(2 * dimensions)
         rows = _spread(features, self.landmarks, rng)

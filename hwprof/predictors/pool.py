@@ -16,6 +16,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hwprof.blocks import all_finite, blocks
 from hwprof.errors import OptionError
 from hwprof.metrics import LATENCY, Metric, check_metric
 from hwprof.predictors.naming import named_values, need_latency, values_name
@@ -155,8 +156,8 @@ class DevicePool:
                 f"a pool needs at least {MIN_DEVICES} devices to learn how devices differ, but "
                 f"has {columns}; add measurements of another device"
             )
-        bad = ~np.isnan(self.values) & ~((self.values > 0) & np.isfinite(self.values))
-        if bad.any():
+        if not all(_possible(self.values[part]).all() for part in blocks(rows)):
+            bad = ~_possible(self.values)
             cells = [f"{self.label(i)} on {self.devices[j]}" for i, j in np.argwhere(bad)[:_NAMED]]
             values = [f"{self.values[i, j]:g}" for i, j in np.argwhere(bad)[:_NAMED]]
             named = ", ".join(f"{c} = {v}" for c, v in zip(cells, values, strict=True))
@@ -221,9 +222,14 @@ class DevicePool:
         )
 
 
-def check_features(features: ArrayLike, width: int | None = None) -> FloatArray:
-    """Features as float64 `[n, d]`. Raises OptionError unless finite and as wide as `width`."""
-    matrix = _matrix(features, "features")
+def check_features(
+    features: ArrayLike, width: int | None = None, *, copy: bool = True
+) -> FloatArray:
+    """Features as float64 `[n, d]`, read-only where copied.
+
+    Raises OptionError unless finite and as wide as `width`.
+    """
+    matrix = _matrix(features, "features", copy=copy)
     if 0 in matrix.shape:
         raise OptionError(
             f"features must not be empty, but has shape {matrix.shape}; pass at least one "
@@ -234,14 +240,14 @@ def check_features(features: ArrayLike, width: int | None = None) -> FloatArray:
             f"features must be {width} wide, as the pool was, but is {matrix.shape[1]} wide; "
             "encode the architectures as for the pool"
         )
-    bad = ~np.isfinite(matrix)
-    if bad.any():
+    if not all_finite(matrix):
+        bad = ~np.isfinite(matrix)
         where = ", ".join(f"row {i} feature {j}" for i, j in np.argwhere(bad)[:_NAMED])
         raise OptionError(
             f"features must be finite, but {int(bad.sum())} cells are not "
             f"({where}{_more(int(bad.sum()))}); correct the encoding of these architectures"
         )
-    return _frozen(matrix)
+    return _frozen(matrix) if copy else matrix
 
 
 def assess(device: str, values: FloatArray, metric: Metric = LATENCY) -> Quality:
@@ -289,9 +295,15 @@ def _more(count: int) -> str:
     return ", ..." if count > _NAMED else ""
 
 
-def _matrix(value: ArrayLike, what: str) -> FloatArray:
+def _possible(values: FloatArray) -> BoolArray:
+    """Which cells hold what a metric can be, or nothing."""
+    possible: BoolArray = np.isnan(values) | ((values > 0) & np.isfinite(values))
+    return possible
+
+
+def _matrix(value: ArrayLike, what: str, *, copy: bool = True) -> FloatArray:
     try:
-        matrix = np.array(value, dtype=np.float64)
+        matrix = np.array(value, dtype=np.float64, copy=copy or None)
     except (TypeError, ValueError) as error:
         raise OptionError(
             f"{what} must be a matrix of numbers ({error}); pass a 2-d array"

@@ -173,17 +173,17 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
             mean = self.fitted.means(array, self.weights)
         elif array.ndim == 2 and self.fitted.linear and len(array):
             folded = self.fitted.folded(self.weights)
-            mean = check_features(array, len(folded) - 1) @ folded[:-1] + folded[-1]
+            checked = check_features(array, len(folded) - 1, copy=False)
+            mean = checked @ folded[:-1] + folded[-1]
         else:
-            rows = self.fitted.known_rows(array) if array.ndim == 2 and len(array) else None
-            if rows is not None:
-                # Known architectures are a look-up away; others are mapped first.
-                array = rows
-                mean = self.fitted.means(rows, self.weights)
-            else:
-                mean = self.fitted.phi(array) @ self.weights
+            mean = self._of_features(array)
         settled = self._settled(mean)
         return FewShotPrediction(settled, self._least, lambda: self._mixture(array), self.metric)
+
+    def _of_features(self, array: NDArray[np.generic]) -> FloatArray:
+        if array.ndim == 2 and len(array):
+            return self.fitted.means_at(array, self.weights)
+        return self.fitted.phi(array) @ self.weights
 
     @property
     def metric(self) -> Metric:

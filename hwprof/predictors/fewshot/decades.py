@@ -20,6 +20,7 @@ from hwprof.predictors.fewshot.rehearsal import (
     learned_prior,
     rehearsals,
 )
+from hwprof.predictors.fewshot.sampling import rehearsed
 from hwprof.predictors.fewshot.smoothing import smooth
 from hwprof.predictors.pool import DevicePool
 from hwprof.similarity import Similarity
@@ -69,16 +70,17 @@ def fit_logs(
     cost = np.exp(smoothed.rows.mean(axis=1))
     maps = tuple(component.fit(warped.features, cost, rng) for component in similarity.transfer)
     prior = build(smoothed, (), maps)
-    rows = prior(warped.features)
+    part, relative = rehearsed(warped, smoothed.rows, rng)
     widths = [feature_map.matrix.shape[1] for feature_map in maps]
-    deviations = rows[:, rows.shape[1] - sum(widths) :]
+    mapped = [feature_map(part.features) for feature_map in maps]
+    deviations = np.concatenate([np.zeros((part.rows, 0)), *mapped], axis=1)
     # Idealised machines are sums of times: they have no place among logs.
     amplitudes = np.array(list(product(similarity.device_weights, *similarity.transfer_weights)))
     noises = np.union1d(similarity.noises, _NOISES)
     flat = Grid(amplitudes, noises, np.zeros(len(amplitudes) * len(noises)))
     quiet = [
         (in_logs(one), in_logs(other))
-        for one, other in rehearsals(pool, smoothed.rows, [], deviations, widths, rng)
+        for one, other in rehearsals(part, relative, [], deviations, widths, rng)
     ]
     found = quiet + [(_noisier(one, rng), _noisier(other, rng)) for one, other in quiet]
     shares = grid_shares([alone for alone, _ in found], flat, rng)
@@ -92,7 +94,6 @@ def fit_logs(
         names=None,
         scale_s=smoothed.scale_s,
         prior=prior,
-        rows=rows,
         grid=own,
         calibration=calibration,
         similarity=similarity.name,

@@ -279,24 +279,23 @@ def _unpack_one(path: Path, header: _Header, tensors: Tensors) -> Fitted:
             raise ValueError("its grid does not fit its components")
         # What overflows is found below, and told in one sentence.
         with np.errstate(all="ignore"):
-            rows = prior(features)
-        # They are kept in single precision too.
-        if not ((np.abs(rows) < _LARGEST).all() and (np.abs(features) < _LARGEST).all()):
-            raise ValueError("its prior features are larger than any")
-        return Fitted(
-            features=features,
-            devices=header.devices,
-            names=header.names,
-            scale_s=_float(tensors, "scale_s"),
-            prior=prior,
-            rows=rows,
-            grid=grid,
-            calibration=Calibration(counts, factors.astype(np.float64)),
-            similarity=header.similarity,
-            metric=read_metric(header.metric),
-            unusual=_unusual(tensors, len(features)),
-            beyond=min(max(header.beyond, 0.0), 1.0),
-        )
+            fitted = Fitted(
+                features=features,
+                devices=header.devices,
+                names=header.names,
+                scale_s=_float(tensors, "scale_s"),
+                prior=prior,
+                grid=grid,
+                calibration=Calibration(counts, factors.astype(np.float64)),
+                similarity=header.similarity,
+                metric=read_metric(header.metric),
+                unusual=_unusual(tensors, len(features)),
+                beyond=min(max(header.beyond, 0.0), 1.0),
+            )
+            # They are kept in single precision too.
+            if not fitted.below(_LARGEST):
+                raise ValueError("its prior features are larger than any")
+        return fitted
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise _damaged(path, str(error)) from error
 

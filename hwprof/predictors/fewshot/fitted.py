@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hwprof.blocks import blocks
 from hwprof.errors import OptionError
 from hwprof.metrics import LATENCY, Metric
 from hwprof.predictors.fewshot.calibration import Calibration
 from hwprof.predictors.fewshot.checks import check_rows
 from hwprof.predictors.fewshot.lookup import RowLookup
 from hwprof.predictors.fewshot.posterior import Grid
-from hwprof.predictors.fewshot.prior import PriorFeatures
+from hwprof.predictors.fewshot.prior import PriorFeatures, PriorRows
+from hwprof.predictors.fewshot.weighted import weighted
 from hwprof.predictors.pool import check_features
 from hwprof.similarity import Identity
 
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from hwprof.predictors.fewshot.logs import LogScale
 
 FloatArray = NDArray[np.float64]
-
-
 IntArray = NDArray[np.int64]
 
 # Rows that stand for all where a share of them is asked for.
@@ -41,8 +41,6 @@ class Fitted:
     scale_s: FloatArray
     """Mean cost of each pool device, shape `[m]`: seconds, or the base unit of `metric`."""
     prior: PriorFeatures
-    rows: FloatArray
-    """Prior features of the pool's rows, shape `[n, P]`."""
     grid: Grid
     calibration: Calibration
     similarity: str
@@ -63,10 +61,9 @@ class Fitted:
     """Finds the pool's row of a feature row, where that is quicker than to map its features."""
 
     def __post_init__(self) -> None:
-        narrow = self.linear and self.features.shape[1] < self.rows.shape[1]
-        object.__setattr__(
-            self, "compact", (self.features if narrow else self.rows).astype(np.float32)
-        )
+        narrow = self.linear and self.features.shape[1] < len(self.prior.constant)
+        compact = self.features.astype(np.float32) if narrow else self.prior.table(self.features)
+        object.__setattr__(self, "compact", compact)
         object.__setattr__(self, "lookup", None if self.linear else RowLookup.of(self.features))
 
     @property
@@ -87,9 +84,24 @@ class Fitted:
         return float(np.mean(self.typical(np.arange(0, len(self.rows), step)) < typical))
 
     @property
+    def rows(self) -> PriorRows:
+        """Prior features of the pool's rows, `[n, P]`, exact."""
+        return PriorRows(self.prior, self.features)
+
+    @property
     def linear(self) -> bool:
         """Whether predictions are linear in the features."""
         return self.logs is None and all(isinstance(basis, Identity) for basis in self.prior.bases)
+
+    def below(self, limit: float) -> bool:
+        """Whether all features and prior features are numbers of a smaller magnitude."""
+        tables: list[NDArray[np.floating[Any]]] = [self.features, self.compact]
+        if not all(-limit < table.min() and table.max() < limit for table in tables):
+            return False
+        if self.compact.shape[1] == len(self.prior.constant):
+            return True
+        parts = (self.rows[rows] for rows in blocks(len(self.features)))
+        return all(bool((np.abs(part) < limit).all()) for part in parts)
 
     def folded(self, weights: FloatArray) -> FloatArray:
         """Weights on prior features `[P]` as weights on features and a constant, `[d + 1]`.
@@ -101,15 +113,42 @@ class Fitted:
 
     def means(self, rows: NDArray[np.int64], weights: FloatArray) -> FloatArray:
         """Weighted prior features of rows of the pool, shape `[n]`."""
-        whole = rows.size == len(self.compact) and bool((rows == np.arange(rows.size)).all())
-        table = self.compact if whole else self.compact[rows]
-        if table.shape[1] == len(weights):
-            product = table @ weights.astype(np.float32)
-            return product.astype(np.float64)
-        folded = self.folded(weights)
-        product = table @ folded[:-1].astype(np.float32)
-        means: FloatArray = product.astype(np.float64) + folded[-1]
+        direct, constant = weights, 0.0
+        if self.compact.shape[1] != len(weights):
+            folded = self.folded(weights)
+            direct, constant = folded[:-1], float(folded[-1])
+        single = direct.astype(np.float32)
+        if rows.size == len(self.compact) and bool((rows == np.arange(rows.size)).all()):
+            return (self.compact @ single).astype(np.float64) + constant
+        means = np.empty(rows.size)
+        for part in blocks(rows.size):
+            means[part] = self.compact[rows[part]] @ single
+        return means + constant
+
+    def means_at(self, features: ArrayLike, weights: FloatArray) -> FloatArray:
+        """Weighted prior features of feature rows, `[n, d] -> [n]`.
+
+        Raises OptionError for features that do not fit.
+        """
+        checked = check_features(features, self.features.shape[1], copy=False)
+        if self.lookup is None:
+            return self._mapped(checked, weights)
+        rows = self.lookup(checked)
+        means = np.empty(len(rows))
+        new = rows < 0
+        means[~new] = self.means(rows[~new], weights)
+        if new.any():
+            means[new] = self._mapped(checked[new], weights)
         return means
+
+    def _mapped(self, features: FloatArray, weights: FloatArray) -> FloatArray:
+        # Folding first: one weight per basis function, and no prior features at all.
+        folded, constant = self.prior.fold(weights)
+        total = np.full(len(features), constant)
+        # The first weight is the speed of the device: what its latencies are like.
+        for basis, direct in zip(self.prior.bases, folded, strict=True):
+            total += weighted(basis, features, direct, abs(float(weights[0])))
+        return total
 
     def phi(self, architectures: ArrayLike) -> FloatArray:
         """Prior features of rows of the pool (integers `[n]`) or of feature rows (floats `[n, d]`).
@@ -118,30 +157,26 @@ class Fitted:
         """
         array = np.asarray(architectures)
         if array.ndim == 1:
-            return self.rows[check_rows(array, len(self.rows), "architectures")]
+            return self._known(check_rows(array, len(self.features), "architectures"))
         if array.ndim != 2:
             raise OptionError(
                 f"architectures must be rows of the pool [n] or features [n, d], but has shape "
                 f"{array.shape}; pass one of the two"
             )
         if len(array) == 0:
-            return np.zeros((0, self.rows.shape[1]))
-        features = check_features(array, self.features.shape[1])
+            return np.zeros((0, len(self.prior.constant)))
+        features = check_features(array, self.features.shape[1], copy=False)
         if self.lookup is None:
             return self.prior(features)
         rows = self.lookup(features)
         missing = rows < 0
-        phi = self.rows[rows]
+        phi = self._known(rows)
         if missing.any():
             phi[missing] = self.prior(features[missing])
         return phi
 
-    def known_rows(self, features: ArrayLike) -> NDArray[np.int64] | None:
-        """Rows of the pool that these feature rows `[n, d]` are, `[n]`; None if one is not known.
-
-        Raises OptionError for features that do not fit.
-        """
-        if self.lookup is None:
-            return None
-        rows = self.lookup(check_features(features, self.features.shape[1]))
-        return None if (rows < 0).any() else rows
+    def _known(self, rows: IntArray) -> FloatArray:
+        """Prior features of rows of the pool, to single precision, `[n, P]`."""
+        if self.compact.shape[1] == len(self.prior.constant):
+            return self.compact[rows].astype(np.float64)
+        return self.rows[rows]

@@ -8,6 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hwprof.blocks import blocks
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -25,7 +27,7 @@ class RowLookup:
     What the key finds is compared in full.
     """
 
-    features: FloatArray
+    features: NDArray[np.uint8]
     """Rows of the pool in the order of their keys, shape `[n, d]`."""
     rows: IntArray
     """Where they stand in the pool, shape `[n]`."""
@@ -37,19 +39,28 @@ class RowLookup:
     @classmethod
     def of(cls, features: FloatArray) -> Self | None:
         """For the rows of a pool `[n, d]`; None where they are not small integers."""
-        small = (features >= 0).all() and (features <= _LARGEST).all()
-        if features.shape[1] > _WIDEST or not small or (features != np.rint(features)).any():
+        if features.shape[1] > _WIDEST:
+            return None
+        if not all(_small_integers(features[rows]) for rows in blocks(len(features))):
             return None
         rng = np.random.default_rng(0)
         weights: FloatArray = np.floor(rng.uniform(1, _WEIGHTS, features.shape[1]))
         keys: FloatArray = features @ weights
         order = np.argsort(keys, kind="stable")
-        return cls(features[order], order.astype(np.int64), keys[order], weights)
+        return cls(features.astype(np.uint8)[order], order.astype(np.int64), keys[order], weights)
 
     def __call__(self, features: FloatArray) -> IntArray:
         """Row of the pool of each feature row, `[n, d] -> [n]`; -1 where there is none."""
-        place = np.searchsorted(self.keys, features @ self.weights)
-        place = np.minimum(place, len(self.keys) - 1)
-        same = (self.features[place] == features).all(axis=1)
-        found: IntArray = np.where(same, self.rows[place], -1)
+        found = np.empty(len(features), dtype=np.int64)
+        for rows in blocks(len(features)):
+            asked = features[rows]
+            place = np.searchsorted(self.keys, asked @ self.weights)
+            place = np.minimum(place, len(self.keys) - 1)
+            same = (self.features[place] == asked).all(axis=1)
+            found[rows] = np.where(same, self.rows[place], -1)
         return found
+
+
+def _small_integers(features: FloatArray) -> bool:
+    small = (features >= 0).all() and (features <= _LARGEST).all()
+    return bool(small and (features == np.rint(features)).all())

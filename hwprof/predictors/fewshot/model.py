@@ -33,8 +33,10 @@ from hwprof.predictors.fewshot.mixture import FewShotPrediction
 from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import build, idealised
 from hwprof.predictors.fewshot.rehearsal import grid_shares, learned_prior, rehearsals
+from hwprof.predictors.fewshot.sampling import candidates_of, rehearsed
 from hwprof.predictors.fewshot.selection import design
 from hwprof.predictors.fewshot.smoothing import smooth
+from hwprof.predictors.fewshot.transfer import transfer_maps
 from hwprof.predictors.naming import given
 from hwprof.predictors.pool import DevicePool
 from hwprof.similarity import PLAIN, Similarity, check_similarity
@@ -61,18 +63,25 @@ class FewShotPredictor(Predictor, OfMetric):
         rng = np.random.default_rng(seed)
         smoothed = smooth(pool, similarity, rng)
         cost = smoothed.rows.mean(axis=1)
-        maps = tuple(component.fit(pool.features, cost, rng) for component in similarity.transfer)
-        analytic = similarity.analytic and similarity.analytic.fit(pool.features, cost, rng)
+        maps = transfer_maps(similarity, smoothed.maps, pool.features, cost, rng)
+        analytic = None
+        if similarity.analytic is not None:
+            analytic = similarity.analytic.fit(pool.features, cost, rng)
         machines = idealised(analytic, pool.features)
         prior = build(smoothed, machines, maps)
-        rows = prior(pool.features)
         widths = [feature_map.matrix.shape[1] for feature_map in maps]
-        deviations = rows[:, rows.shape[1] - sum(widths) :]
+        scale_s = smoothed.scale_s
+        part, relative = rehearsed(pool, smoothed.rows, rng)
+        beyond = _beyond(pool, smoothed.rows @ prior.shares)
+        # Of all rows and in double precision, it need not stay.
+        del smoothed
+        mapped = [feature_map(part.features) for feature_map in maps]
+        deviations = np.concatenate([np.zeros((part.rows, 0)), *mapped], axis=1)
         amplitudes, noises = similarity.amplitudes, np.array(similarity.noises)
         flat = np.zeros(len(amplitudes) * len(noises))
         grid = Grid(amplitudes, noises, flat)
-        machine_rows = [group(pool.features) for group in machines]
-        found = list(rehearsals(pool, smoothed.rows, machine_rows, deviations, widths, rng))
+        machine_rows = [group(part.features) for group in machines]
+        found = list(rehearsals(part, relative, machine_rows, deviations, widths, rng))
         shares = grid_shares([alone for alone, _ in found], grid, rng)
         learned = Grid(amplitudes, noises, learned_prior(shares))
         logs = fit_logs(pool, similarity, found, learned, seed)
@@ -82,16 +91,15 @@ class FewShotPredictor(Predictor, OfMetric):
                 features=pool.features,
                 devices=pool.devices,
                 names=pool.names,
-                scale_s=smoothed.scale_s,
+                scale_s=scale_s,
                 prior=prior,
-                rows=rows,
                 grid=learned,
                 calibration=calibration,
                 similarity=similarity.name,
                 metric=pool.metric,
                 logs=logs,
                 unusual=np.flatnonzero(2 * pool.measured.sum(axis=1) < len(pool.devices)),
-                beyond=_beyond(pool, rows[:, 0]),
+                beyond=beyond,
             )
         )
 
@@ -119,7 +127,8 @@ class FewShotPredictor(Predictor, OfMetric):
     ) -> IntArray:
         """The k rows of the pool to measure on a new device, shape `[k]`, best first.
 
-        Rows that most of the pool's devices lack are left out while enough others remain. Raises
+        Rows that most of the pool's devices lack are left out while enough others remain, and of
+        more than 20,000 candidates as many are looked at, drawn with a fixed seed. Raises
         OptionError for k below 1 or above the number of candidates, and for rows that are not of
         the pool or given twice.
         """
@@ -135,10 +144,10 @@ class FewShotPredictor(Predictor, OfMetric):
             )
         fitted = self.fitted
         usual = np.setdiff1d(rows, fitted.unusual)
-        rows = usual if len(usual) >= k else rows
+        rows = candidates_of(np.sort(usual if len(usual) >= k else rows), k)
         if fitted.logs is not None:
-            return fitted.logs.select(np.sort(rows), k)
-        return design(fitted.rows, fitted.prior.slices, fitted.grid, np.sort(rows), k)
+            return fitted.logs.select(rows, k)
+        return design(fitted.rows, fitted.prior.slices, fitted.grid, rows, k)
 
     def adapt(
         self,

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwprof.blocks import blocks, moments
 from hwprof.predictors.fewshot.smoothing import Smoothed
 from hwprof.similarity import Basis, FeatureMap, Identity
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 _CONSTANT = 1e-6
 # Distance at which devices hardly count as alike, over the median distance in the pool.
@@ -46,15 +49,50 @@ class PriorFeatures:
 
     def __call__(self, features: FloatArray) -> FloatArray:
         """Prior features, `[n, d] -> [n, P]`."""
-        total = np.tile(self.constant, (len(features), 1))
-        for basis, matrix in zip(self.bases, self.matrices, strict=True):
-            total += basis(features) @ matrix
+        total = np.empty((len(features), len(self.constant)))
+        self._fill(total, features)
         return total
+
+    def table(self, features: FloatArray) -> NDArray[np.float32]:
+        """Prior features in single precision, `[n, d] -> [n, P]`."""
+        table = np.empty((len(features), len(self.constant)), dtype=np.float32)
+        self._fill(table, features)
+        return table
+
+    def _fill(self, target: NDArray[np.floating[Any]], features: FloatArray) -> None:
+        for rows in blocks(len(features)):
+            total = np.tile(self.constant, (rows.stop - rows.start, 1))
+            for basis, matrix in zip(self.bases, self.matrices, strict=True):
+                total += basis(features[rows]) @ matrix
+            target[rows] = total
 
     def fold(self, weights: FloatArray) -> tuple[tuple[FloatArray, ...], float]:
         """Weights on the prior features `[P]` as weights per basis function, and a constant."""
         folded = tuple(matrix @ weights for matrix in self.matrices)
         return folded, float(self.constant @ weights)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PriorRows:
+    """Prior features of the rows of a pool `[n, P]`, worked out for the rows that are asked for."""
+
+    prior: PriorFeatures
+    features: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """`(n, P)`."""
+        return len(self.features), len(self.prior.constant)
+
+    def __getitem__(self, key: IntArray | slice | tuple[IntArray | slice, int]) -> FloatArray:
+        """Of some rows `[r, P]`, or one column of them `[r]`; exact."""
+        if isinstance(key, tuple):
+            rows, column = key
+            return self.prior(self.features[rows])[:, column]
+        return self.prior(self.features[key])
 
 
 def device_columns(relative: FloatArray) -> FloatArray:
@@ -68,8 +106,9 @@ def device_shares(relative: FloatArray) -> FloatArray:
     One over how many devices it counts as. Two devices count as one where their relative latencies
     are the same, and as two where they differ as much as those of the pool do.
     """
-    square = (relative**2).sum(axis=0)
-    distance = square[:, None] + square - 2 * relative.T @ relative
+    product = relative.T @ relative
+    square = np.diag(product)
+    distance = square[:, None] + square - 2 * product
     apart = max(float(np.median(distance[~np.eye(len(distance), dtype=bool)])), 1e-300)
     likeness = np.exp(-np.maximum(distance, 0) / (_ALIKE**2 * apart))
     np.fill_diagonal(likeness, 1)
@@ -110,8 +149,8 @@ def idealised(analytic: FeatureMap | None, features: FloatArray) -> tuple[Featur
     overhead = FeatureMap(Identity(), np.zeros((features.shape[1], 1)), -np.ones(1))
     if analytic is None:
         return (overhead,)
-    values = analytic(features)
-    keep = values.std(axis=0) > _CONSTANT * values.mean(axis=0)
+    mean, deviation, _ = moments(analytic(features))
+    keep = deviation > _CONSTANT * mean
     if not keep.any():
         keep[0] = True
     return FeatureMap(analytic.basis, analytic.matrix[:, keep], analytic.offset[keep]), overhead

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwprof.predictors.fewshot.posterior import MEAN_FLOOR, SPEED_VARIANCE, Grid, normalised
+from hwprof.predictors.fewshot.prior import PriorRows
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -23,7 +24,11 @@ _TYPICAL = 3
 
 
 def design(
-    phi: FloatArray, slices: tuple[slice, ...], grid: Grid, candidates: IntArray, k: int
+    phi: FloatArray | PriorRows,
+    slices: tuple[slice, ...],
+    grid: Grid,
+    candidates: IntArray,
+    k: int,
 ) -> IntArray:
     """The k best of the candidates, best first, shape `[k]`."""
     weight = normalised(grid.log_prior)
@@ -37,7 +42,7 @@ def design(
 
 
 def _greedy(
-    phi: FloatArray,
+    phi: FloatArray | PriorRows,
     slices: tuple[slice, ...],
     amplitudes: FloatArray,
     noise: float,
@@ -52,10 +57,11 @@ def _greedy(
         root[columns] = np.sqrt(amplitude)
     targets = phi[:: max(1, len(phi) // _TARGETS)] * root
     wanted = targets.T @ targets
-    options = phi[candidates] * root
+    asked = phi[candidates]
+    options = asked * root
     # Half way between noise in proportion to the latency and a clock's constant error: with the
     # former alone, fast architectures would always look the most telling.
-    noise_variance = noise**2 * np.maximum(phi[candidates, 0], MEAN_FLOOR) + 1e-12
+    noise_variance = noise**2 * np.maximum(asked[:, 0], MEAN_FLOOR) + 1e-12
     known = options.copy()
     chosen: list[int] = []
     for step in range(k):

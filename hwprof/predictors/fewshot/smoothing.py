@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hwprof.blocks import blocks
 from hwprof.predictors.pool import BoolArray, DevicePool
 from hwprof.similarity import FeatureMap, Similarity
 
@@ -50,10 +51,8 @@ def smooth(
     values = np.log(pool.values) if logs else pool.values
     flat = np.ones(pool.rows)
     maps = tuple(component.fit(pool.features, flat, rng) for component in similarity.smoothing)
-    mapped = [feature_map(pool.features[pool.measured.any(axis=1)]) for feature_map in maps]
-    place = np.cumsum(pool.measured.any(axis=1)) - 1
     devices = len(pool.devices)
-    weights = [np.zeros((block.shape[1], devices)) for block in mapped]
+    weights = [np.zeros((feature_map.matrix.shape[1], devices)) for feature_map in maps]
     constant = np.zeros(devices)
     groups = _same_rows(pool.measured)
     cap = _ROWS if len(groups) <= 3 else _ROWS_SEPARATE
@@ -61,8 +60,8 @@ def smooth(
         rows = np.flatnonzero(mask)
         if rows.size > cap:
             rows = np.sort(rng.choice(rows, cap, replace=False))
-        blocks = [block[place[rows]] for block in mapped]
-        found, level = _solve(blocks, values[np.ix_(rows, np.array(columns))], similarity)
+        mapped = [feature_map(pool.features[rows]) for feature_map in maps]
+        found, level = _solve(mapped, values[np.ix_(rows, np.array(columns))], similarity)
         constant[columns] = level
         for total, part in zip(weights, found, strict=True):
             total[:, columns] = part
@@ -76,19 +75,36 @@ def _normalised(
     constant: FloatArray,
     logs: bool,
 ) -> Smoothed:
-    rows = np.tile(constant, (pool.rows, 1))
-    for feature_map, weight in zip(maps, weights, strict=True):
-        # Folding first: the mapped features of all rows would be the largest array of all.
-        rows += feature_map.basis(pool.features) @ (feature_map.matrix @ weight)
-        rows -= feature_map.offset @ weight
+    rows = np.empty((pool.rows, len(constant)))
+    rows[:] = constant
+    # Folding first, and by blocks: mapped features of all rows would be the largest array of all.
+    pairs = list(zip(maps, weights, strict=True))
+    folded = [feature_map.matrix @ weight for feature_map, weight in pairs]
+    for part in blocks(pool.rows):
+        for (feature_map, weight), direct in zip(pairs, folded, strict=True):
+            rows[part] += feature_map.basis(pool.features[part]) @ direct
+            rows[part] -= feature_map.offset @ weight
     if logs:
         middle = rows.mean(axis=0)
-        return Smoothed(maps, tuple(weights), constant - middle, np.exp(middle), rows - middle)
+        rows -= middle
+        return Smoothed(maps, tuple(weights), constant - middle, np.exp(middle), rows)
     # A mean over rows that were never measured may come out anywhere: keep it positive.
-    scale = np.maximum(rows.mean(axis=0), 0.1 * np.nanmean(pool.values, axis=0))
+    scale = np.maximum(rows.mean(axis=0), 0.1 * _measured_mean(pool))
+    rows /= scale
     return Smoothed(
-        maps, tuple(weight / scale for weight in weights), constant / scale, scale, rows / scale
+        maps, tuple(weight / scale for weight in weights), constant / scale, scale, rows
     )
+
+
+def _measured_mean(pool: DevicePool) -> FloatArray:
+    """Mean over the rows measured on each device, shape `[m]`."""
+    total, count = np.zeros(len(pool.devices)), np.zeros(len(pool.devices))
+    for part in blocks(pool.rows):
+        values = pool.values[part]
+        total += np.nansum(values, axis=0)
+        count += (~np.isnan(values)).sum(axis=0)
+    mean: FloatArray = total / count
+    return mean
 
 
 def _same_rows(measured: BoolArray) -> list[tuple[BoolArray, list[int]]]:
