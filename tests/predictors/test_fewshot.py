@@ -261,8 +261,14 @@ def test_refuses_measurements_that_do_not_fit(known):
         FewShotPredictor.fit(pool, similarity="nasbench201")
 
 
+def typical(predictor, y):
+    """The same device, as fast as the pool's typical one."""
+    return y * np.exp(np.log(predictor.fitted.scale_s).mean()) / y.mean()
+
+
 def test_a_wrong_unit_is_named(known):
     predictor, _, y = known
+    y = typical(predictor, y)
     rows = predictor.select(6)
     with pytest.raises(OptionError, match="milliseconds given as seconds"):
         predictor.adapt(rows, 1e3 * y[rows])
@@ -274,6 +280,20 @@ def test_a_wrong_unit_is_named(known):
         predictor.adapt(rows, mixed)
     slow = predictor.adapt(rows, 1e3 * y[rows], check_units=False)
     assert slow.update([rows[0]], [1e3 * y[rows[0]]]).predict([0]).mean_s > 0.1
+
+
+def test_a_device_a_hundred_times_slower_is_taken_and_told(known):
+    predictor, _, y = known
+    y = typical(predictor, y)
+    rows = predictor.select(6)
+    for factor, told in ((100, "times beyond the slowest"), (0.01, "times below the fastest")):
+        adapted = predictor.adapt(rows, factor * y[rows])
+        assert any(told in warning for warning in adapted.warnings)
+        near = predictor.adapt(rows, y[rows])
+        assert not any("times" in warning for warning in near.warnings)
+        np.testing.assert_allclose(
+            adapted.predict(rows).mean_s, factor * near.predict(rows).mean_s, rtol=1e-6
+        )
 
 
 def test_devices_that_share_no_architecture():

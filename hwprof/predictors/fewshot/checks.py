@@ -13,9 +13,9 @@ from hwprof.predictors.naming import error_name, values_name
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# A unit mistake is a factor of 1000. A device this many times beyond the slowest or the fastest of
-# the pool is taken for one; those that are slower than a tenth of that exist, and are warned of.
-UNIT_FACTOR = 300.0
+# A unit mistake is a factor of 1000. A device this many times beyond the typical one of the pool, and
+# so far beyond the slowest or the fastest, is taken for one. Nearer ones exist: `cautions` tells.
+UNIT_FACTOR, UNIT_BEYOND = 300.0, 32.0
 # One measurement this many times above what the others let expect of it.
 UNIT_CELL = 300.0
 
@@ -102,13 +102,14 @@ def check_units(
     scale = speed_of(measured, mean)
     if pool_scale is not None:
         slow, fast = int(pool_scale.argmax()), int(pool_scale.argmin())
-        if scale > UNIT_FACTOR * pool_scale[slow]:
+        typical = float(np.exp(np.log(pool_scale).mean()))
+        if scale > max(UNIT_FACTOR * typical, UNIT_BEYOND * pool_scale[slow]):
             raise OptionError(
                 f"{what} is {scale / pool_scale[slow]:.0f} times that of the {slow_word} device of "
                 f"the pool ({names[slow]}, {pool_scale[slow]:.3g} {metric.unit}): "
                 f"{mistaken(metric)}, or say {_ANYWAY} if the device really is so"
             )
-        if scale * UNIT_FACTOR < pool_scale[fast]:
+        if scale < min(typical / UNIT_FACTOR, pool_scale[fast] / UNIT_BEYOND):
             raise OptionError(
                 f"{what} is {pool_scale[fast] / scale:.0f} times below that of the {fast_word} "
                 f"device of the pool ({names[fast]}, {pool_scale[fast]:.3g} {metric.unit}): a "
