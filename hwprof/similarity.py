@@ -21,6 +21,8 @@ FloatArray = NDArray[np.float64]
 
 # Prior variances of the first transfer component and of each other one, where none are given.
 _TRANSFER = ((1e-5, 0.001, 0.01, 0.1), (1e-6, 0.003, 0.03, 0.3))
+# Prior variances of a constant time per call, which is none on most devices.
+_OVERHEAD = (1e-6, 0.3)
 # Deviations below this count as a constant feature: float32 encodings leave such dust.
 _CONSTANT = 1e-6
 
@@ -220,7 +222,7 @@ class Similarity:
     Empty for four each; every component multiplies the grid."""
     device_weights: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0)
     """Candidate prior variances of the device covariance."""
-    noises: tuple[float, ...] = (1e-4, 0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.22)
+    noises: tuple[float, ...] = (1e-4, 0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.22, 0.4, 0.8)
     """Candidate relative noise deviations."""
     analytic: Component | None = None
     """Latencies of idealised machines, as devices beside those of a pool: none negative, each
@@ -258,11 +260,12 @@ class Similarity:
 
     @property
     def amplitudes(self) -> FloatArray:
-        """Every combination of device and transfer weights, shape `[a, 1 + components]`.
+        """Every combination of device, overhead and transfer weights, `[a, components]`.
 
-        The idealised machines, where there are any, come between: as likely as the devices.
+        The idealised machines, where there are any, come second, in proportion to the devices.
         """
-        found = np.array(list(product(self.device_weights, *self.transfer_weights)))
+        weights = (self.device_weights, _OVERHEAD, *self.transfer_weights)
+        found = np.array(list(product(*weights)))
         if self.analytic is None:
             return found
         return np.insert(found, 1, self.analytic_weight * found[:, 0], axis=1)

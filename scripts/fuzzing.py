@@ -33,7 +33,7 @@ from fuzz_mutations import Mutator, mutate_bytes
 
 LIMIT_S = 5.0
 PATIENT_S = 60.0
-LARGEST_BYTES = 16 << 20
+LARGEST_BYTES = 4 << 20
 LIMIT_BYTES = 256 * 2**20
 # Room above what a reader has mapped after its seeds: an allocation beyond is stopped, and found.
 ADDRESS_SPACE = 4 * 2**30

@@ -113,6 +113,8 @@ def adapt(
             f"  of {fitted.metric.name} in {fitted.metric.words}, with the shape that the pool's "
             f"devices have in {fitted.pool_metric.name}"
         )
+    for warning in fitted.warnings:
+        tell(warning)
     for name, probability in fitted.resembles():
         say(f"  most like {name:24s} with probability {probability:.2f}")
 

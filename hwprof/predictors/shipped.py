@@ -177,6 +177,11 @@ class Shipped:
         """Write the predictor. Raises TableError if the path cannot be written."""
         self.adapted.save(path)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Reasons to trust the intervals less than usual, a sentence each."""
+        return self.adapted.warnings
+
     def resembles(self, count: int = 3) -> tuple[tuple[str, float], ...]:
         """Pool devices with the probability of being the one most like it, likeliest first."""
         return self.adapted.embedding.resembles()[:count]

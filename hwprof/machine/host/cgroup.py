@@ -9,6 +9,7 @@ not exist below the mount; the walk upwards then ends at the mount point, which 
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 from hwprof.machine.host.roots import Roots, whole
@@ -36,7 +37,8 @@ def _groups(roots: Roots, controller: str) -> tuple[list[Path], bool]:
 def _upwards(mount: Path, path: str) -> list[Path]:
     parts = [part for part in path.split("/") if part not in ("", "..")]
     folders = [mount.joinpath(*parts[:n]) for n in range(len(parts), -1, -1)]
-    return [folder for folder in folders if folder.is_dir()]
+    # What the kernel says may be no path at all: `Path.is_dir` raises for one that is too long.
+    return [folder for folder in folders if os.path.isdir(folder)]  # noqa: PTH112
 
 
 def cpu_quota(roots: Roots) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,7 @@ from hwprof.errors import OptionError, TableError
 from hwprof.metrics import Metric
 from hwprof.predictors.base import AdaptedPredictor, Measured, OfMetric
 from hwprof.predictors.fewshot.bounds import check_cost
+from hwprof.predictors.fewshot.cautions import cautions
 from hwprof.predictors.fewshot.checks import check_measured, check_rows, check_units, combine, merge
 from hwprof.predictors.fewshot.embedding import DeviceEmbedding, embed
 from hwprof.predictors.fewshot.fitted import Fitted
@@ -22,6 +23,9 @@ from hwprof.predictors.fewshot.posterior import Evidence, Posterior, infer
 from hwprof.predictors.fewshot.rehearsal import gather
 from hwprof.predictors.naming import given
 from hwprof.predictors.pool import check_features
+
+if TYPE_CHECKING:
+    from hwprof.predictors.fewshot.logs import LogAdapted, LogPrediction
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -53,6 +57,8 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
     width: float
     """Calibrated factor on the model's deviations."""
     units_checked: bool
+    logs: LogAdapted | None = None
+    """What answers where the pool spans decades; the rest is for the embedding then."""
 
     @classmethod
     def infer(
@@ -66,7 +72,10 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
         if units_checked:
             # Joules are neither more nor less than seconds.
             scale = fitted.scale_s if measured.metric.is_same(fitted.metric) else None
-            check_units(measured, fitted.rows[measured.indices, 0], scale, fitted.devices)
+            if fitted.logs is None:
+                check_units(measured, fitted.rows[measured.indices, 0], scale, fitted.devices)
+            else:
+                fitted.logs.check_units(measured, known=scale is not None)
         evidence = gather(phi, values, fitted.prior.slices, variance)
         posterior = infer(evidence, fitted.grid)
         least = float(posterior.weight[posterior.noises == posterior.noises.min()].sum())
@@ -79,6 +88,7 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
             deterministic=len(rows) >= _CERTAIN_COUNT and least > _CERTAIN,
             width=fitted.calibration.factor(len(rows)),
             units_checked=units_checked,
+            logs=None if fitted.logs is None else fitted.logs.infer(rows, values, variance),
         )
 
     @classmethod
@@ -118,6 +128,7 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
             deterministic=False,
             width=width,
             units_checked=True,
+            logs=None if fitted.logs is None else fitted.logs.unmeasured(kin, like is not None),
         )
 
     @classmethod
@@ -132,6 +143,7 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
         deterministic: bool,
         width: float,
         units_checked: bool,
+        logs: LogAdapted | None,
     ) -> Self:
         weights = posterior_weights(evidence, posterior)
         return cls(
@@ -144,15 +156,18 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
             deterministic,
             width,
             units_checked,
+            logs,
         )
 
-    def predict(self, architectures: ArrayLike) -> FewShotPrediction:
+    def predict(self, architectures: ArrayLike) -> FewShotPrediction | LogPrediction:
         """Predict rows of the pool (integers `[n]`) or feature rows (floats `[n, d]`).
 
         The deviation and the quantiles are of a measured value, noise included. Raises
         OptionError for rows that are not of the pool and features that do not fit.
         """
         array = np.asarray(architectures)
+        if self.logs is not None:
+            return self.logs.predict(array, self.metric)
         if array.ndim == 1:
             array = check_rows(array, len(self.fitted.rows), "architectures")
             mean = self.fitted.means(array, self.weights)
@@ -189,12 +204,14 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
 
     def _mixture(self, array: NDArray[np.generic]) -> Mixture:
         parts, scale = [], self.evidence.scale_s
+        # What is rounded is off by up to half a step.
+        spread = _TIE / np.sqrt(12) if self.deterministic else 0.0
         for start in range(0, max(len(array), 1), _CHUNK):
             phi = self.fitted.phi(array[start : start + _CHUNK])
             found = mixture(self.evidence, self.posterior, phi)
             # Some settings stand for all in the shape; the centre is what is predicted.
             centre = self._settled(phi @ self.weights) / scale
-            parts.append(found.around(centre).widened(self.width))
+            parts.append(found.around(centre, spread).widened(self.width))
         return Mixture(
             parts[0].weight,
             np.concatenate([part.mean for part in parts], axis=1) * scale,
@@ -222,9 +239,26 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
         return self.infer(self.fitted, merge(self.measured, more), self.device, self.units_checked)
 
     @property
+    def finite(self) -> bool:
+        """Whether inference came to an end in numbers."""
+        weights = self.weights if self.logs is None else np.append(self.weights, self.logs.weights)
+        return bool(np.isfinite(weights).all())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """See `AdaptedPredictor.warnings`."""
+        if len(self.measured.indices) == 0:
+            return ()
+        alike = self.metric.is_same(self.fitted.metric)
+        own = self if self.logs is None else self.logs
+        found = cautions(self.fitted, self.measured, own.evidence, own.posterior, alike)
+        return tuple(found)
+
+    @property
     def outliers(self) -> IntArray:
         """Rows whose measurement was taken for an outlier."""
-        return np.unique(self.measured.indices)[self.posterior.inflation > 1]
+        posterior = self.posterior if self.logs is None else self.logs.posterior
+        return np.unique(self.measured.indices)[posterior.inflation > 1]
 
     @property
     def embedding(self) -> DeviceEmbedding:
@@ -254,7 +288,7 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
                 adapted = cls.infer(*parts)
         except (ValueError, ArithmeticError, IndexError, np.linalg.LinAlgError) as error:
             adapted, why = None, str(error)
-        if adapted is None or not np.isfinite(adapted.weights).all():
+        if adapted is None or not adapted.finite:
             raise TableError(f"'{path}' is a damaged predictor file ({why}); save it again")
         return adapted
 

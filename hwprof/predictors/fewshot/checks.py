@@ -14,8 +14,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 # A unit mistake is a factor of 1000. A device this many times beyond the slowest or the fastest of
-# the pool is taken for one: the square root of 1000, half way between the two on a log scale.
-UNIT_FACTOR = 32.0
+# the pool is taken for one; those that are slower than a tenth of that exist, and are warned of.
+UNIT_FACTOR = 300.0
 # One measurement this many times above what the others let expect of it.
 UNIT_CELL = 300.0
 
@@ -97,16 +97,16 @@ def check_units(
     measurements are held against each other alone.
     """
     metric = measured.metric
-    what, (slow_word, fast_word) = values_name(metric), _ends(metric)
-    ratio = measured.values / np.maximum(mean, 0.02)
-    scale = float(np.median(ratio))
+    what, (slow_word, fast_word) = values_name(metric), ends_of(metric)
+    ratio = _ratio(measured, mean)
+    scale = speed_of(measured, mean)
     if pool_scale is not None:
         slow, fast = int(pool_scale.argmax()), int(pool_scale.argmin())
         if scale > UNIT_FACTOR * pool_scale[slow]:
             raise OptionError(
                 f"{what} is {scale / pool_scale[slow]:.0f} times that of the {slow_word} device of "
                 f"the pool ({names[slow]}, {pool_scale[slow]:.3g} {metric.unit}): "
-                f"{_mistaken(metric)}, or say {_ANYWAY} if the device really is so"
+                f"{mistaken(metric)}, or say {_ANYWAY} if the device really is so"
             )
         if scale * UNIT_FACTOR < pool_scale[fast]:
             raise OptionError(
@@ -124,12 +124,22 @@ def check_units(
         )
 
 
-def _ends(metric: Metric) -> tuple[str, str]:
+def speed_of(measured: Measured, mean: FloatArray) -> float:
+    """Cost of the mean architecture on the device, from `mean` as `check_units` takes it."""
+    return float(np.median(_ratio(measured, mean)))
+
+
+def _ratio(measured: Measured, mean: FloatArray) -> FloatArray:
+    ratio: FloatArray = measured.values / np.maximum(mean, 0.02)
+    return ratio
+
+
+def ends_of(metric: Metric) -> tuple[str, str]:
     """What the devices are called on which most and least is spent."""
     return ("slowest", "fastest") if metric.is_same(LATENCY) else ("costliest", "cheapest")
 
 
-def _mistaken(metric: Metric) -> str:
+def mistaken(metric: Metric) -> str:
     """What values a thousand times too large may be, and the way out."""
     if metric.is_same(LATENCY):
         return "these look like milliseconds given as seconds; divide by 1000"

@@ -4,11 +4,13 @@ Nothing in the file is executed. What follows from the rest (prior features of t
 posterior of a device) is worked out again when the file is read.
 
 Schema history: 1, never released; 2, shares of the devices in the mean, bases of cells and of
-tables; 3, the metric of the pool and of the measurements, which were latency before.
+tables; 3, the metric of the pool and of the measurements, which were latency before; where the pool
+spans decades, a model of logs too.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -24,6 +26,7 @@ from hwprof.predictors.base import Measured
 from hwprof.predictors.fewshot.bounds import check_parts
 from hwprof.predictors.fewshot.calibration import Calibration
 from hwprof.predictors.fewshot.fitted import Fitted
+from hwprof.predictors.fewshot.logs import LogScale, Warp
 from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import PriorFeatures, slices_of
 from hwprof.predictors.stored_metric import StoredMetric, read_metric
@@ -37,6 +40,8 @@ _KEY = "hwprof.fewshot"
 # More nodes than any cell has: a damaged file must not ask for gigabytes.
 _NODES = 1000
 _LARGEST = 1e30
+# What the names of tensors of a model of logs begin with.
+_LOGS = "logs."
 
 Tensors = dict[str, NDArray[np.generic]]
 
@@ -45,6 +50,11 @@ class _Basis(msgspec.Struct, frozen=True):
     kind: str
     rho: float = 0.0
     positions: int = 0
+
+
+class _Logs(msgspec.Struct, frozen=True):
+    bases: tuple[_Basis, ...]
+    widths: tuple[int, ...]
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -59,8 +69,12 @@ class _Header(msgspec.Struct, frozen=True):
     adapted: bool = False
     device: str | None = None
     units_checked: bool = True
+    beyond: float = 0.0
+    """Share of the pool's rows beyond all that was measured."""
     metric: StoredMetric | None = None
     """Of the pool. None before schema 3: latency."""
+    logs: _Logs | None = None
+    """A model of logs, whose tensors begin with `logs.`; None where there is none."""
     measured_metric: StoredMetric | None = None
 
 
@@ -146,6 +160,8 @@ def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
         "calibration.counts": fitted.calibration.counts,
         "calibration.factors": fitted.calibration.factors,
     }
+    if len(fitted.unusual):
+        tensors["unusual"] = fitted.unusual.astype(np.int32)
     bases = []
     for i, (basis, matrix) in enumerate(zip(prior.bases, prior.matrices, strict=True)):
         tensors[f"matrix.{i}"] = matrix
@@ -176,11 +192,50 @@ def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
         bases=tuple(bases),
         widths=tuple(s.stop - s.start for s in prior.slices[1:]),
         metric=StoredMetric.of(fitted.metric),
+        beyond=fitted.beyond,
     )
+    if fitted.logs is not None:
+        header = msgspec.structs.replace(header, logs=_pack_logs(fitted.logs, tensors))
     return tensors, header
 
 
+def _pack_logs(logs: LogScale, tensors: Tensors) -> _Logs:
+    """Add the tensors of a model of logs; its features follow from the others'."""
+    own, header = _pack(logs.inner)
+    del own["features"]
+    tensors |= {f"{_LOGS}{name}": tensor for name, tensor in own.items()}
+    tensors[f"{_LOGS}warp"] = logs.warp.scale
+    return _Logs(header.bases, header.widths)
+
+
 def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
+    linear = {name: tensor for name, tensor in tensors.items() if not name.startswith(_LOGS)}
+    fitted = _unpack_one(path, header, linear)
+    if header.logs is None:
+        return fitted
+    try:
+        scale = _float(tensors, f"{_LOGS}warp")
+        if scale.shape != fitted.features.shape[1:] or (scale < 0).any():
+            raise ValueError("its logs do not fit its features")
+        warp = Warp(scale)
+        own = {
+            name.removeprefix(_LOGS): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(_LOGS)
+        } | {"features": tensors["features"]}
+        # By the size of what is stored, which warped features are not.
+        check_parts(own, len(header.devices), header.logs.widths, len(header.logs.bases))
+        with np.errstate(all="ignore"):
+            own["features"] = warp(fitted.features)
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        raise _damaged(path, str(error)) from error
+    inner = msgspec.structs.replace(
+        header, names=None, bases=header.logs.bases, widths=header.logs.widths
+    )
+    return replace(fitted, logs=LogScale(_unpack_one(path, inner, own), warp))
+
+
+def _unpack_one(path: Path, header: _Header, tensors: Tensors) -> Fitted:
     try:
         check_parts(tensors, len(header.devices), header.widths, len(header.bases))
         bases: list[Basis] = []
@@ -234,6 +289,8 @@ def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
                 calibration=Calibration(counts, factors.astype(np.float64)),
                 similarity=header.similarity,
                 metric=read_metric(header.metric),
+                unusual=_unusual(tensors, len(features)),
+                beyond=min(max(header.beyond, 0.0), 1.0),
             )
             # They are kept in single precision too.
             if not fitted.below(_LARGEST):
@@ -248,6 +305,14 @@ def _known_errors(measured: Measured) -> bool:
     return error is None or (
         error.shape == measured.values.shape and bool(np.all(np.isfinite(error) & (error >= 0)))
     )
+
+
+def _unusual(tensors: Tensors, rows: int) -> NDArray[np.int64]:
+    found = tensors.get("unusual", np.zeros(0, dtype=np.int32)).astype(np.int64)
+    inside = found.ndim == 1 and (len(found) == 0 or (found[0] >= 0 and found[-1] < rows))
+    if not inside or (np.diff(found) <= 0).any():
+        raise ValueError("its unusual rows are not rows of its pool")
+    return found
 
 
 def _live(edges: NDArray[np.generic]) -> LiveBasis:

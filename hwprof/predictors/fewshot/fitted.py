@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,8 +20,14 @@ from hwprof.predictors.fewshot.weighted import weighted
 from hwprof.predictors.pool import check_features
 from hwprof.similarity import Identity
 
+if TYPE_CHECKING:
+    from hwprof.predictors.fewshot.logs import LogScale
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+# Rows that stand for all where a share of them is asked for.
+_SAMPLE = 4000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +47,12 @@ class Fitted:
     """Name of the `Similarity` it was fitted with, which a space's own shares with the space."""
     metric: Metric = LATENCY
     """What the pool holds."""
+    logs: LogScale | None = None
+    """What answers in place of the rest where the pool spans decades."""
+    unusual: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Rows that most of the pool's devices lack, increasing."""
+    beyond: float = 0.0
+    """Share of the rows that cost less or more than all that any device of the pool measured."""
     compact: NDArray[np.float32] = field(init=False)
     """What means are made from: features of the rows if the model is linear in them and they are
     narrower, else their prior features. Ranking a whole space is bound by memory: single precision
@@ -60,9 +72,25 @@ class Fitted:
         return PriorRows(self.prior, self.features)
 
     @property
+    def speeds(self) -> FloatArray:
+        """Scale of each pool device as `typical` is relative to it, base unit, `[m]`."""
+        return self.scale_s if self.logs is None else self.logs.inner.scale_s
+
+    def typical(self, rows: IntArray) -> FloatArray:
+        """Cost of rows on the pool's mean device, relative to its mean, `[k] -> [k]`."""
+        if self.logs is not None:
+            return np.exp(self.logs.phi(rows)[0])
+        return self.rows[rows, 0]
+
+    def share_below(self, typical: float) -> float:
+        """Share of the pool's rows that cost less on its mean device."""
+        step = max(1, len(self.features) // _SAMPLE)
+        return float(np.mean(self.typical(np.arange(0, len(self.rows), step)) < typical))
+
+    @property
     def linear(self) -> bool:
         """Whether predictions are linear in the features."""
-        return all(isinstance(basis, Identity) for basis in self.prior.bases)
+        return self.logs is None and all(isinstance(basis, Identity) for basis in self.prior.bases)
 
     def below(self, limit: float) -> bool:
         """Whether all features and prior features are numbers of a smaller magnitude."""

@@ -37,9 +37,10 @@ class Mixture:
     deviation: FloatArray
     """Shape `[t, n]`."""
 
-    def around(self, centre: FloatArray) -> Mixture:
-        """The same shape with another mean `[n]`."""
-        return replace(self, mean=self.mean + (centre - self.centre))
+    def around(self, centre: FloatArray, spread: float) -> Mixture:
+        """The same shape with another mean `[n]`, itself off by a deviation of `spread`."""
+        mean = self.mean + (centre - self.centre)
+        return replace(self, mean=mean, deviation=np.hypot(self.deviation, spread))
 
     @property
     def centre(self) -> FloatArray:

@@ -20,16 +20,18 @@ from hwprof.errors import OptionError
 from hwprof.metrics import Metric
 from hwprof.predictors.base import OfMetric, Predictor
 from hwprof.predictors.fewshot.adapted import AdaptedFewShot
-from hwprof.predictors.fewshot.calibration import Calibration, learn_calibration
+from hwprof.predictors.fewshot.calibration import NONE, Calibration, learn_calibration
 from hwprof.predictors.fewshot.checks import (
     check_distinct,
     check_measured,
     check_rows,
 )
+from hwprof.predictors.fewshot.decades import fit_logs
 from hwprof.predictors.fewshot.fitted import Fitted
+from hwprof.predictors.fewshot.logs import LogPrediction
 from hwprof.predictors.fewshot.mixture import FewShotPrediction
 from hwprof.predictors.fewshot.posterior import Grid
-from hwprof.predictors.fewshot.prior import build, differing
+from hwprof.predictors.fewshot.prior import build, idealised
 from hwprof.predictors.fewshot.rehearsal import grid_shares, learned_prior, rehearsals
 from hwprof.predictors.fewshot.sampling import candidates_of, rehearsed
 from hwprof.predictors.fewshot.selection import design
@@ -62,11 +64,11 @@ class FewShotPredictor(Predictor, OfMetric):
         smoothed = smooth(pool, similarity, rng)
         cost = smoothed.rows.mean(axis=1)
         maps = transfer_maps(similarity, smoothed.maps, pool.features, cost, rng)
-        machines = None
-        if similarity.analytic is not None:
-            analytic = similarity.analytic.fit(pool.features, cost, rng)
-            machines = differing(analytic, pool.features)
-        prior = build(smoothed, maps, machines)
+        known = similarity.analytic
+        analytic = None if known is None else known.fit(pool.features, cost, rng)
+        machines = idealised(analytic, pool.features)
+        prior = build(smoothed, machines, maps)
+        typical = smoothed.rows @ prior.shares
         widths = [feature_map.matrix.shape[1] for feature_map in maps]
         scale_s = smoothed.scale_s
         part, relative = rehearsed(pool, smoothed.rows, rng)
@@ -77,11 +79,12 @@ class FewShotPredictor(Predictor, OfMetric):
         amplitudes, noises = similarity.amplitudes, np.array(similarity.noises)
         flat = np.zeros(len(amplitudes) * len(noises))
         grid = Grid(amplitudes, noises, flat)
-        machine_rows = None if machines is None else machines(part.features)
+        machine_rows = [group(part.features) for group in machines]
         found = list(rehearsals(part, relative, machine_rows, deviations, widths, rng))
         shares = grid_shares([alone for alone, _ in found], grid, rng)
-        calibration = learn_calibration(found, grid, shares, rng)
-        grid = Grid(amplitudes, noises, learned_prior(shares))
+        learned = Grid(amplitudes, noises, learned_prior(shares))
+        logs = fit_logs(pool, part, similarity, found, learned, seed)
+        calibration = NONE if logs else learn_calibration(found, grid, shares, rng)
         return cls(
             Fitted(
                 features=pool.features,
@@ -89,10 +92,13 @@ class FewShotPredictor(Predictor, OfMetric):
                 names=pool.names,
                 scale_s=scale_s,
                 prior=prior,
-                grid=grid,
+                grid=learned,
                 calibration=calibration,
                 similarity=similarity.name,
                 metric=pool.metric,
+                logs=logs,
+                unusual=np.flatnonzero(2 * pool.measured.sum(axis=1) < len(pool.devices)),
+                beyond=_beyond(pool, typical),
             )
         )
 
@@ -109,7 +115,8 @@ class FewShotPredictor(Predictor, OfMetric):
     @property
     def calibration(self) -> Calibration:
         """How much wider than the model says its intervals are made."""
-        return self.fitted.calibration
+        logs = self.fitted.logs
+        return logs.inner.calibration if logs else self.fitted.calibration
 
     def select(
         self,
@@ -119,7 +126,8 @@ class FewShotPredictor(Predictor, OfMetric):
     ) -> IntArray:
         """The k rows of the pool to measure on a new device, shape `[k]`, best first.
 
-        Of more than 20,000 candidates as many are looked at, drawn with a fixed seed. Raises
+        Rows that most of the pool's devices lack are left out while enough others remain, and of
+        more than 20,000 candidates as many are looked at, drawn with a fixed seed. Raises
         OptionError for k below 1 or above the number of candidates, and for rows that are not of
         the pool or given twice.
         """
@@ -134,7 +142,10 @@ class FewShotPredictor(Predictor, OfMetric):
                 "measurements or give more candidates"
             )
         fitted = self.fitted
-        rows = candidates_of(np.sort(rows), k)
+        usual = np.setdiff1d(rows, fitted.unusual)
+        rows = candidates_of(usual if len(usual) >= k else np.sort(rows), k)
+        if fitted.logs is not None:
+            return fitted.logs.select(rows, k)
         return design(fitted.rows, fitted.prior.slices, fitted.grid, rows, k)
 
     def adapt(
@@ -166,7 +177,7 @@ class FewShotPredictor(Predictor, OfMetric):
 
     def before_measuring(
         self, architectures: ArrayLike, like: Sequence[str] | None = None
-    ) -> FewShotPrediction:
+    ) -> FewShotPrediction | LogPrediction:
         """What to expect of a new device of which nothing was measured.
 
         The mean of the pool's devices, or of those `like` the new one (its family, its kind), at
@@ -190,3 +201,9 @@ class FewShotPredictor(Predictor, OfMetric):
         from hwprof.predictors.fewshot.files import load_fitted
 
         return cls(load_fitted(Path(path)))
+
+
+def _beyond(pool: DevicePool, typical: FloatArray) -> float:
+    """Share of the rows that cost less or more than all that were measured, by `typical` `[n]`."""
+    known = typical[pool.measured.any(axis=1)]
+    return float(np.mean((typical < known.min()) | (typical > known.max())))

@@ -25,8 +25,8 @@ MEAN_FLOOR = 0.02
 # -6 is better on NAS-Bench-201).
 OUTLIER_NOISE = 8.0
 OUTLIER_LOG_ODDS = -6.0
-# At most so many outliers, and no more than a share of the measurements.
-OUTLIERS_MOST, OUTLIERS_SHARE = 3, 5
+# At most one measurement in so many is an outlier.
+OUTLIERS_SHARE = 4
 # Beyond this many measurements the whole grid costs too long: a part of them narrows it first.
 _WHOLE_GRID = 32
 _NARROWED = 24
@@ -124,7 +124,7 @@ def log_sum(log_weight: FloatArray) -> FloatArray:
 
 
 def infer(evidence: Evidence, grid: Grid, *, outliers: bool = True) -> Posterior:
-    """Posterior over the grid, with up to three measurements taken for outliers."""
+    """Posterior over the grid, with up to a quarter of the measurements taken for outliers."""
     amplitudes, noises = grid.points()
     log_prior = grid.log_prior
     count = len(evidence.relative)
@@ -135,7 +135,7 @@ def infer(evidence: Evidence, grid: Grid, *, outliers: bool = True) -> Posterior
         amplitudes, noises, log_prior = amplitudes[kept], noises[kept], log_prior[kept]
     inflation = np.ones(count)
     posterior = _solve(evidence, amplitudes, noises, log_prior, inflation)
-    for _ in range(min(OUTLIERS_MOST, count // OUTLIERS_SHARE) if outliers else 0):
+    for _ in range(count // OUTLIERS_SHARE if outliers else 0):
         gain = _gain_if_outlier(evidence, posterior)
         gain[inflation > 1] = -np.inf
         if gain.max() <= 0:

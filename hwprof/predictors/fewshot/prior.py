@@ -78,6 +78,8 @@ class PriorRows:
 
     prior: PriorFeatures
     features: FloatArray
+    offset: bool = False
+    """Whether the first is 1, as where latencies are logs, and not the mean of the devices."""
 
     def __len__(self) -> int:
         return len(self.features)
@@ -91,8 +93,11 @@ class PriorRows:
         """Of some rows `[r, P]`, or one column of them `[r]`; exact."""
         if isinstance(key, tuple):
             rows, column = key
-            return self.prior(self.features[rows])[:, column]
-        return self.prior(self.features[key])
+            return self[rows][:, column]
+        found = self.prior(self.features[key])
+        if self.offset:
+            found[:, 0] = 1
+        return found
 
 
 def device_columns(relative: FloatArray) -> FloatArray:
@@ -142,25 +147,30 @@ def machine_columns(relative: FloatArray, machines: FloatArray) -> FloatArray:
     return columns
 
 
-def differing(machines: FeatureMap, features: FloatArray) -> FeatureMap:
-    """The machines on which the rows of a pool `[n, d]` take different times."""
-    mean, deviation, _ = moments(machines(features))
+def idealised(analytic: FeatureMap | None, features: FloatArray) -> tuple[FeatureMap, ...]:
+    """Machines on which the rows of a pool `[n, d]` take different times, if there are any, and one
+    on which all take the same: a device may need its time to be called at all.
+    """
+    overhead = FeatureMap(Identity(), np.zeros((features.shape[1], 1)), -np.ones(1))
+    if analytic is None:
+        return (overhead,)
+    mean, deviation, _ = moments(analytic(features))
     keep = deviation > _CONSTANT * mean
-    return FeatureMap(machines.basis, machines.matrix[:, keep], machines.offset[keep])
+    if not keep.any():
+        keep[0] = True
+    return FeatureMap(analytic.basis, analytic.matrix[:, keep], analytic.offset[keep]), overhead
 
 
 def build(
-    smoothed: Smoothed, transfer: tuple[FeatureMap, ...], machines: FeatureMap | None = None
+    smoothed: Smoothed, machines: tuple[FeatureMap, ...], transfer: tuple[FeatureMap, ...]
 ) -> PriorFeatures:
     """Prior features from the smoothed devices and the maps in which a new one may deviate.
 
-    `machines` are the latencies of idealised machines, each with a mean of 1.
+    `machines` are latencies of idealised machines, in groups, each with a mean of 1.
     """
     shares = device_shares(smoothed.rows)
     to_columns = _devices_matrix(shares)
-    widths = [feature_map.matrix.shape[1] for feature_map in transfer]
-    if machines is not None:
-        widths.insert(0, machines.matrix.shape[1])
+    widths = [feature_map.matrix.shape[1] for feature_map in (*machines, *transfer)]
     slices = slices_of(len(smoothed.constant), widths)
     width = slices[-1].stop
     constant = np.zeros(width)
@@ -183,14 +193,15 @@ def build(
 
     for feature_map, weight in zip(smoothed.maps, smoothed.weights, strict=True):
         add(feature_map, head, weight @ to_columns)
-    if machines is not None:
-        columns, each = slices[1], 1 / np.sqrt(widths[0])
-        add(machines, columns, each * np.eye(widths[0]))
-        # Less the mean, of which the head's first column is made.
+    # Machines less the mean, of which the head's first column is made.
+    for machine, columns in zip(machines, slices[1:], strict=False):
+        count = machine.matrix.shape[1]
+        each = 1 / np.sqrt(count)
+        add(machine, columns, each * np.eye(count))
         constant[columns] -= each * (smoothed.constant @ shares)
         for feature_map, weight in zip(smoothed.maps, smoothed.weights, strict=True):
-            add(feature_map, columns, np.outer(weight @ shares, np.full(widths[0], -each)))
-    for feature_map, columns in zip(transfer, slices[len(slices) - len(transfer) :], strict=True):
+            add(feature_map, columns, np.outer(weight @ shares, np.full(count, -each)))
+    for feature_map, columns in zip(transfer, slices[1 + len(machines) :], strict=True):
         add(feature_map, columns, None)
     bases, matrices = zip(*found, strict=True)
     return PriorFeatures(bases, matrices, constant, slices, shares)

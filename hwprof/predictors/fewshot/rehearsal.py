@@ -46,9 +46,14 @@ class Rehearsal:
     """Of these rows, shape `[r]`."""
     weight: float
     """How much the device counts: siblings count less."""
+    logs: bool = False
+    """Whether `latency_s` are logs, centred, and the first prior feature is their offset's."""
 
     def evidence(self, chosen: IntArray) -> Evidence:
         """Some of its measurements, by their places."""
+        if self.logs:
+            rest = self.latency_s[chosen]
+            return Evidence(self.phi[chosen], rest, np.zeros(len(rest)), 1.0, self.slices)
         return gather(self.phi[chosen], self.latency_s[chosen], self.slices)
 
 
@@ -68,7 +73,7 @@ def gather(
 def rehearsals(
     pool: DevicePool,
     relative: FloatArray,
-    machines: FloatArray | None,
+    machines: list[FloatArray],
     deviations: FloatArray,
     widths: list[int],
     rng: np.random.Generator,
@@ -91,14 +96,11 @@ def rehearsals(
         pair = []
         for kept in (others, np.setdiff1d(np.arange(relative.shape[1]), device)):
             known = relative[np.ix_(rows, kept)]
-            parts, extra = [device_columns(known)], widths
-            if machines is not None:
-                parts.append(machine_columns(known, machines[rows]))
-                extra = [machines.shape[1], *widths]
+            unlike = [machine_columns(known, group[rows]) for group in machines]
             pair.append(
                 Rehearsal(
-                    np.concatenate([*parts, deviations[rows]], axis=1),
-                    slices_of(len(kept), extra),
+                    np.concatenate([device_columns(known), *unlike, deviations[rows]], axis=1),
+                    slices_of(len(kept), [*(group.shape[1] for group in machines), *widths]),
                     pool.values[rows, device],
                     float(weights[device]),
                 )

@@ -40,8 +40,15 @@ class Smoothed:
     """Relative latencies of the pool's rows, shape `[n, m]`; column mean 1."""
 
 
-def smooth(pool: DevicePool, similarity: Similarity, rng: np.random.Generator) -> Smoothed:
-    """Smooth all devices of a pool."""
+def smooth(
+    pool: DevicePool, similarity: Similarity, rng: np.random.Generator, *, logs: bool = False
+) -> Smoothed:
+    """Smooth all devices of a pool.
+
+    With `logs`, what is smoothed are logs less each device's mean log, of which `scale_s` are the
+    exponentials.
+    """
+    values = np.log(pool.values) if logs else pool.values
     flat = np.ones(pool.rows)
     maps = tuple(component.fit(pool.features, flat, rng) for component in similarity.smoothing)
     devices = len(pool.devices)
@@ -54,15 +61,19 @@ def smooth(pool: DevicePool, similarity: Similarity, rng: np.random.Generator) -
         if rows.size > cap:
             rows = np.sort(rng.choice(rows, cap, replace=False))
         mapped = [feature_map(pool.features[rows]) for feature_map in maps]
-        found, level = _solve(mapped, pool.values[np.ix_(rows, np.array(columns))], similarity)
+        found, level = _solve(mapped, values[np.ix_(rows, np.array(columns))], similarity)
         constant[columns] = level
         for total, part in zip(weights, found, strict=True):
             total[:, columns] = part
-    return _normalised(pool, maps, weights, constant)
+    return _normalised(pool, maps, weights, constant, logs)
 
 
 def _normalised(
-    pool: DevicePool, maps: tuple[FeatureMap, ...], weights: list[FloatArray], constant: FloatArray
+    pool: DevicePool,
+    maps: tuple[FeatureMap, ...],
+    weights: list[FloatArray],
+    constant: FloatArray,
+    logs: bool,
 ) -> Smoothed:
     rows = np.empty((pool.rows, len(constant)))
     rows[:] = constant
@@ -73,6 +84,10 @@ def _normalised(
         for (feature_map, weight), direct in zip(pairs, folded, strict=True):
             rows[part] += feature_map.basis(pool.features[part]) @ direct
             rows[part] -= feature_map.offset @ weight
+    if logs:
+        middle = rows.mean(axis=0)
+        rows -= middle
+        return Smoothed(maps, tuple(weights), constant - middle, np.exp(middle), rows)
     # A mean over rows that were never measured may come out anywhere: keep it positive.
     scale = np.maximum(rows.mean(axis=0), 0.1 * _measured_mean(pool))
     rows /= scale
