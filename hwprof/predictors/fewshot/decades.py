@@ -73,10 +73,8 @@ def fit_logs(
     cost = np.exp(smoothed.rows.mean(axis=1))
     maps = transfer_maps(similarity, smoothed.maps, warped.features, cost, rng)
     prior = build(smoothed, (), maps)
-    widths = [feature_map.matrix.shape[1] for feature_map in maps]
-    scale_s = smoothed.scale_s
     part, relative = rehearsed(warped, smoothed.rows, rng)
-    del smoothed
+    widths = [feature_map.matrix.shape[1] for feature_map in maps]
     mapped = [feature_map(part.features) for feature_map in maps]
     deviations = np.concatenate([np.zeros((part.rows, 0)), *mapped], axis=1)
     # Idealised machines are sums of times: they have no place among logs.

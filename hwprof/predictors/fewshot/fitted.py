@@ -67,11 +67,6 @@ class Fitted:
         object.__setattr__(self, "lookup", None if self.linear else RowLookup.of(self.features))
 
     @property
-    def rows(self) -> PriorRows:
-        """Prior features of the pool's rows, `[n, P]`, exact."""
-        return PriorRows(self.prior, self.features)
-
-    @property
     def speeds(self) -> FloatArray:
         """Scale of each pool device as `typical` is relative to it, base unit, `[m]`."""
         return self.scale_s if self.logs is None else self.logs.inner.scale_s
@@ -86,6 +81,11 @@ class Fitted:
         """Share of the pool's rows that cost less on its mean device."""
         step = max(1, len(self.features) // _SAMPLE)
         return float(np.mean(self.typical(np.arange(0, len(self.rows), step)) < typical))
+
+    @property
+    def rows(self) -> PriorRows:
+        """Prior features of the pool's rows, `[n, P]`, exact."""
+        return PriorRows(self.prior, self.features)
 
     @property
     def linear(self) -> bool:

@@ -28,6 +28,8 @@ IntArray = NDArray[np.int64]
 
 # Logs lie between these at most, and mean logs around the device's: beyond, doubles end.
 _FAR, _MEAN_FAR = 300.0, 100.0
+# Rows that stand for the whole pool, beside the candidates, where measurements are chosen.
+_TARGETS = 4000
 # Deviation of a log beyond which its share in the mean grows no more: a factor of 7.
 _WIDE = 2.0
 # Architectures worked out at a time: bounds the memory.
@@ -71,8 +73,10 @@ class LogScale:
     def select(self, candidates: IntArray, k: int) -> IntArray:
         """The k best candidates to measure, best first, shape `[k]`."""
         inner = self.inner
-        phi = replace(inner.rows, offset=True)
-        return design(phi, inner.prior.slices, inner.grid, candidates, k)
+        step = max(1, len(inner.features) // _TARGETS)
+        rows = np.union1d(candidates, np.arange(0, len(inner.features), step))
+        phi, places = offset_first(inner.rows[rows])[1], np.searchsorted(rows, candidates)
+        return rows[design(phi, inner.prior.slices, inner.grid, places, k)]
 
     def check_units(self, measured: Measured, known: bool) -> None:
         """Raise OptionError for values a thousand times off; `known` as the pool's metric is."""

@@ -64,14 +64,15 @@ class FewShotPredictor(Predictor, OfMetric):
         smoothed = smooth(pool, similarity, rng)
         cost = smoothed.rows.mean(axis=1)
         maps = transfer_maps(similarity, smoothed.maps, pool.features, cost, rng)
-        known = similarity.analytic
-        analytic = None if known is None else known.fit(pool.features, cost, rng)
+        analytic = None
+        if similarity.analytic is not None:
+            analytic = similarity.analytic.fit(pool.features, cost, rng)
         machines = idealised(analytic, pool.features)
         prior = build(smoothed, machines, maps)
-        typical = smoothed.rows @ prior.shares
         widths = [feature_map.matrix.shape[1] for feature_map in maps]
         scale_s = smoothed.scale_s
         part, relative = rehearsed(pool, smoothed.rows, rng)
+        beyond = _beyond(pool, smoothed.rows @ prior.shares)
         # Of all rows and in double precision, it need not stay.
         del smoothed
         mapped = [feature_map(part.features) for feature_map in maps]
@@ -98,7 +99,7 @@ class FewShotPredictor(Predictor, OfMetric):
                 metric=pool.metric,
                 logs=logs,
                 unusual=np.flatnonzero(2 * pool.measured.sum(axis=1) < len(pool.devices)),
-                beyond=_beyond(pool, typical),
+                beyond=beyond,
             )
         )
 
@@ -143,7 +144,7 @@ class FewShotPredictor(Predictor, OfMetric):
             )
         fitted = self.fitted
         usual = np.setdiff1d(rows, fitted.unusual)
-        rows = candidates_of(usual if len(usual) >= k else np.sort(rows), k)
+        rows = candidates_of(np.sort(usual if len(usual) >= k else rows), k)
         if fitted.logs is not None:
             return fitted.logs.select(rows, k)
         return design(fitted.rows, fitted.prior.slices, fitted.grid, rows, k)
