@@ -21,8 +21,7 @@ from hwprof.predictors.fewshot.rehearsal import (
     rehearsals,
 )
 from hwprof.predictors.fewshot.sampling import rehearsed
-from hwprof.predictors.fewshot.smoothing import smooth
-from hwprof.predictors.fewshot.transfer import transfer_maps
+from hwprof.predictors.fewshot.smoothing import measured_mean, smooth
 from hwprof.predictors.pool import DevicePool
 from hwprof.similarity import Similarity
 
@@ -31,6 +30,8 @@ FloatArray = NDArray[np.float64]
 # Mean relative latency of the large rows over that of the small ones from which costs span
 # decades. Not of the very smallest: a few disconnected cells of NAS-Bench-201 take no time.
 _SPAN, _SMALL, _LARGE = 30.0, 0.05, 0.95
+# Rows that stand for those of a large pool.
+_SEEN = 20_000
 # A feature whose magnitudes differ by more than this is taken as its logarithm.
 _WIDE = 30.0
 # Deviations of logs beside the similarity's own: where costs span decades, features tell them to
@@ -45,15 +46,15 @@ _COUNT, _DRAWS, _TESTED = 10, 3, 200
 
 def spans_decades(pool: DevicePool) -> bool:
     """Whether the pool's latencies are of such different sizes that errors are relative."""
-    rows = pool.measured.any(axis=1)
-    relative = pool.values[rows] / np.nanmean(pool.values, axis=0)
+    rows = np.flatnonzero(pool.measured.any(axis=1))
+    some = rows[:: max(1, len(rows) // _SEEN)]
+    relative = pool.values[some] / measured_mean(pool)
     small, large = np.quantile(np.nanmean(relative, axis=1), (_SMALL, _LARGE))
     return bool(large > _SPAN * small)
 
 
 def fit_logs(
     pool: DevicePool,
-    part: DevicePool,
     similarity: Similarity,
     linear: list[tuple[Rehearsal, Rehearsal]],
     grid: Grid,
@@ -61,17 +62,16 @@ def fit_logs(
 ) -> LogScale | None:
     """The model of logs where costs span decades and it rehearses better; None elsewhere.
 
-    `part` is the part of the pool on which devices are rehearsed; `linear` are the rehearsals of
-    the model of latencies, and `grid` its own.
+    `linear` are the rehearsals of the model of latencies, and `grid` its own.
     """
-    if not (linear and spans_decades(part)):
+    if not (linear and spans_decades(pool)):
         return None
     rng = np.random.default_rng([seed, 1])
     warp = warping(pool.features)
     warped = replace(pool, features=warp(pool.features))
     smoothed = smooth(warped, similarity, rng, logs=True)
     cost = np.exp(smoothed.rows.mean(axis=1))
-    maps = transfer_maps(similarity, smoothed.maps, warped.features, cost, rng)
+    maps = tuple(component.fit(warped.features, cost, rng) for component in similarity.transfer)
     prior = build(smoothed, (), maps)
     part, relative = rehearsed(warped, smoothed.rows, rng)
     widths = [feature_map.matrix.shape[1] for feature_map in maps]
@@ -95,7 +95,7 @@ def fit_logs(
         features=warped.features,
         devices=pool.devices,
         names=None,
-        scale_s=scale_s,
+        scale_s=smoothed.scale_s,
         prior=prior,
         grid=own,
         calibration=calibration,

@@ -75,7 +75,8 @@ class Fitted:
         """Cost of rows on the pool's mean device, relative to its mean, `[k] -> [k]`."""
         if self.logs is not None:
             return np.exp(self.logs.phi(rows)[0])
-        return self.rows[rows, 0]
+        found: FloatArray = self.rows[rows, 0]
+        return found
 
     def share_below(self, typical: float) -> float:
         """Share of the pool's rows that cost less on its mean device."""

@@ -84,7 +84,7 @@ class FewShotPredictor(Predictor, OfMetric):
         found = list(rehearsals(part, relative, machine_rows, deviations, widths, rng))
         shares = grid_shares([alone for alone, _ in found], grid, rng)
         learned = Grid(amplitudes, noises, learned_prior(shares))
-        logs = fit_logs(pool, part, similarity, found, learned, seed)
+        logs = fit_logs(pool, similarity, found, learned, seed)
         calibration = NONE if logs else learn_calibration(found, grid, shares, rng)
         return cls(
             Fitted(

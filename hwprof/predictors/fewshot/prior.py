@@ -78,8 +78,6 @@ class PriorRows:
 
     prior: PriorFeatures
     features: FloatArray
-    offset: bool = False
-    """Whether the first is 1, as where latencies are logs, and not the mean of the devices."""
 
     def __len__(self) -> int:
         return len(self.features)
@@ -93,11 +91,8 @@ class PriorRows:
         """Of some rows `[r, P]`, or one column of them `[r]`; exact."""
         if isinstance(key, tuple):
             rows, column = key
-            return self[rows][:, column]
-        found = self.prior(self.features[key])
-        if self.offset:
-            found[:, 0] = 1
-        return found
+            return self.prior(self.features[rows])[:, column]
+        return self.prior(self.features[key])
 
 
 def device_columns(relative: FloatArray) -> FloatArray:
