@@ -175,6 +175,9 @@ def test_many_candidates_are_drawn_from_always_alike(whole, monkeypatch):
     assert np.isin(drawn, many).all()
     np.testing.assert_array_equal(sampling.candidates_of(many, 3), drawn)
     assert len(sampling.candidates_of(many, 30)) == 30
+    usual = np.setdiff1d(many, whole.fitted.unusual)
+    drawn = sampling.candidates_of(usual, 5)
+    assert len(drawn) == 12
     assert np.isin(whole.select(5, candidates=many), drawn).all()
     assert len(np.unique(whole.select(20))) == 20
 

@@ -21,7 +21,7 @@ from hwprof.predictors.fewshot.rehearsal import (
     rehearsals,
 )
 from hwprof.predictors.fewshot.sampling import rehearsed
-from hwprof.predictors.fewshot.smoothing import smooth
+from hwprof.predictors.fewshot.smoothing import measured_mean, smooth
 from hwprof.predictors.pool import DevicePool
 from hwprof.similarity import Similarity
 
@@ -30,6 +30,8 @@ FloatArray = NDArray[np.float64]
 # Mean relative latency of the large rows over that of the small ones from which costs span
 # decades. Not of the very smallest: a few disconnected cells of NAS-Bench-201 take no time.
 _SPAN, _SMALL, _LARGE = 30.0, 0.05, 0.95
+# Rows that stand for those of a large pool.
+_SEEN = 20_000
 # A feature whose magnitudes differ by more than this is taken as its logarithm.
 _WIDE = 30.0
 # Deviations of logs beside the similarity's own: where costs span decades, features tell them to
@@ -44,8 +46,9 @@ _COUNT, _DRAWS, _TESTED = 10, 3, 200
 
 def spans_decades(pool: DevicePool) -> bool:
     """Whether the pool's latencies are of such different sizes that errors are relative."""
-    rows = pool.measured.any(axis=1)
-    relative = pool.values[rows] / np.nanmean(pool.values, axis=0)
+    rows = np.flatnonzero(pool.measured.any(axis=1))
+    some = rows[:: max(1, len(rows) // _SEEN)]
+    relative = pool.values[some] / measured_mean(pool)
     small, large = np.quantile(np.nanmean(relative, axis=1), (_SMALL, _LARGE))
     return bool(large > _SPAN * small)
 

@@ -89,14 +89,14 @@ def _normalised(
         rows -= middle
         return Smoothed(maps, tuple(weights), constant - middle, np.exp(middle), rows)
     # A mean over rows that were never measured may come out anywhere: keep it positive.
-    scale = np.maximum(rows.mean(axis=0), 0.1 * _measured_mean(pool))
+    scale = np.maximum(rows.mean(axis=0), 0.1 * measured_mean(pool))
     rows /= scale
     return Smoothed(
         maps, tuple(weight / scale for weight in weights), constant / scale, scale, rows
     )
 
 
-def _measured_mean(pool: DevicePool) -> FloatArray:
+def measured_mean(pool: DevicePool) -> FloatArray:
     """Mean over the rows measured on each device, shape `[m]`."""
     total, count = np.zeros(len(pool.devices)), np.zeros(len(pool.devices))
     for part in blocks(pool.rows):
