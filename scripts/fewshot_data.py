@@ -125,6 +125,19 @@ def folds(space: str) -> dict[str, tuple[list[str], list[str]]]:
     return found
 
 
+def families(devices: list[str]) -> dict[str, tuple[list[str], list[str]]]:
+    """The shipped pool without each family of makers in turn, which are the new devices then."""
+    cpus, phones = ("silver", "gold"), ("samsung", "pixel", "essential")
+    family = {
+        "no GPU": [d for d in devices if d.startswith(("1080ti", "2080ti", "titan"))],
+        "no server CPU": [d for d in devices if d.startswith(cpus)],
+        "no phone": [d for d in devices if d.startswith(phones)],
+        "no Raspberry Pi": ["raspi4"],
+        "no accelerator": ["eyeriss", "fpga"],
+    }
+    return {name: ([d for d in devices if d not in new], new) for name, new in family.items()}
+
+
 def middle(space: str, truth: np.ndarray) -> np.ndarray:
     """Rows that the official protocol queries: the middle 80 % by the target's own latency."""
     rows = POOLED[space] + np.arange(QUERIED)

@@ -78,9 +78,12 @@ def test_components_alone_make_a_similarity():
         similarity = Similarity("mine", (Linear(),) * parts, (Linear(),) * parts)
         assert {len(weights) for weights in similarity.smoothing_weights} == {parts}
         assert len(set(similarity.smoothing_weights)) == len(similarity.smoothing_weights)
-        assert similarity.amplitudes.shape == (4 ** (parts + 1), 1 + parts)
+        # Devices, an overhead that is there or not, and the components.
+        assert similarity.amplitudes.shape == (2 * 4 ** (parts + 1), 2 + parts)
         assert similarity.noises == PLAIN.noises
-    assert Similarity("mine", (Linear(),), ()).amplitudes.shape == (4, 1)
+    assert Similarity("mine", (Linear(),), ()).amplitudes.shape == (8, 2)
+    machines = Similarity("mine", (Linear(),), (), analytic=Linear(), analytic_weight=0.25)
+    np.testing.assert_allclose(machines.amplitudes[:, 1], 0.25 * machines.amplitudes[:, 0])
 
 
 def test_what_a_plain_feature_matrix_gets():
@@ -88,7 +91,7 @@ def test_what_a_plain_feature_matrix_gets():
     assert PLAIN.smoothing_weights == ((1, 0), (1, 0.03), (1, 0.1), (1, 0.3), (1, 1), (0.1, 1))
     assert PLAIN.transfer_weights == ((1e-5, 0.001, 0.01, 0.1), (1e-6, 0.003, 0.03, 0.3))
     assert PLAIN.device_weights == (0.1, 0.5, 1.0, 2.0)
-    assert PLAIN.noises == (1e-4, 0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.22)
+    assert PLAIN.noises == (1e-4, 0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.22, 0.4, 0.8)
 
 
 @pytest.mark.parametrize(

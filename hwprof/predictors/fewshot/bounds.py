@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwprof.errors import OptionError
+from hwprof.predictors.fewshot.posterior import points_after
 
 # Numbers worked out for one byte that is read, beyond what any file may: what is adapted from the
 # shipped pools asks for 21, as it keeps features in bytes and no latencies.
@@ -21,8 +22,6 @@ _MOST_DEVICES = 1000
 _MOST_GRID = 1 << 13
 # Numbers of all the covariances that inference holds at once.
 _MOST_COVARIANCES = 1 << 25
-# Beyond so many measurements a part of the grid is enough: see `posterior`.
-_WHOLE_GRID, _NARROWED = 32, 24
 
 Tensors = Mapping[str, NDArray[np.generic]]
 
@@ -66,9 +65,9 @@ def check_parts(tensors: Tensors, devices: int, widths: Sequence[int], bases: in
 
 def check_cost(measurements: int, grid: int, components: int) -> None:
     """Raises OptionError for more measurements than inference has memory for."""
-    points = grid if measurements <= _WHOLE_GRID else min(grid, _NARROWED)
+    points = points_after(measurements, grid)
     if measurements**2 * (points + components) > _MOST_COVARIANCES:
-        most = int((_MOST_COVARIANCES / (_NARROWED + components)) ** 0.5)
+        most = int((_MOST_COVARIANCES / (points + components)) ** 0.5)
         raise OptionError(
             f"{measurements} architectures are more than a device can be adapted to; give {most} "
             "at most, 10 are usual"

@@ -27,9 +27,12 @@ OUTLIER_NOISE = 8.0
 OUTLIER_LOG_ODDS = -6.0
 # At most one measurement in so many is an outlier.
 OUTLIERS_SHARE = 4
-# Beyond this many measurements the whole grid costs too long: a part of them narrows it first.
-_WHOLE_GRID = 32
-_NARROWED = 24
+# Beyond this many measurements the whole grid costs too long: a part of them narrows it, to so
+# many points up to `_MANY` measurements, and to so many beyond.
+_WHOLE_GRID, _MANY = 12, 64
+_NARROWED, _NARROWEST = 256, 24
+# Rows up to which an elimination by hand over the whole stack is quicker than LAPACK.
+_BY_HAND = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,15 +126,23 @@ def log_sum(log_weight: FloatArray) -> FloatArray:
     return total
 
 
+def points_after(count: int, points: int) -> int:
+    """How many of the grid's points are left after `count` measurements."""
+    if count <= _WHOLE_GRID:
+        return points
+    return min(points, _NARROWED if count <= _MANY else _NARROWEST)
+
+
 def infer(evidence: Evidence, grid: Grid, *, outliers: bool = True) -> Posterior:
     """Posterior over the grid, with up to a quarter of the measurements taken for outliers."""
     amplitudes, noises = grid.points()
     log_prior = grid.log_prior
     count = len(evidence.relative)
-    if count > _WHOLE_GRID:
+    most = points_after(count, len(noises))
+    if most < len(noises):
         spread = np.linspace(0, count - 1, _WHOLE_GRID).astype(np.int64)
         first = _solve(evidence.part(spread), amplitudes, noises, log_prior, np.ones(_WHOLE_GRID))
-        kept = np.argsort(-first.log_weight, kind="stable")[:_NARROWED]
+        kept = np.argsort(-first.log_weight, kind="stable")[:most]
         amplitudes, noises, log_prior = amplitudes[kept], noises[kept], log_prior[kept]
     inflation = np.ones(count)
     posterior = _solve(evidence, amplitudes, noises, log_prior, inflation)
@@ -190,7 +201,7 @@ def inverse_factor(covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
     the call than on ten rows. `covariance` is overwritten.
     """
     count = covariance.shape[0]
-    if count > _WHOLE_GRID:
+    if count > _BY_HAND:
         factor = np.linalg.cholesky(np.moveaxis(covariance, 2, 0))
         inverse = np.linalg.solve(factor, np.broadcast_to(np.eye(count), factor.shape))
         diagonal = np.diagonal(factor, axis1=1, axis2=2)

@@ -24,11 +24,11 @@ from hwprof.predictors.pool import DevicePool
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# Measurements per rehearsal: the range in which the prior matters.
-_COUNTS = (5, 10, 20)
+# Measurements per rehearsal: the range in which the prior matters and the whole grid is looked at.
+_COUNTS = (5, 10, 12)
 _REPEATS = 3
 # Devices rehearsed and rows of each: more would cost seconds and memory, and tell little.
-_DEVICES, _ROWS = 20, 1000
+_DEVICES, _ROWS = 14, 1000
 # Devices correlated more than this in what sets them apart count as siblings.
 _SIBLING = 0.5
 # Share of the prior that stays uniform: the pool's few devices have not seen everything.
