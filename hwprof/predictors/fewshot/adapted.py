@@ -19,7 +19,12 @@ from hwprof.predictors.fewshot.checks import check_measured, check_rows, check_u
 from hwprof.predictors.fewshot.embedding import DeviceEmbedding, embed
 from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.mixture import LEAST, FewShotPrediction, Mixture, mixture
-from hwprof.predictors.fewshot.posterior import Evidence, Posterior, infer
+from hwprof.predictors.fewshot.posterior import (
+    Evidence,
+    Posterior,
+    infer,
+    posterior_weights,
+)
 from hwprof.predictors.fewshot.rehearsal import gather
 from hwprof.predictors.naming import given
 from hwprof.predictors.pool import check_features
@@ -303,20 +308,3 @@ def _places(devices: tuple[str, ...], names: Sequence[str] | None) -> IntArray:
         if name not in devices:
             raise OptionError(f"the pool has no device {name!r}; choose among {', '.join(devices)}")
     return np.array(sorted({devices.index(name) for name in names}), dtype=np.int64)
-
-
-def posterior_weights(evidence: Evidence, posterior: Posterior) -> FloatArray:
-    """Posterior mean as weights on the prior features, base unit, shape `[P]`.
-
-    The mean is linear in the prior features at every grid point, so that the average over the grid
-    is one vector.
-    """
-    mass = posterior.weight
-    weights = np.zeros(evidence.phi.shape[1])
-    if evidence.expected is not None:
-        return evidence.expected * evidence.scale_s
-    weights[0] = evidence.speed_variance * (evidence.phi[:, 0] @ (posterior.alpha @ mass))
-    for component, columns in enumerate(evidence.slices):
-        solved = posterior.alpha @ (mass * posterior.amplitudes[:, component])
-        weights[columns] = evidence.phi[:, columns].T @ solved
-    return weights * evidence.scale_s

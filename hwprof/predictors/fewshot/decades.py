@@ -12,7 +12,7 @@ from hwprof.predictors.fewshot.calibration import learn_calibration
 from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.logs import LogScale, Warp, offset_first
 from hwprof.predictors.fewshot.mixture import LEAST
-from hwprof.predictors.fewshot.posterior import Grid, infer
+from hwprof.predictors.fewshot.posterior import Grid, infer, posterior_weights
 from hwprof.predictors.fewshot.prior import build
 from hwprof.predictors.fewshot.rehearsal import (
     Rehearsal,
@@ -138,7 +138,6 @@ def _error(found: list[tuple[Rehearsal, Rehearsal]], grid: Grid, seed: int) -> f
 
 
 def _once(rehearsal: Rehearsal, grid: Grid, rng: np.random.Generator) -> float:
-    from hwprof.predictors.fewshot.adapted import posterior_weights
 
     order = rng.permutation(len(rehearsal.latency_s))
     count = min(_COUNT, max(len(order) // 2, 1))

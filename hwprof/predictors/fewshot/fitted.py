@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,9 +19,6 @@ from hwprof.predictors.fewshot.prior import PriorFeatures, PriorRows
 from hwprof.predictors.fewshot.weighted import weighted
 from hwprof.predictors.pool import check_features
 from hwprof.similarity import Identity
-
-if TYPE_CHECKING:
-    from hwprof.predictors.fewshot.logs import LogScale
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -47,8 +44,9 @@ class Fitted:
     """Name of the `Similarity` it was fitted with, which a space's own shares with the space."""
     metric: Metric = LATENCY
     """What the pool holds."""
-    logs: LogScale | None = None
-    """What answers in place of the rest where the pool spans decades."""
+    logs: Any = None
+    """A `LogScale`, which holds a fitted model of its own: it answers in place of the rest where
+    the pool spans decades. None elsewhere."""
     unusual: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """Rows that most of the pool's devices lack, increasing."""
     beyond: float = 0.0
@@ -69,13 +67,13 @@ class Fitted:
     @property
     def speeds(self) -> FloatArray:
         """Scale of each pool device as `typical` is relative to it, base unit, `[m]`."""
-        return self.scale_s if self.logs is None else self.logs.inner.scale_s
+        found: FloatArray = self.scale_s if self.logs is None else self.logs.inner.scale_s
+        return found
 
     def typical(self, rows: IntArray) -> FloatArray:
         """Cost of rows on the pool's mean device, relative to its mean, `[k] -> [k]`."""
-        if self.logs is not None:
-            return np.exp(self.logs.phi(rows)[0])
-        found: FloatArray = self.rows[rows, 0]
+        found: FloatArray
+        found = self.rows[rows, 0] if self.logs is None else np.exp(self.logs.phi(rows)[0])
         return found
 
     def share_below(self, typical: float) -> float:

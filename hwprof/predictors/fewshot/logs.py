@@ -16,11 +16,15 @@ from numpy.typing import ArrayLike, NDArray
 from hwprof.errors import OptionError
 from hwprof.metrics import LATENCY, Metric
 from hwprof.predictors.base import Measured, MetricPrediction, broadcast
-from hwprof.predictors.fewshot.adapted import posterior_weights
 from hwprof.predictors.fewshot.checks import check_units
 from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.mixture import Mixture, mixture
-from hwprof.predictors.fewshot.posterior import Evidence, Posterior, infer
+from hwprof.predictors.fewshot.posterior import (
+    Evidence,
+    Posterior,
+    infer,
+    posterior_weights,
+)
 from hwprof.predictors.fewshot.selection import design
 
 FloatArray = NDArray[np.float64]

@@ -146,7 +146,8 @@ class FewShotPredictor(Predictor, OfMetric):
         usual = np.setdiff1d(rows, fitted.unusual)
         rows = candidates_of(np.sort(usual if len(usual) >= k else rows), k)
         if fitted.logs is not None:
-            return fitted.logs.select(rows, k)
+            chosen: IntArray = fitted.logs.select(rows, k)
+            return chosen
         return design(fitted.rows, fitted.prior.slices, fitted.grid, rows, k)
 
     def adapt(

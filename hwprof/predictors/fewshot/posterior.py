@@ -221,3 +221,20 @@ def inverse_factor(covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
             covariance[i, j + 1 : i + 1] -= below * column[: i - j]
             result[i, : j + 1] -= below * result[j, : j + 1]
     return result, log_det
+
+
+def posterior_weights(evidence: Evidence, posterior: Posterior) -> FloatArray:
+    """Posterior mean as weights on the prior features, base unit, shape `[P]`.
+
+    The mean is linear in the prior features at every grid point, so that the average over the grid
+    is one vector.
+    """
+    mass = posterior.weight
+    weights = np.zeros(evidence.phi.shape[1])
+    if evidence.expected is not None:
+        return evidence.expected * evidence.scale_s
+    weights[0] = evidence.speed_variance * (evidence.phi[:, 0] @ (posterior.alpha @ mass))
+    for component, columns in enumerate(evidence.slices):
+        solved = posterior.alpha @ (mass * posterior.amplitudes[:, component])
+        weights[columns] = evidence.phi[:, columns].T @ solved
+    return weights * evidence.scale_s
