@@ -53,10 +53,10 @@ def parse_etdump(dump: bytes, runs: int) -> tuple[TracedRun, ...]:
 
 
 def _run_data(dump: bytes) -> Sequence[Mapping[str, Any]]:
-    from executorch.devtools.etdump.serialize import _convert_from_flatcc
-
     try:
         with quiet():  # it finds its schema by an importlib call that Python 3.11 deprecates
+            from executorch.devtools.etdump.serialize import _convert_from_flatcc
+
             data = json.loads(_convert_from_flatcc(dump))["run_data"]
     except Exception as error:  # the schema compiler, a file cut off: no common base
         raise DeviceError(

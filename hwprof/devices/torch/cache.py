@@ -6,7 +6,10 @@ first owns (torch/_inductor/runtime/cache_dir_utils.py of PyTorch 2.13).
 
 from __future__ import annotations
 
+import getpass
 import os
+import re
+import tempfile
 from pathlib import Path
 
 from hwprof.devices.private import made_private
@@ -27,19 +30,28 @@ def run_own_code() -> None:
     is found again, and else a new one. Raises DeviceError for a folder that the environment names
     and that others may write to.
     """
-    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
-
-    for variable in (VARIABLE, TRITON):
-        named = os.environ.get(variable)
-        if named:
-            os.environ[variable] = str(_checked(Path(named).absolute(), variable))
-    if not os.environ.get(VARIABLE):
-        folder, reason = made_private(Path(default_cache_dir()))
+    named = {variable: os.environ.get(variable, "") for variable in (VARIABLE, TRITON)}
+    for variable, folder in named.items():
+        if folder:
+            os.environ[variable] = str(_checked(Path(folder).absolute(), variable))
+        else:  # torch would take an empty name for the working directory
+            os.environ.pop(variable, None)
+    if not named[VARIABLE]:
+        path, reason = made_private(usual_folder())
         if reason:
             made = scratch_folder()
             _kept.append(made)
-            folder = Path(made.name)
-        os.environ[VARIABLE] = str(folder)
+            path = Path(made.name)
+        os.environ[VARIABLE] = str(path)
+
+
+def usual_folder() -> Path:
+    """Inductor's own, named without importing it: that alone makes the folder and uses it."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, ModuleNotFoundError, OSError):  # a user that the system has no name for
+        user = f"uid_{os.getuid()}" if hasattr(os, "getuid") else "unknown_user"
+    return Path(tempfile.gettempdir()) / ("torchinductor_" + re.sub(r'[\\/:*?"<>|]', "_", user))
 
 
 def _checked(folder: Path, variable: str) -> Path:

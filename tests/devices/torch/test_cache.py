@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hwprof.devices.torch import TorchCpu, cache
-from hwprof.devices.torch.cache import TRITON, VARIABLE, run_own_code
+from hwprof.devices.torch.cache import TRITON, VARIABLE, run_own_code, usual_folder
 from hwprof.errors import DeviceError
 from hwprof.models.load import load_model
 
@@ -33,6 +33,14 @@ def test_the_usual_folder_is_made_and_found_again(temporary: Path) -> None:
         run_own_code()
         assert Path(os.environ[VARIABLE]) == temporary / "torchinductor_somebody"
     assert Path(os.environ[VARIABLE]).stat().st_mode & 0o777 == 0o700
+
+
+def test_it_is_the_one_that_torch_takes(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "some/body")
+    run_own_code()
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    assert usual_folder() == Path(default_cache_dir()) == temporary / "torchinductor_some_body"
 
 
 def test_a_folder_that_others_made_is_passed_by(
