@@ -29,31 +29,27 @@ from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.logs import LogScale, Warp
 from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import PriorFeatures, slices_of
+from hwprof.predictors.fewshot.stored_bases import (
+    StoredBasis,
+    Tensors,
+    compact,
+    floats,
+    pack_basis,
+    unpack_basis,
+)
 from hwprof.predictors.stored_metric import StoredMetric, read_metric
-from hwprof.similarity import Basis, HammingBasis, Identity, RbfBasis
-from hwprof.spaces.cells import LiveBasis
-from hwprof.spaces.tables import TableBasis
+from hwprof.similarity import Basis
 
 SCHEMA = 3
 _OLDEST = 2
 _KEY = "hwprof.fewshot"
-# More nodes than any cell has: a damaged file must not ask for gigabytes.
-_NODES = 1000
 _LARGEST = 1e30
 # What the names of tensors of a model of logs begin with.
 _LOGS = "logs."
 
-Tensors = dict[str, NDArray[np.generic]]
-
-
-class _Basis(msgspec.Struct, frozen=True):
-    kind: str
-    rho: float = 0.0
-    positions: int = 0
-
 
 class _Logs(msgspec.Struct, frozen=True):
-    bases: tuple[_Basis, ...]
+    bases: tuple[StoredBasis, ...]
     widths: tuple[int, ...]
 
 
@@ -63,7 +59,7 @@ class _Header(msgspec.Struct, frozen=True):
     """Its name. Files call it `kernels`, as the first ones did."""
     devices: tuple[str, ...]
     names: tuple[str, ...] | None
-    bases: tuple[_Basis, ...]
+    bases: tuple[StoredBasis, ...]
     widths: tuple[int, ...]
     """Prior features per transfer component."""
     adapted: bool = False
@@ -150,7 +146,7 @@ def load_adapted(path: Path) -> tuple[Fitted, Measured, str | None, bool]:
 def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
     prior = fitted.prior
     tensors: Tensors = {
-        "features": _compact(fitted.features),
+        "features": compact(fitted.features),
         "scale_s": fitted.scale_s,
         "constant": prior.constant,
         "shares": prior.shares,
@@ -165,25 +161,7 @@ def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
     bases = []
     for i, (basis, matrix) in enumerate(zip(prior.bases, prior.matrices, strict=True)):
         tensors[f"matrix.{i}"] = matrix
-        if isinstance(basis, HammingBasis):
-            bases.append(_Basis("hamming", basis.rho, basis.positions))
-            tensors[f"landmarks.{i}"] = _compact(basis.landmarks)
-        elif isinstance(basis, RbfBasis):
-            bases.append(_Basis("rbf"))
-            tensors[f"landmarks.{i}"], tensors[f"scale.{i}"] = basis.landmarks, basis.scale
-        elif isinstance(basis, LiveBasis):
-            bases.append(_Basis("live"))
-            tensors[f"edges.{i}"] = basis.edges
-        elif isinstance(basis, TableBasis):
-            bases.append(_Basis("table"))
-            tensors[f"codes.{i}"], tensors[f"table.{i}"] = basis.codes, basis.table
-        elif isinstance(basis, Identity):
-            bases.append(_Basis("identity"))
-        else:
-            raise TableError(
-                f"a predictor with the basis {type(basis).__name__} has no file form; "
-                "use the components of hwprof.similarity"
-            )
+        bases.append(pack_basis(basis, i, tensors))
     header = _Header(
         schema=SCHEMA,
         similarity=fitted.similarity,
@@ -214,7 +192,7 @@ def _unpack(path: Path, header: _Header, tensors: Tensors) -> Fitted:
     if header.logs is None:
         return fitted
     try:
-        scale = _float(tensors, f"{_LOGS}warp")
+        scale = floats(tensors, f"{_LOGS}warp")
         if scale.shape != fitted.features.shape[1:] or (scale < 0).any():
             raise ValueError("its logs do not fit its features")
         warp = Warp(scale)
@@ -241,38 +219,22 @@ def _unpack_one(path: Path, header: _Header, tensors: Tensors) -> Fitted:
         bases: list[Basis] = []
         matrices = []
         for i, basis in enumerate(header.bases):
-            matrices.append(_float(tensors, f"matrix.{i}"))
-            if basis.kind == "hamming":
-                landmarks = _float(tensors, f"landmarks.{i}")
-                if not 0 < basis.rho < 1 or not 0 < basis.positions <= tensors["features"].shape[1]:
-                    raise ValueError("its basis counts no possible positions")
-                bases.append(HammingBasis(landmarks, basis.rho, basis.positions))
-            elif basis.kind == "rbf":
-                landmarks, scale = _float(tensors, f"landmarks.{i}"), tensors[f"scale.{i}"]
-                bases.append(RbfBasis(landmarks, scale.astype(np.float64)))
-            elif basis.kind == "live":
-                bases.append(_live(tensors[f"edges.{i}"]))
-            elif basis.kind == "table":
-                codes, table = tensors[f"codes.{i}"], _float(tensors, f"table.{i}")
-                bases.append(TableBasis(codes.astype(np.int64), table))
-            elif basis.kind == "identity":
-                bases.append(Identity())
-            else:
-                raise ValueError(f"it has a basis of the unknown kind {basis.kind!r}")
+            matrices.append(floats(tensors, f"matrix.{i}"))
+            bases.append(unpack_basis(basis, i, tensors, tensors["features"].shape[1]))
         slices = slices_of(len(header.devices), list(header.widths))
-        constant = _float(tensors, "constant")
+        constant = floats(tensors, "constant")
         stored = sum(name.startswith("matrix.") for name in tensors)
         if constant.shape != (slices[-1].stop,) or stored != len(matrices):
             raise ValueError("its parts do not fit each other")
-        shares = _float(tensors, "shares")
+        shares = floats(tensors, "shares")
         if shares.shape != (len(header.devices),) or not (shares > 0).all():
             raise ValueError("its shares do not fit its devices")
         prior = PriorFeatures(tuple(bases), tuple(matrices), constant, slices, shares)
-        features = _float(tensors, "features")
+        features = floats(tensors, "features")
         if header.names is not None and len(header.names) != len(features):
             raise ValueError("its names do not fit its architectures")
-        counts, factors = _float(tensors, "calibration.counts"), tensors["calibration.factors"]
-        grid = Grid(*(_float(tensors, name) for name in ("amplitudes", "noises", "log_prior")))
+        counts, factors = floats(tensors, "calibration.counts"), tensors["calibration.factors"]
+        grid = Grid(*(floats(tensors, name) for name in ("amplitudes", "noises", "log_prior")))
         if grid.log_prior.shape != (len(grid.amplitudes) * len(grid.noises),):
             raise ValueError("its grid does not fit its prior")
         if grid.amplitudes.shape[1] != len(slices):
@@ -283,7 +245,7 @@ def _unpack_one(path: Path, header: _Header, tensors: Tensors) -> Fitted:
                 features=features,
                 devices=header.devices,
                 names=header.names,
-                scale_s=_float(tensors, "scale_s"),
+                scale_s=floats(tensors, "scale_s"),
                 prior=prior,
                 grid=grid,
                 calibration=Calibration(counts, factors.astype(np.float64)),
@@ -313,33 +275,6 @@ def _unusual(tensors: Tensors, rows: int) -> NDArray[np.int64]:
     if not inside or (np.diff(found) <= 0).any():
         raise ValueError("its unusual rows are not rows of its pool")
     return found
-
-
-def _live(edges: NDArray[np.generic]) -> LiveBasis:
-    nodes = edges.astype(np.int64)
-    # Every node but the first has an edge that ends there.
-    shaped = nodes.ndim == 2 and nodes.shape[1] == 2 and len(nodes) > 0
-    if not shaped or nodes.min() < 0 or (nodes >= min(_NODES, len(nodes) + 1)).any():
-        raise ValueError("its edges are not those of a cell")
-    return LiveBasis(nodes)
-
-
-def _float(tensors: Tensors, name: str) -> NDArray[np.float64]:
-    array = tensors[name].astype(np.float64)
-    # A scale may be infinite: it marks a feature that never varies.
-    if not np.isfinite(array).all():
-        raise ValueError(f"its {name} is not finite")
-    return array
-
-
-def _compact(array: NDArray[np.float64]) -> NDArray[np.generic]:
-    """The same values in the smallest type that holds them exactly."""
-    for kind in (np.uint8, np.float32):
-        with np.errstate(invalid="ignore", over="ignore"):
-            small = array.astype(kind)
-        if np.array_equal(small.astype(np.float64), array):
-            return small
-    return array
 
 
 def _write(path: Path, tensors: Tensors, header: _Header) -> None:
