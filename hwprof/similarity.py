@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import product
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +23,16 @@ FloatArray = NDArray[np.float64]
 # Prior variances of the first transfer component and of each other one, where none are given.
 _TRANSFER = ((1e-5, 0.001, 0.01, 0.1), (1e-6, 0.003, 0.03, 0.3))
 # Prior variances of a constant time per call, which is none on most devices.
-_OVERHEAD = (1e-6, 0.3)
+_OVERHEAD = (1e-6, 0.05)
 # Deviations below this count as a constant feature: float32 encodings leave such dust.
 _CONSTANT = 1e-6
 
 
 class Basis(ABC):
     """Functions of an architecture's features."""
+
+    switch: ClassVar[bool] = False
+    """Whether they are zero but for architectures of which some devices do not run the whole."""
 
     @abstractmethod
     def __call__(self, features: FloatArray) -> FloatArray:

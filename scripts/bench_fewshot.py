@@ -57,6 +57,20 @@ def fit(name: str, pool: DevicePool, space: str) -> Predictor:
     return cls.fit(pool, **given)
 
 
+FITTED: dict[tuple[object, ...], tuple[Predictor, float]] = {}
+"""Of this process: the same fit serves all counts and samplers."""
+
+
+def fitted(name: str, data: Data, train: list[str], rows: np.ndarray) -> tuple[Predictor, float]:
+    """A predictor and the seconds that its fit took, when it was done."""
+    key = (name, data.space, *train, rows.tobytes())
+    if key not in FITTED:
+        started = time.perf_counter()
+        predictor = fit(name, data.pool(train, rows), data.space)
+        FITTED[key] = predictor, time.perf_counter() - started
+    return FITTED[key]
+
+
 def score(prediction: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     error = np.abs(prediction / truth - 1)
     return {
@@ -123,9 +137,7 @@ def summary(per_seed: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
 def evaluate(
     data: Data, options: argparse.Namespace, train: list[str], test: list[str], rows: np.ndarray
 ) -> dict[str, Any]:
-    started = time.perf_counter()
-    predictor = fit(options.predictor, data.pool(train, rows), data.space)
-    fitted_s = time.perf_counter() - started
+    predictor, fitted_s = fitted(options.predictor, data, train, rows)
     official: dict[str, list[dict[str, float]]] = {device: [] for device in test}
     strict: dict[str, list[dict[str, float]]] = {device: [] for device in test}
     strict_rows = np.arange(POOLED[data.space], len(data.features))

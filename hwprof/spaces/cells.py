@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +28,36 @@ class LiveBasis(Basis):
     Edges must start at smaller nodes than they end."""
 
     def __call__(self, features: FloatArray) -> FloatArray:
-        chosen = features.reshape(len(features), len(self.edges), -1)
-        used, reached = joints(1 - chosen[:, :, 0], self.edges)
-        live = (chosen[:, :, 1:] * used[:, self.edges[:, 1], None]).sum(axis=1)
-        return np.concatenate([live, reached[:, -1:]], axis=1)
+        live, _, joined = _counts(features, self.edges)
+        return np.concatenate([live, joined[:, None]], axis=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DroppedBasis(Basis):
+    """What a runtime that removes dead code does not run of a cell.
+
+    Edges and features as in `LiveBasis`. Values: how often each operation other than none occurs on
+    edges whose result is not used, or at all where the input does not reach the output; then 1
+    where it does not.
+    """
+
+    switch: ClassVar[bool] = True
+    edges: NDArray[np.int64]
+
+    def __call__(self, features: FloatArray) -> FloatArray:
+        live, every, joined = _counts(features, self.edges)
+        dropped = every - joined[:, None] * live
+        return np.concatenate([dropped, 1 - joined[:, None]], axis=1)
+
+
+def _counts(
+    features: FloatArray, edges: NDArray[np.int64]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Operations on used edges and on all, `[n, o]` each, and whether the ends are joined `[n]`."""
+    chosen = features.reshape(len(features), len(edges), -1)
+    used, reached = joints(1 - chosen[:, :, 0], edges)
+    live = (chosen[:, :, 1:] * used[:, edges[:, 1], None]).sum(axis=1)
+    return live, chosen[:, :, 1:].sum(axis=1), reached[:, -1]
 
 
 def joints(open_: FloatArray, edges: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
@@ -63,3 +90,22 @@ class Live(Component):
         deviation = values.std(axis=0)
         scale = np.where(deviation > 0, deviation, np.inf) * np.sqrt(values.shape[1])
         return FeatureMap(basis, np.diag(1 / scale), values.mean(axis=0) / scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped(Component):
+    """How a device that drops dead operations differs from one that runs them: one direction.
+
+    It takes less by what the dropped operations cost on the pool's typical device, where costs are
+    counts times a cost each, and nothing at all where the input does not reach the output.
+    """
+
+    edges: tuple[tuple[int, int], ...]
+
+    def fit(self, features: FloatArray, cost: FloatArray, rng: np.random.Generator) -> FeatureMap:
+        edges = np.array(self.edges, dtype=np.int64)
+        _, every, joined = _counts(features, edges)
+        known = np.concatenate([every, np.ones((len(every), 1))], axis=1)[joined > 0]
+        each = np.linalg.lstsq(known, cost[joined > 0], rcond=None)[0]
+        matrix = -np.maximum(each, 0)[:, None]
+        return FeatureMap(DroppedBasis(edges), matrix, np.zeros(1))

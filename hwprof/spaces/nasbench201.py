@@ -15,7 +15,7 @@ from hwprof.similarity import Hamming, Linear, Similarity
 from hwprof.spaces.analytic import Columns, numbers, summed
 from hwprof.spaces.base import Choices, Costs, Indices
 from hwprof.spaces.building import Network, check_image
-from hwprof.spaces.cells import Live, joints
+from hwprof.spaces.cells import Dropped, Live, joints
 from hwprof.spaces.fixed import FixedChoices, everywhere
 from hwprof.spaces.recorder import Tensor
 from hwprof.spaces.work import NAMES
@@ -133,8 +133,8 @@ class NasBench201(FixedChoices):
                 *((1, 0.1, hamming) for hamming in (0, 0.03, 0.3)),
                 *((1, 1, hamming) for hamming in (0, 0.03, 0.3, 1)),
             ),
-            transfer=(counts, Live(_EDGES)),
-            transfer_weights=((1e-4, 0.003, 0.03, 0.3), (1e-5, 0.003, 0.03)),
+            transfer=(counts, Dropped(_EDGES)),
+            transfer_weights=((1e-4, 0.003, 0.03, 0.3), (1e-5, 0.3)),
             device_weights=(0.1, 0.5, 1.0, 2.0),
             noises=(1e-5, 0.003, 0.01, 0.03, 0.06, 0.1, 0.15, 0.22, 0.4, 0.8),
         )

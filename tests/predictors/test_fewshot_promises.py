@@ -5,9 +5,10 @@ import pytest
 
 from hwprof.predictors.fewshot import AdaptedFewShot, FewShotPredictor
 from hwprof.predictors.fewshot.mixture import leading
-from hwprof.predictors.fewshot.posterior import Posterior
+from hwprof.predictors.fewshot.posterior import Grid, Posterior
 from hwprof.predictors.fewshot.prior import device_shares
 from hwprof.predictors.fewshot.rehearsal import gather
+from hwprof.predictors.fewshot.selection import design
 from hwprof.predictors.pool import DevicePool
 from tests.predictors.test_fewshot import make
 
@@ -59,6 +60,36 @@ def test_rows_that_most_of_the_pool_lacks_are_not_selected(known):
     # Where nothing else is left, they are.
     assert len(predictor.select(100)) == 100
     assert predictor.select(3, candidates=range(60, 120)).min() >= 60
+
+
+def designed(phi, switches=(), k=6):
+    columns = np.array(switches, dtype=np.int64)
+    grid = Grid(np.ones((1, 1)), np.array([0.05]), np.zeros(1))
+    return design(phi, (slice(1, phi.shape[1]),), grid, np.arange(len(phi)), k, columns)
+
+
+def test_the_first_are_what_every_device_runs_whole():
+    rng = np.random.default_rng(0)
+    phi = np.column_stack([rng.uniform(0.5, 1.5, 200), rng.standard_normal((200, 3))])
+    # A tenth of the rows are large in a column that is zero for the others.
+    phi[:, 3] = np.where(np.arange(200) % 10, 0, 5)
+    assert (designed(phi)[:3] % 10 == 0).any()
+    rows = designed(phi, switches=[3])
+    assert (rows[:3] % 10).all()
+    # Later ones tell whether the device runs the rest.
+    assert (rows[3:] % 10 == 0).any()
+    # Where there are no others, they have to do.
+    assert len(designed(phi[::10], switches=[3])) == 6
+
+
+def test_the_ends_are_not_measured():
+    rng = np.random.default_rng(0)
+    phi = np.column_stack([np.linspace(0.1, 3, 200), rng.standard_normal((200, 3))])
+    phi[[0, 1, 198, 199], 1:] *= 10
+    rows = designed(phi)
+    assert rows.min() > 9
+    assert rows.max() < 190
+    assert sorted(designed(phi, k=200)) == list(range(200))
 
 
 def test_few_measurements_are_told(known):

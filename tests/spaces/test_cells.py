@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hwprof import spaces
-from hwprof.spaces.cells import Live, LiveBasis
+from hwprof.spaces.cells import Dropped, DroppedBasis, Live, LiveBasis
 
 SPACE = spaces.get("nasbench201")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -42,3 +42,33 @@ def test_live_counts_are_standardised():
     mapped = Live(EDGES).fit(features, np.ones(200), rng)(features)
     assert mapped.shape == (200, 5)
     assert (mapped**2).sum(axis=1).mean() == pytest.approx(1)
+
+
+def dropped(*operations):
+    features = SPACE.encode([SPACE.format(operations)]).astype(float)
+    return DroppedBasis(np.array(EDGES))(features)[0].tolist()
+
+
+def test_what_is_dropped_is_what_is_not_used():
+    full = ("skip_connect", "nor_conv_1x1", "nor_conv_3x3", "none", "avg_pool_3x3", "none")
+    assert dropped(*full) == [0, 1, 1, 0, 0]
+    assert dropped(*["nor_conv_3x3"] * 6) == [0, 0, 0, 0, 0]
+
+
+def test_a_cell_that_is_not_joined_is_dropped_whole():
+    cut = ("none", "none", "nor_conv_3x3", "none", "none", "skip_connect")
+    assert dropped(*cut) == [1, 0, 1, 0, 1]
+
+
+def test_a_device_that_drops_is_the_typical_one_and_once_the_difference():
+    rng = np.random.default_rng(0)
+    chosen = np.array(SPACE.operations)[rng.integers(0, 5, (400, 6))]
+    features = SPACE.encode([SPACE.format(row) for row in chosen]).astype(float)
+    every = features.reshape(400, 6, 5)[:, :, 1:].sum(axis=1)
+    each = np.array([0.1, 0.5, 1.0, 0.2])
+    runs = 0.3 + every @ each
+    live = LiveBasis(np.array(EDGES))(features)
+    drops = live[:, -1] * (0.3 + live[:, :-1] @ each)
+    difference = Dropped(EDGES).fit(features, runs, rng)(features)
+    assert difference.shape == (400, 1)
+    np.testing.assert_allclose(runs + difference[:, 0], drops, atol=1e-9)

@@ -112,7 +112,8 @@ def _designed(
     rows = len(rehearsal.latency_s)
     for _ in range(_DESIGNS):
         some = np.sort(rng.permutation(rows)[: max(min(_DESIGNED_FROM, rows // 2), count)])
-        chosen = design(rehearsal.phi, rehearsal.slices, grid, some, count)
+        own = rehearsal.phi, rehearsal.slices, grid
+        chosen = design(*own, some, count, rehearsal.switches)
         rest = np.setdiff1d(np.arange(rows), chosen)
         yield np.concatenate([chosen, rng.permutation(rest)])
 

@@ -20,7 +20,7 @@ from hwprof.predictors.fewshot.posterior import Evidence, Posterior
 FloatArray = NDArray[np.float64]
 
 # Fewer measurements than these cannot show that a device is unlike the pool.
-_TELLING = 5
+_TELLING = 6
 # Pools below this many devices teach hardly anything about how devices differ.
 _DEVICES = 4
 # Times beyond the slowest or the fastest device of the pool.
@@ -29,7 +29,7 @@ _BEYOND = 10.0
 # costliest one.
 _OUTSIDE = 0.5
 # Noise of a measurement beyond which intervals rest on how it is distributed.
-_NOISE = 0.25
+_NOISE = 0.2
 # Share of the measurements taken for outliers.
 _OUTLIERS = 0.15
 

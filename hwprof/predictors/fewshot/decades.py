@@ -74,7 +74,6 @@ def fit_logs(
     maps = tuple(component.fit(warped.features, cost, rng) for component in similarity.transfer)
     prior = build(smoothed, (), maps)
     part, relative = rehearsed(warped, smoothed.rows, rng)
-    widths = [feature_map.matrix.shape[1] for feature_map in maps]
     mapped = [feature_map(part.features) for feature_map in maps]
     deviations = np.concatenate([np.zeros((part.rows, 0)), *mapped], axis=1)
     # Idealised machines are sums of times: they have no place among logs.
@@ -83,7 +82,7 @@ def fit_logs(
     flat = Grid(amplitudes, noises, np.zeros(len(amplitudes) * len(noises)))
     quiet = [
         (in_logs(one), in_logs(other))
-        for one, other in rehearsals(part, relative, [], deviations, widths, rng)
+        for one, other in rehearsals(part, relative, [], deviations, maps, rng)
     ]
     found = quiet + [(_noisier(one, rng), _noisier(other, rng)) for one, other in quiet]
     shares = grid_shares([alone for alone, _ in found], flat, rng)

@@ -80,7 +80,8 @@ class LogScale:
         step = max(1, len(inner.features) // _TARGETS)
         rows = np.union1d(candidates, np.arange(0, len(inner.features), step))
         phi, places = offset_first(inner.rows[rows])[1], np.searchsorted(rows, candidates)
-        return rows[design(phi, inner.prior.slices, inner.grid, places, k)]
+        prior = inner.prior
+        return rows[design(phi, prior.slices, inner.grid, places, k, prior.switches)]
 
     def check_units(self, measured: Measured, known: bool) -> None:
         """Raise OptionError for values a thousand times off; `known` as the pool's metric is."""

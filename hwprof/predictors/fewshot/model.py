@@ -69,10 +69,10 @@ class FewShotPredictor(Predictor, OfMetric):
             analytic = similarity.analytic.fit(pool.features, cost, rng)
         machines = idealised(analytic, pool.features)
         prior = build(smoothed, machines, maps)
-        widths = [feature_map.matrix.shape[1] for feature_map in maps]
         scale_s = smoothed.scale_s
         part, relative = rehearsed(pool, smoothed.rows, rng)
-        beyond = _beyond(pool, smoothed.rows @ prior.shares)
+        typical = smoothed.rows @ prior.shares
+        beyond = _beyond(pool, typical)
         # Of all rows and in double precision, it need not stay.
         del smoothed
         mapped = [feature_map(part.features) for feature_map in maps]
@@ -81,7 +81,7 @@ class FewShotPredictor(Predictor, OfMetric):
         flat = np.zeros(len(amplitudes) * len(noises))
         grid = Grid(amplitudes, noises, flat)
         machine_rows = [group(part.features) for group in machines]
-        found = list(rehearsals(part, relative, machine_rows, deviations, widths, rng))
+        found = list(rehearsals(part, relative, machine_rows, deviations, maps, rng))
         shares = grid_shares([alone for alone, _ in found], grid, rng)
         learned = Grid(amplitudes, noises, learned_prior(shares))
         logs = fit_logs(pool, similarity, found, learned, seed)
@@ -148,7 +148,8 @@ class FewShotPredictor(Predictor, OfMetric):
         if fitted.logs is not None:
             chosen: IntArray = fitted.logs.select(rows, k)
             return chosen
-        return design(fitted.rows, fitted.prior.slices, fitted.grid, rows, k)
+        prior = fitted.prior
+        return design(fitted.rows, prior.slices, fitted.grid, rows, k, prior.switches)
 
     def adapt(
         self,

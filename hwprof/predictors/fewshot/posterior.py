@@ -29,7 +29,7 @@ OUTLIER_LOG_ODDS = -6.0
 OUTLIERS_SHARE = 4
 # Beyond this many measurements the whole grid costs too long: a part of them narrows it, to so
 # many points up to `_MANY` measurements, and to so many beyond.
-_WHOLE_GRID, _MANY = 12, 64
+_WHOLE_GRID, _MANY = 20, 64
 _NARROWED, _NARROWEST = 256, 24
 # Rows up to which an elimination by hand over the whole stack is quicker than LAPACK.
 _BY_HAND = 32

@@ -47,6 +47,13 @@ class PriorFeatures:
         """Coordinate of each pool device on its own axis, where it lies exactly, shape `[m]`."""
         return _reach(self.shares)
 
+    @property
+    def switches(self) -> IntArray:
+        """Columns that are zero but for architectures of which some devices do not run all."""
+        pairs = zip(self.bases, self.matrices, strict=True)
+        found = [np.flatnonzero(matrix.any(axis=0)) for basis, matrix in pairs if basis.switch]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
+
     def __call__(self, features: FloatArray) -> FloatArray:
         """Prior features, `[n, d] -> [n, P]`."""
         total = np.empty((len(features), len(self.constant)))

@@ -20,12 +20,13 @@ from hwprof.predictors.fewshot.prior import (
     slices_of,
 )
 from hwprof.predictors.pool import DevicePool
+from hwprof.similarity import FeatureMap
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 # Measurements per rehearsal: the range in which the prior matters and the whole grid is looked at.
-_COUNTS = (5, 10, 12)
+_COUNTS = (5, 10, 20)
 _REPEATS = 3
 # Devices rehearsed and rows of each: more would cost seconds and memory, and tell little.
 _DEVICES, _ROWS = 14, 1000
@@ -46,6 +47,8 @@ class Rehearsal:
     """Of these rows, shape `[r]`."""
     weight: float
     """How much the device counts: siblings count less."""
+    switches: IntArray
+    """As of `PriorFeatures`."""
     logs: bool = False
     """Whether `latency_s` are logs, centred, and the first prior feature is their offset's."""
 
@@ -75,13 +78,14 @@ def rehearsals(
     relative: FloatArray,
     machines: list[FloatArray],
     deviations: FloatArray,
-    widths: list[int],
+    maps: tuple[FeatureMap, ...],
     rng: np.random.Generator,
 ) -> Iterator[tuple[Rehearsal, Rehearsal]]:
     """Every device of the pool as new: to a pool without its siblings, and to one with them.
 
-    `deviations` are the mapped features of all rows.
+    `deviations` are the mapped features of all rows, of the transfer maps.
     """
+    widths = [feature_map.matrix.shape[1] for feature_map in maps]
     devices = np.arange(relative.shape[1])
     if len(devices) > _DEVICES:
         devices = np.sort(rng.choice(devices, _DEVICES, replace=False))
@@ -97,12 +101,16 @@ def rehearsals(
         for kept in (others, np.setdiff1d(np.arange(relative.shape[1]), device)):
             known = relative[np.ix_(rows, kept)]
             unlike = [machine_columns(known, group[rows]) for group in machines]
+            slices = slices_of(len(kept), [*(group.shape[1] for group in machines), *widths])
+            last = zip(maps, slices[len(slices) - len(maps) :], strict=True)
+            switches = [np.arange(s.start, s.stop) for m, s in last if m.basis.switch]
             pair.append(
                 Rehearsal(
                     np.concatenate([device_columns(known), *unlike, deviations[rows]], axis=1),
-                    slices_of(len(kept), [*(group.shape[1] for group in machines), *widths]),
+                    slices,
                     pool.values[rows, device],
                     float(weights[device]),
+                    np.concatenate([np.zeros(0, dtype=np.int64), *switches]),
                 )
             )
         yield pair[0], pair[1]

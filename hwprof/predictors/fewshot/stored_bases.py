@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hwprof.errors import TableError
 from hwprof.similarity import Basis, HammingBasis, Identity, RbfBasis
-from hwprof.spaces.cells import LiveBasis
+from hwprof.spaces.cells import DroppedBasis, LiveBasis
 from hwprof.spaces.tables import TableBasis
 
 # More nodes than any cell has: a damaged file must not ask for gigabytes.
@@ -36,6 +36,9 @@ def pack_basis(basis: Basis, number: int, tensors: Tensors) -> StoredBasis:
     if isinstance(basis, LiveBasis):
         tensors[f"edges.{number}"] = basis.edges
         return StoredBasis("live")
+    if isinstance(basis, DroppedBasis):
+        tensors[f"edges.{number}"] = basis.edges
+        return StoredBasis("dropped")
     if isinstance(basis, TableBasis):
         tensors[f"codes.{number}"], tensors[f"table.{number}"] = basis.codes, basis.table
         return StoredBasis("table")
@@ -61,7 +64,9 @@ def unpack_basis(stored: StoredBasis, number: int, tensors: Tensors, features: i
         scale = tensors[f"scale.{number}"].astype(np.float64)
         return RbfBasis(floats(tensors, f"landmarks.{number}"), scale)
     if stored.kind == "live":
-        return _live(tensors[f"edges.{number}"])
+        return LiveBasis(_edges(tensors[f"edges.{number}"]))
+    if stored.kind == "dropped":
+        return DroppedBasis(_edges(tensors[f"edges.{number}"]))
     if stored.kind == "table":
         codes = tensors[f"codes.{number}"].astype(np.int64)
         return TableBasis(codes, floats(tensors, f"table.{number}"))
@@ -88,10 +93,10 @@ def compact(array: NDArray[np.float64]) -> NDArray[np.generic]:
     return array
 
 
-def _live(edges: NDArray[np.generic]) -> LiveBasis:
+def _edges(edges: NDArray[np.generic]) -> NDArray[np.int64]:
     nodes = edges.astype(np.int64)
     # Every node but the first has an edge that ends there.
     shaped = nodes.ndim == 2 and nodes.shape[1] == 2 and len(nodes) > 0
     if not shaped or nodes.min() < 0 or (nodes >= min(_NODES, len(nodes) + 1)).any():
         raise ValueError("its edges are not those of a cell")
-    return LiveBasis(nodes)
+    return nodes
