@@ -23,7 +23,7 @@ FloatArray = NDArray[np.float64]
 # Prior variances of the first transfer component and of each other one, where none are given.
 _TRANSFER = ((1e-5, 0.001, 0.01, 0.1), (1e-6, 0.003, 0.03, 0.3))
 # Prior variances of a constant time per call, which is none on most devices.
-_OVERHEAD = (1e-6, 0.05)
+_OVERHEAD = (1e-6, 0.1)
 # Deviations below this count as a constant feature: float32 encodings leave such dust.
 _CONSTANT = 1e-6
 

@@ -21,8 +21,8 @@ _TARGETS = 2000
 # geometric mean amplitudes. Later ones also guard against devices that deviate more: arithmetic
 # means. Three was chosen on validation devices.
 _TYPICAL = 3
-# Share of the candidates left out at either end of the typical cost: there the model is wrong
-# first, and what is measured there pulls on all in between.
+# Share of the candidates at either end of the typical cost that the first few leave out: there the
+# model is wrong first, and pulls on all in between.
 _ENDS = 0.05
 
 
@@ -36,25 +36,23 @@ def design(
 ) -> IntArray:
     """The k best of the candidates, best first, shape `[k]`.
 
-    The first ones are architectures that every kind of device runs whole: `switches` are the
-    columns of phi that say so.
+    The first ones are of ordinary cost, and run whole by every kind of device: `switches` are the
+    columns of phi that are zero for those.
     """
     asked = phi[candidates]
     cost = asked[:, 0]
     low, high = np.quantile(cost, (_ENDS, 1 - _ENDS))
-    inside = (cost >= low) & (cost <= high)
-    if inside.sum() >= k:
-        candidates, asked = candidates[inside], asked[inside]
-    whole = np.flatnonzero(~asked[:, switches].any(axis=1))
-    if len(whole) < min(k, _TYPICAL):
-        whole = np.arange(len(asked))
+    plain = (cost >= low) & (cost <= high) & ~asked[:, switches].any(axis=1)
+    if plain.sum() < min(k, _TYPICAL):
+        plain[:] = True
+    first = np.flatnonzero(plain)
     targets = phi[:: max(1, len(phi) // _TARGETS)]
     weight = normalised(grid.log_prior)
     amplitudes, noises = grid.points()
     typical = np.exp(weight @ np.log(amplitudes)), float(np.exp(weight @ np.log(noises)))
     cautious = weight @ amplitudes, float(weight @ noises)
-    first = _greedy(targets, asked[whole], slices, *typical, min(k, _TYPICAL), [])
-    chosen = whole[first].tolist()
+    found = _greedy(targets, asked[first], slices, *typical, min(k, _TYPICAL), [])
+    chosen = first[found].tolist()
     if k > _TYPICAL:
         chosen = _greedy(targets, asked, slices, *cautious, k, chosen)
     return candidates[np.array(chosen, dtype=np.int64)]
