@@ -140,6 +140,18 @@ def test_noise_and_outliers_are_told(known):
     assert not predictor.adapt(rows, y[rows]).warnings
 
 
+def test_a_coarse_clock_is_told(known):
+    predictor, _, y = known
+    rows = predictor.select(10)
+    coarse = np.ceil(y[rows] / (0.3 * y.mean())) * 0.3 * y.mean()
+    assert told(predictor.adapt(rows, coarse), "knows few levels")
+    # The same architecture measured twice is no tie.
+    twice = np.concatenate([rows, rows])
+    error = np.full(20, 1e-6)
+    values = np.concatenate([y[rows], y[rows]])
+    assert not told(predictor.adapt(twice, values, std_error=error), "knows few levels")
+
+
 def test_a_constant_time_per_call_is_found(known):
     predictor, _, y = known
     late = y + 10 * np.median(y)

@@ -16,6 +16,7 @@ from hwprof.predictors.base import Measured
 from hwprof.predictors.fewshot.checks import ends_of, mistaken, speed_of
 from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.posterior import Evidence, Posterior
+from hwprof.predictors.pool import tied_share
 
 FloatArray = NDArray[np.float64]
 
@@ -32,6 +33,8 @@ _OUTSIDE = 0.5
 _NOISE = 0.2
 # Share of the measurements taken for outliers.
 _OUTLIERS = 0.15
+# Share of the measured architectures that cost exactly what another one does.
+_TIED = 0.2
 
 
 def cautions(
@@ -57,6 +60,13 @@ def cautions(
         yield (
             f"the measurements are {noise:.0%} off what the pool lets expect; measure more, or "
             "again on a quiet machine"
+        )
+    _, first = np.unique(measured.indices, return_index=True)
+    tied = tied_share(measured.values[first])
+    if tied >= _TIED:
+        yield (
+            f"{tied:.0%} of the measured architectures cost exactly what another one does: the "
+            "clock or the formula behind them knows few levels; measure with a finer clock"
         )
     outliers = posterior.inflation > 1
     if outliers.mean() >= _OUTLIERS:

@@ -21,9 +21,9 @@ _TARGETS = 2000
 # geometric mean amplitudes. Later ones also guard against devices that deviate more: arithmetic
 # means. Three was chosen on validation devices.
 _TYPICAL = 3
-# Share of the candidates at either end of the typical cost that the first few leave out: there the
-# model is wrong first, and pulls on all in between.
-_ENDS = 0.05
+# Share of the candidates at either end of the typical cost that the first few leave out, and all do
+# where they are that far from the mean: there the model is wrong first, and pulls on the rest.
+_ENDS, _NEAR = 0.05, (0.6, 1.5)
 
 
 def design(
@@ -42,6 +42,10 @@ def design(
     asked = phi[candidates]
     cost = asked[:, 0]
     low, high = np.quantile(cost, (_ENDS, 1 - _ENDS))
+    middle = float(cost.mean())
+    near = (cost >= min(low, middle * _NEAR[0])) & (cost <= max(high, middle * _NEAR[1]))
+    if near.sum() >= k:
+        candidates, asked, cost = candidates[near], asked[near], cost[near]
     plain = (cost >= low) & (cost <= high) & ~asked[:, switches].any(axis=1)
     if plain.sum() < min(k, _TYPICAL):
         plain[:] = True
