@@ -140,6 +140,14 @@ def test_noise_and_outliers_are_told(known):
     assert not predictor.adapt(rows, y[rows]).warnings
 
 
+def test_a_constant_that_drowns_the_rest_is_told(known):
+    predictor, _, y = known
+    rows = predictor.select(8)
+    late = y + 20 * np.median(y)
+    assert told(predictor.adapt(rows, late[rows]), "is the same for all")
+    assert not told(predictor.adapt(rows, y[rows]), "is the same for all")
+
+
 def test_a_coarse_clock_is_told(known):
     predictor, _, y = known
     rows = predictor.select(10)

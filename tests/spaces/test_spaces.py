@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hwprof import spaces
 from hwprof.errors import OptionError
-from hwprof.spaces.cells import Live
+from hwprof.spaces.cells import Dropped
 from hwprof.spaces.fbnet import block_tables
 
 CELL = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|none~2|"
@@ -93,8 +93,8 @@ def test_fbnet_blocks_cost_what_they_should():
 def test_nasbench201_kernel_counts_operations():
     similarity = spaces.get("nasbench201").similarity()
     features = spaces.get("nasbench201").encode([CELL])
-    counts, live = similarity.transfer
+    counts, dropped = similarity.transfer
     assert (features @ counts.matrix).tolist() == [[1, 1, 1, 1]]
-    assert isinstance(live, Live)
-    # Devices, an overhead or none, counts, and live operations.
-    assert similarity.amplitudes.shape == (4 * 2 * 4 * 3, 4)
+    assert isinstance(dropped, Dropped)
+    # Devices, an overhead or none, counts, and dropped operations or none.
+    assert similarity.amplitudes.shape == (4 * 2 * 4 * 2, 4)

@@ -30,9 +30,11 @@ _BEYOND = 10.0
 # costliest one.
 _OUTSIDE = 0.5
 # Noise of a measurement beyond which intervals rest on how it is distributed.
-_NOISE = 0.2
+_NOISE = 0.15
 # Share of the measurements taken for outliers.
 _OUTLIERS = 0.15
+# How much less the measured architectures may differ than they do on the pool's devices.
+_FLAT = 0.25
 # Share of the measured architectures that cost exactly what another one does.
 _TIED = 0.2
 
@@ -101,8 +103,18 @@ def _reach(fitted: Fitted, measured: Measured) -> Iterator[str]:
             f"{low + 1 - high:.0%} of the pool's architectures cost less or more than all those "
             "measured; measure what select proposes"
         )
+    flat = _spread(measured.values) / max(_spread(typical), 1e-9)
+    if len(typical) >= _TELLING and flat < _FLAT:
+        yield (
+            f"architectures differ {1 / max(flat, 1e-3):.0f} times less than on the pool's "
+            "devices: most of the cost is the same for all, and their order rests on the rest"
+        )
     if fitted.beyond > _OUTSIDE:
         yield (
             f"{fitted.beyond:.0%} of the pool's architectures cost less or more than all those "
             "that its devices measured; measure more of them on the pool's devices"
         )
+
+
+def _spread(values: FloatArray) -> float:
+    return float(values.std() / values.mean())

@@ -15,7 +15,7 @@ IntArray = NDArray[np.int64]
 
 # A unit mistake is a factor of 1000. A device this many times beyond the pool's typical one, and
 # so far beyond the slowest or the fastest, is taken for one. Nearer ones exist: `cautions` tells.
-UNIT_FACTOR, UNIT_BEYOND = 300.0, 200.0
+UNIT_FACTOR, UNIT_BEYOND = 600.0, 32.0
 # One measurement this many times above what the others let expect of it.
 UNIT_CELL = 300.0
 
