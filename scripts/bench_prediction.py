@@ -45,8 +45,7 @@ NINE = """## HELP's protocol
 For comparison with published figures: the pool holds HELP's nine train devices, the test devices
 are HELP's. OFFICIAL is HELP's protocol, STRICT takes every architecture outside the pool and
 removes none; both are the Spearman correlation per device, averaged, +- the deviation over the
-seeds.
-Coverage is STRICT: mean over devices and worst device. Errors are STRICT.
+seeds. Coverage is STRICT: mean over devices and worst device. Errors are STRICT.
 """
 FAMILIES = (
     "| k, samples | Spearman | worst family | median APE | worst family | coverage | worst family "
