@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -15,7 +15,6 @@ import pytest
 from hwprof.devices import timing
 from hwprof.devices.timing import HostTimer, nothing, time_runs
 from hwprof.machine.host.roots import Roots
-from hwprof.machine.host.stops import count_stops, stops
 
 OTHER = 2**22 + 1
 """Above every thread id that Linux gives."""
@@ -127,41 +126,53 @@ def test_this_system_fills_what_it_can() -> None:
     assert not known or np.all(timed.waited_s <= timed.wall_s)
 
 
-@pytest.fixture
-def counted() -> Iterator[None]:
-    """Stops by signals are counted, as in a worker."""
-    before = signal.getsignal(signal.SIGCONT)
-    count_stops()
-    yield
-    signal.signal(signal.SIGCONT, before)
+STOPPED = """
+import os, signal, sys
+from itertools import count
+from pathlib import Path
+from hwprof.devices.timing import time_runs
+from hwprof.machine.host.roots import Roots
+from hwprof.machine.host.stops import count_stops
+
+count_stops()
+runs = count()
+
+def run():
+    if next(runs) in (1, 3):
+        os.kill(os.getpid(), signal.SIGCONT)
+
+timed = time_runs(run, 5, 1, int(sys.argv[1]), Roots(proc=Path(sys.argv[2])))
+print([int(number > 0) for number in timed.switches[[1, 3]]], timed.clean[[1, 3]].tolist())
+"""
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_run_that_a_signal_stopped_is_not_clean(
-    counted: None, roots: Roots, threads: int
-) -> None:
-    # What continues a process tells that it was stopped, on however many threads it runs.
-    runs = count()
+def test_a_run_that_a_signal_stopped_is_not_clean(tmp_path: Path, threads: int) -> None:
+    # What continues a process tells that it was stopped, on however many threads it runs. As in a
+    # worker, a process of its own counts: it takes the handler.
+    command = [sys.executable, "-c", STOPPED, str(threads), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[1, 1] [False, False]"
 
-    def run() -> None:
-        if next(runs) in (1, 3):
-            os.kill(os.getpid(), signal.SIGCONT)
 
-    timed = time_runs(run, 5, 1, threads, roots)
-    assert timed.switches is not None
-    assert (timed.switches[[1, 3]] > 0).all()
-    assert timed.clean is not None
-    assert not timed.clean[[1, 3]].any()
+OUTSIDE = """
+import os, signal, threading
+from hwprof.devices.timing import nothing, time_runs
+from hwprof.machine.host.stops import count_stops, stops
+
+before = signal.getsignal(signal.SIGCONT)
+os.kill(os.getpid(), signal.SIGCONT)
+time_runs(nothing, 2, 1, 1)
+thread = threading.Thread(target=count_stops)
+thread.start()
+thread.join()
+print(signal.getsignal(signal.SIGCONT) is before, stops())
+"""
 
 
 def test_outside_a_worker_nobody_takes_the_handler() -> None:
-    before, seen = signal.getsignal(signal.SIGCONT), stops()
-    os.kill(os.getpid(), signal.SIGCONT)
-    time_runs(nothing, 2, 1, 1)
-    assert signal.getsignal(signal.SIGCONT) is before
-    assert stops() == seen
-    # Only a main thread could.
-    thread = threading.Thread(target=count_stops)
-    thread.start()
-    thread.join()
-    assert signal.getsignal(signal.SIGCONT) is before
+    # Only a main thread could, and only where it is asked to.
+    done = subprocess.run(
+        [sys.executable, "-c", OUTSIDE], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "True 0"
