@@ -33,6 +33,8 @@ def test_the_usual_folder_is_made_and_found_again(temporary: Path) -> None:
         run_own_code()
         assert Path(os.environ[VARIABLE]) == temporary / "torchinductor_somebody"
     assert Path(os.environ[VARIABLE]).stat().st_mode & 0o777 == 0o700
+    # An empty name would be the working directory.
+    assert TRITON not in os.environ
 
 
 def test_it_is_the_one_that_torch_takes(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
