@@ -20,6 +20,7 @@ from hwprof.blocks import all_finite, blocks
 from hwprof.errors import OptionError
 from hwprof.metrics import LATENCY, Metric, check_metric
 from hwprof.predictors.naming import named_values, need_latency, values_name
+from hwprof.predictors.setting import Setting
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -81,6 +82,8 @@ class DevicePool:
     """The architectures' names, n of them, when they have any."""
     metric: Metric = LATENCY
     """What the values are."""
+    setting: Setting | None = None
+    """Under what they were measured; None where nobody says."""
 
     @overload
     def __init__(
@@ -91,6 +94,7 @@ class DevicePool:
         names: Sequence[str] | None = None,
         *,
         metric: Metric | str = LATENCY,
+        setting: Setting | None = None,
     ) -> None: ...
 
     @overload
@@ -101,6 +105,7 @@ class DevicePool:
         latency_s: ArrayLike,
         devices: Sequence[str],
         names: Sequence[str] | None = None,
+        setting: Setting | None = None,
     ) -> None: ...
 
     def __init__(
@@ -112,6 +117,7 @@ class DevicePool:
         *,
         metric: Metric | str = LATENCY,
         latency_s: ArrayLike | None = None,
+        setting: Setting | None = None,
     ) -> None:
         """`metric` is one of `hwprof.metrics`, by name, or one's own; `latency_s` is the name of
         values that are seconds.
@@ -120,6 +126,7 @@ class DevicePool:
         values = named_values(found, values, latency_s)
         set_ = object.__setattr__
         set_(self, "metric", found)
+        set_(self, "setting", setting)
         set_(self, "devices", tuple(devices))
         set_(self, "names", None if names is None else tuple(names))
         set_(self, "features", check_features(features))
@@ -211,7 +218,12 @@ class DevicePool:
             )
         columns = [self.devices.index(name) for name in devices]
         return DevicePool(
-            self.features, self.values[:, columns], devices, self.names, metric=self.metric
+            self.features,
+            self.values[:, columns],
+            devices,
+            self.names,
+            metric=self.metric,
+            setting=self.setting,
         )
 
     def quality(self) -> tuple[Quality, ...]:

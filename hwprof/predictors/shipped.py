@@ -80,7 +80,9 @@ def thinned(pool: DevicePool, rows: int) -> DevicePool:
     kept = np.random.default_rng(0).permutation(pool.rows)[:rows]
     values = np.full_like(pool.values, np.nan)
     values[kept] = pool.values[kept]
-    return DevicePool(pool.features, values, pool.devices, pool.names, metric=pool.metric)
+    return DevicePool(
+        *(pool.features, values, pool.devices, pool.names), metric=pool.metric, setting=pool.setting
+    )
 
 
 def to_measure(space: str, k: int) -> list[str]:

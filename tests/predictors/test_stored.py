@@ -151,3 +151,17 @@ def test_files_that_are_not_there_or_not_whole(tmp_path):
         pools.read(tmp_path / "cut.safetensors")
     with pytest.raises(OptionError, match="unknown search space 'darts'"):
         pools.read(written(tmp_path / "darts.safetensors", space="darts"))
+
+
+@pytest.mark.parametrize("space", ["nasbench201", "fbnet"])
+def test_one_of_schema_3_says_what_it_said_and_has_no_setting(space):
+    third = STORED.parent / "third"
+    expected = json.loads((third / "expected.json").read_text())[space]
+    adapted = AdaptedFewShot.load(third / f"{space}-adapted.safetensors")
+    assert adapted.fitted.setting is None
+    assert adapted.metric.name == "latency"
+    prediction = adapted.predict(np.arange(40))
+    low, high = prediction.interval(0.9)
+    np.testing.assert_allclose(prediction.mean_s, expected["mean_s"], rtol=SINGLE)
+    np.testing.assert_allclose(low, expected["low_s"], rtol=1e-4)
+    np.testing.assert_allclose(high, expected["high_s"], rtol=1e-4)

@@ -5,7 +5,7 @@ posterior of a device) is worked out again when the file is read.
 
 Schema history: 1, never released; 2, shares of the devices in the mean, bases of cells and of
 tables; 3, the metric of the pool and of the measurements, which were latency before; where the pool
-spans decades, a model of logs too.
+spans decades, a model of logs too; 4, the setting of the pool.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ from hwprof.predictors.fewshot.stored_bases import (
     pack_basis,
     unpack_basis,
 )
+from hwprof.predictors.setting import Setting
 from hwprof.predictors.stored_metric import StoredMetric, read_metric
 from hwprof.similarity import Basis
 
-SCHEMA = 3
+SCHEMA = 4
 _OLDEST = 2
 _KEY = "hwprof.fewshot"
 _LARGEST = 1e30
@@ -72,6 +73,8 @@ class _Header(msgspec.Struct, frozen=True):
     logs: _Logs | None = None
     """A model of logs, whose tensors begin with `logs.`; None where there is none."""
     measured_metric: StoredMetric | None = None
+    setting: Setting | None = None
+    """Of the pool. None before schema 4, and where nobody said."""
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -171,6 +174,7 @@ def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
         widths=tuple(s.stop - s.start for s in prior.slices[1:]),
         metric=StoredMetric.of(fitted.metric),
         beyond=fitted.beyond,
+        setting=fitted.setting,
     )
     if fitted.logs is not None:
         header = msgspec.structs.replace(header, logs=_pack_logs(fitted.logs, tensors))
@@ -253,6 +257,7 @@ def _unpack_one(path: Path, header: _Header, tensors: Tensors) -> Fitted:
                 metric=read_metric(header.metric),
                 unusual=_unusual(tensors, len(features)),
                 beyond=min(max(header.beyond, 0.0), 1.0),
+                setting=header.setting,
             )
             # They are kept in single precision too.
             if not fitted.below(_LARGEST):

@@ -18,6 +18,7 @@ from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import PriorFeatures, PriorRows
 from hwprof.predictors.fewshot.weighted import weighted
 from hwprof.predictors.pool import check_features
+from hwprof.predictors.setting import Setting
 from hwprof.similarity import Identity
 
 FloatArray = NDArray[np.float64]
@@ -51,6 +52,8 @@ class Fitted:
     """Rows that most of the pool's devices lack, increasing."""
     beyond: float = 0.0
     """Share of the rows that cost less or more than all that any device of the pool measured."""
+    setting: Setting | None = None
+    """Under what the pool was measured; None where nobody says."""
     compact: NDArray[np.float32] = field(init=False)
     """What means are made from: features of the rows if the model is linear in them and they are
     narrower, else their prior features. Ranking a whole space is bound by memory: single precision

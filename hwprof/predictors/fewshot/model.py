@@ -100,6 +100,7 @@ class FewShotPredictor(Predictor, OfMetric):
                 logs=logs,
                 unusual=np.flatnonzero(2 * pool.measured.sum(axis=1) < len(pool.devices)),
                 beyond=beyond,
+                setting=pool.setting,
             )
         )
 
