@@ -102,13 +102,6 @@ def spaces(incomplete: str) -> list[str]:
     return _matching(names(), incomplete)
 
 
-def pools(incomplete: str) -> list[str]:
-    """Names of the search spaces that a pool of latencies ships for."""
-    from hwprof.predictors.pools import names
-
-    return _matching(names(), incomplete)
-
-
 def meters(incomplete: str) -> list[str]:
     """Names of energy meters."""
     from hwprof.machine.meters import list_meters

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hwprof.cli import completion
+from hwprof.cli.archs import named_archs
 from hwprof.cli.gates import (
     AsMarkdown,
     MaxLatency,
@@ -31,8 +32,10 @@ from hwprof.cli.options import (
     Lut,
     Meter,
     Pin,
+    PoolFile,
     Precision,
     Quiet,
+    Seed,
     Shapes,
     ThreadCounts,
     Timeout,
@@ -40,10 +43,10 @@ from hwprof.cli.options import (
     counts_of,
     examples,
     inputs_of,
-    predicting,
     shapes_of,
 )
 from hwprof.cli.places import table_path
+from hwprof.cli.predict import selection
 from hwprof.cli.printing import complain, print_json, print_page, say, tell
 
 if TYPE_CHECKING:
@@ -71,7 +74,11 @@ def measure(
     ] = None,
     archs: Annotated[
         list[str] | None,
-        typer.Option("--arch", metavar="TEXT", help="One of them (repeatable)."),
+        typer.Option(
+            "--arch",
+            metavar="TEXT|@FILE",
+            help="One of them, or a file of them, one per line (repeatable).",
+        ),
     ] = None,
     selected: Annotated[
         int | None,
@@ -83,6 +90,8 @@ def measure(
         ),
     ] = None,
     sample: Annotated[int | None, typer.Option(min=1, metavar="K", help="K random ones.")] = None,
+    seed: Seed = None,
+    pool: PoolFile = None,
     resolution: Annotated[
         int | None,
         typer.Option(
@@ -166,8 +175,9 @@ def measure(
         shapes=shapes_of(shapes),
         inputs=inputs_of(inputs, inputs_file),
         space=space,
-        archs=_archs(models, space, archs, selected, sample),
+        archs=_archs(models, space, archs, selected, sample, seed, pool),
         sample=sample,
+        seed=seed or 0,
         resolution=resolution,
         name=name,
         tags=tags or (),
@@ -237,6 +247,8 @@ def _archs(
     archs: list[str] | None,
     selected: int | None,
     sample: int | None,
+    seed: int | None,
+    pool: Path | None,
 ) -> list[str]:
     """The architectures that --arch and --select name. Raises OptionError unless one way is taken.
 
@@ -244,16 +256,20 @@ def _archs(
     """
     from hwprof.errors import OptionError
 
+    if seed is not None and selected is None and sample is None:
+        raise OptionError("--seed goes with --sample or --select; leave it out, or give one")
+    if pool is not None and selected is None:
+        raise OptionError("--pool goes with --select; leave it out, or say how many to select")
     if space is None and selected is not None:
         raise OptionError("--select is for architectures; name their search space with --space")
+    texts = named_archs(archs)
     if space is None or models:
-        return archs or []
-    if [bool(archs), selected is not None, sample is not None].count(True) != 1:
+        return texts
+    if [bool(texts), selected is not None, sample is not None].count(True) != 1:
         raise OptionError("with --space, say which architectures: --arch, --select or --sample")
     if selected is None:
-        return archs or []
-    chosen: list[str] = predicting().to_measure(space, selected)
-    return chosen
+        return texts
+    return selection(space, pool, selected, seed)
 
 
 def _tell_devices(models: Sequence[Path]) -> None:

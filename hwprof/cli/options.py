@@ -149,6 +149,18 @@ Timeout = Annotated[
     ),
 ]
 
+# What a prediction starts from.
+PoolFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--pool", metavar="FILE", help="Pool of known devices, such as 'hwprof pool make' writes."
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, metavar="N", help="Another number draws others."),
+]
+
 
 def examples(*lines: str) -> str:
     """The end of a command's help. The \\b keeps typer from joining its lines."""

@@ -5,52 +5,60 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hwprof.cli import completion
-from hwprof.cli.options import AsJson, examples, predicting
+from hwprof.cli.answers import print_answers, within
+from hwprof.cli.archs import named_archs
+from hwprof.cli.options import AsJson, PoolFile, Seed, examples, predicting
 from hwprof.cli.printing import print_json, say, tell
 
 if TYPE_CHECKING:
     from hwprof.metrics import Metric
-    from hwprof.predictors.shipped import Answer
+    from hwprof.predictors.shipped import Shipped
 
 LEVEL = 0.9
+# Of nine architectures in ten that are kept, what is measured keeps the limit.
+SAFE = 0.9
 
 SELECT_EXAMPLES = examples(
-    "hwprof select --space nasbench201 -k 10", "hwprof select --space fbnet --json"
+    "hwprof select --space nasbench201 -k 10",
+    "hwprof select --pool ours.pool -k 8 --json",
 )
 ADAPT_EXAMPLES = examples(
     "hwprof adapt --space nasbench201 --measurements ten.csv -o my.device",
-    "hwprof adapt --space fbnet --measurements hwprof.db --device openvino -o my.device",
+    "hwprof adapt --pool ours.pool --measurements hwprof.db --device openvino -o my.device",
     "hwprof adapt --space fbnet --measurements ten.csv --metric energy -o energy.device",
 )
 PREDICT_EXAMPLES = examples(
     "hwprof predict --predictor my.device --all --top 20 --max-latency 15ms",
-    "hwprof predict --predictor my.device ARCH ARCH --json",
-    "hwprof predict --predictor energy.device --all --top 20 --max 2mJ",
+    "hwprof predict --predictor my.device @archs.txt --json",
+    "hwprof predict --space fbnet --like pixel3 --like samsung_a50 --all --top 5",
 )
 
 PoolSpace = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--space",
         metavar="NAME",
-        help="Search space: nasbench201 or fbnet.",
-        autocompletion=completion.pools,
+        help="Search space; its pool is the one that ships, if one does.",
+        show_default="the pool's",
+        autocompletion=completion.spaces,
     ),
 ]
 
 
 def select(
-    space: PoolSpace,
+    space: PoolSpace = None,
+    pool: PoolFile = None,
     samples: Annotated[int, typer.Option("-k", "--samples", metavar="K", help="How many.")] = 10,
+    seed: Seed = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the architectures to measure on a new device, best first."""
-    chosen = predicting().to_measure(space, samples)
+    chosen = selection(space, pool, samples, seed)
     if as_json:
         print_json(chosen)
         return
@@ -58,8 +66,17 @@ def select(
         say(arch)
 
 
+def selection(space: str | None, pool: Path | None, samples: int, seed: int | None) -> list[str]:
+    """What `hwprof select` prints. Raises OptionError and TableError."""
+    shipped = predicting()
+    known = shipped.known_devices(space, pool, seed=seed or 0)
+    if known.idealised:
+        tell(known.says)
+    chosen: list[str] = shipped.to_measure(known, samples, seed=seed)
+    return chosen
+
+
 def adapt(
-    space: PoolSpace,
     measurements: Annotated[
         Path,
         typer.Option(
@@ -71,6 +88,8 @@ def adapt(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="Predictor to write.")
     ],
+    space: PoolSpace = None,
+    pool: PoolFile = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -82,9 +101,10 @@ def adapt(
         typer.Option(
             metavar="NAME",
             help="What to predict: energy, peak_memory, or another column NAME_UNIT of the file.  "
-            "Latency where it is left out.",
+            "The pool's, or latency, where it is left out.",
         ),
     ] = None,
+    seed: Seed = None,
     any_speed: Annotated[
         bool,
         typer.Option(
@@ -92,20 +112,33 @@ def adapt(
         ),
     ] = False,
 ) -> None:
-    """Fit the shipped pool to a new device from a few measurements."""
+    """Fit a pool of known devices to a new one from a few measurements.
+
+    The architectures measured need not be in the pool. Without a pool, where none ships for the
+    space, idealised machines stand for devices.
+    """
     shipped = predicting()
     from hwprof.errors import OptionError
     from hwprof.files import check_kind, is_safetensors
+    from hwprof.metrics import LATENCY, check_metric
     from hwprof.predictors.measurements import read
 
     # Said before the fit, which takes seconds. What else a name is wrong with is said by writing.
     with suppress(OSError, ValueError):
         check_kind(output, OptionError, is_safetensors)
-    reading = read(measurements, space, device, metric)
-    known = reading.measured
-    fitted = shipped.adapt_shipped(space, known, device, metric=metric, check_units=not any_speed)
+    asked = None if metric is None else check_metric(metric)
+    known = shipped.known_devices(space, pool, metric=asked or LATENCY, seed=seed or 0)
+    # Of a pool in a file its metric is meant, unless another is named.
+    wanted = asked or (None if pool is None else known.pool.metric)
+    reading = read(measurements, known.space.name, device, wanted)
+    if known.idealised:
+        tell(known.says)
+        known = shipped.known_devices(known.space.name, metric=reading.metric, seed=seed or 0)
+    fitted = shipped.adapt_shipped(
+        known, reading.measured, device, metric=wanted, check_units=not any_speed
+    )
     fitted.save(output)
-    say(f"fitted {len(known)} measurements of {space}; predictor in {output}")
+    say(f"fitted {len(reading.measured)} measurements of {known.space.name}; predictor in {output}")
     for reason, count in Counter(reading.left_out).items():
         tell(f"measurements left out for lack of {reading.metric.name}: {count} ({reason})")
     if not fitted.metric.is_same(fitted.pool_metric):
@@ -120,11 +153,21 @@ def adapt(
 
 
 def predict(
-    predictor: Annotated[
-        Path, typer.Option(metavar="FILE", help="File that 'hwprof adapt' wrote.")
-    ],
     archs: Annotated[
-        list[str] | None, typer.Argument(metavar="ARCH", help="Architectures as text.")
+        list[str] | None,
+        typer.Argument(metavar="ARCH|@FILE", help="Architectures as text, or files of them."),
+    ] = None,
+    predictor: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File that 'hwprof adapt' wrote.")
+    ] = None,
+    space: PoolSpace = None,
+    pool: PoolFile = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DEVICE",
+            help="Without a predictor: a device of the pool that the new one is like (repeatable).",
+        ),
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Every architecture of the pool.")
@@ -135,83 +178,115 @@ def predict(
     max_latency: Annotated[
         str | None, typer.Option(metavar="15ms", help="Only those at most this slow.")
     ] = None,
+    max_memory: Annotated[
+        str | None, typer.Option(metavar="64MB", help="Only those that need at most so much.")
+    ] = None,
+    max_energy: Annotated[
+        str | None, typer.Option(metavar="2mJ", help="Only those that take at most so much.")
+    ] = None,
     most: Annotated[
         str | None,
         typer.Option(
             "--max",
-            metavar="2mJ",
+            metavar="LIMIT",
             help="Only those at most this costly, in a unit of the predictor's metric.",
+        ),
+    ] = None,
+    quantile: Annotated[
+        float | None,
+        typer.Option(
+            metavar="Q",
+            help="Limits keep architectures that stay within them with this probability.",
+            show_default=str(SAFE),
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Predict the metric that was adapted to, latency as a rule, with 90% intervals."""
-    from hwprof.errors import OptionError
-    from hwprof.metrics import LATENCY, parse_limit
+    """Predict the metric that was adapted to, latency as a rule, with 90% intervals.
 
-    shipped = predicting()
-    if bool(archs) == everything:
+    Before anything was measured, --pool or --space tell what to expect of a new device, and --like
+    of which kind it is.
+    """
+    from hwprof.errors import OptionError
+    from hwprof.metrics import parse_limit
+
+    texts = named_archs(archs)
+    if bool(texts) == everything:
         raise OptionError("give architectures, or --all for every one of the pool, but not both")
-    if max_latency is not None:
-        if most is not None:
-            raise OptionError("--max and --max-latency are one limit; give one of them")
+    asked = {"--max-latency": max_latency, "--max-memory": max_memory, "--max-energy": max_energy}
+    given = {option: limit for option, limit in {**asked, "--max": most}.items() if limit}
+    if len(given) > 1:
+        raise OptionError(f"{' and '.join(given)} are one limit; give one of them")
+    if quantile is not None and not given:
+        raise OptionError("--quantile goes with a limit; give one, such as --max-latency 15ms")
+    if quantile is not None and not 0 < quantile < 1:
+        raise OptionError(f"--quantile must lie between 0 and 1, got {quantile}; 0.9 is safe")
+    for option, limit in given.items():
         # Said before the file is read, which takes longer.
-        parse_limit(max_latency, LATENCY)
-    loaded = shipped.load_adapted(predictor)
+        if option in _METRICS:
+            parse_limit(limit, _usual(option))
+    loaded = _loaded(predictor, space, pool, like)
     metric = loaded.metric
-    if max_latency is not None and not metric.is_same(LATENCY):
-        raise OptionError(
-            f"--max-latency is for predictors of latency, but this one is of {metric.name} in "
-            f"{metric.words}; give --max, such as --max {metric.example}"
-        )
-    wanted = most if max_latency is None else max_latency
-    limit = None if wanted is None else parse_limit(wanted, metric)
-    answers = loaded.answer(archs or None, level=LEVEL)
-    if limit is not None:
-        answers = _within(answers, limit, metric)
+    share = quantile or SAFE
+    answers = loaded.answer(texts or None, LEVEL, share if given else None)
+    for option, limit in given.items():
+        _check_option(option, metric)
+        answers = within(answers, parse_limit(limit, metric), metric, share)
+        tell(f"kept: those that stay within {limit} with probability {share:g}")
     if top is not None or everything:
         answers = sorted(answers, key=lambda a: a.mean)[:top]
     if not as_json and not metric.is_same(loaded.pool_metric):
         tell(f"{metric.name}, with the shape of the pool's {loaded.pool_metric.name}")
-    _print(answers, metric, as_json)
+    print_answers(answers, metric, as_json)
 
 
-def _within(answers: list[Answer], limit: float, metric: Metric) -> list[Answer]:
-    within = [a for a in answers if a.mean <= limit]
-    if not within:
-        from hwprof.errors import OptionError
-        from hwprof.metrics import LATENCY
+# What each limit may bound, the usual one first.
+_METRICS = {
+    "--max-latency": ("latency",),
+    "--max-memory": ("peak_memory", "memory"),
+    "--max-energy": ("energy", "energy_gross", "energy_net"),
+}
 
-        best = min(answers, key=lambda a: a.mean)
-        least = "fastest" if metric.is_same(LATENCY) else "least"
+
+def _usual(option: str) -> Metric:
+    from hwprof.metrics import METRICS
+
+    return METRICS[_METRICS[option][0]]
+
+
+def _check_option(option: str, metric: Metric) -> None:
+    from hwprof.errors import OptionError
+
+    if option in _METRICS and metric.name not in _METRICS[option]:
         raise OptionError(
-            f"no architecture is predicted at or below {metric.show(limit)}: the {least} is "
-            f"'{best.arch}' with {metric.show(best.mean)}; raise the limit"
+            f"{option} is for predictors of {_usual(option).name}, but this one is of "
+            f"{metric.name} in {metric.words}; give --max, such as --max {metric.example}"
         )
-    return within
 
 
-def _print(answers: list[Answer], metric: Metric, as_json: bool) -> None:
-    from hwprof.metrics import LATENCY
+def _loaded(
+    predictor: Path | None, space: str | None, pool: Path | None, like: list[str] | None
+) -> Shipped:
+    """The predictor in a file, or what a pool tells of a device of which nothing was measured."""
+    from hwprof.errors import OptionError
 
-    of_latency = metric.is_same(LATENCY)
-    if as_json:
-        rows: list[dict[str, Any]] = []
-        for a in answers:
-            named = {"metric": metric.name, "unit": metric.unit}
-            figures = {"mean": a.mean, "std": a.std, "interval90": [a.low, a.high]}
-            row = {"arch": a.arch, **named, **figures}
-            if of_latency:
-                row |= {f"{name}_s": value for name, value in figures.items()}
-            rows.append(row)
-        print_json(rows)
-        return
-    from hwprof.figures import four_digits
-
-    # One unit for all lines; that of latencies is milliseconds, whatever they are.
-    middle = sorted(a.mean for a in answers)[len(answers) // 2]
-    unit = "ms" if of_latency else metric.shown_in(middle)
-    size, name = metric.units[unit], "" if of_latency else f"{metric.name} "
-    for a in answers:
-        mean, low, high = (four_digits(value / size) for value in (a.mean, a.low, a.high))
-        say(f"{name}{mean:>9s} {unit}".rstrip() + f"  [{low}, {high}]  {a.arch}")
+    shipped = predicting()
+    found: Shipped
+    if predictor is not None:
+        if like or pool is not None or space is not None:
+            raise OptionError(
+                "a predictor knows its space and its pool: leave --space, --pool and --like out"
+            )
+        found = shipped.load_adapted(predictor)
+        return found
+    if pool is None and space is None:
+        raise OptionError("give a predictor that 'hwprof adapt' wrote, with --predictor FILE")
+    known = shipped.known_devices(space, pool)
+    if known.idealised:
+        raise OptionError(
+            f"nothing is known of any device with {known.space.name}; measure some architectures, "
+            "such as 'hwprof select' prints, and adapt to them"
+        )
+    tell("nothing was measured on the device: this is what those of the pool let expect")
+    found = shipped.unmeasured(known, like)
+    return found

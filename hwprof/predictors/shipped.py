@@ -1,4 +1,4 @@
-"""Few-shot prediction out of the box: shipped pools, measurements from files, answers by name."""
+"""Few-shot prediction out of the box: pools, measurements from files, answers by name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from hwprof import spaces
 from hwprof.errors import OptionError, TableError
@@ -15,13 +16,23 @@ from hwprof.metrics import LATENCY, Metric, check_metric
 from hwprof.predictors import pools
 from hwprof.predictors.fewshot import FewShotPredictor
 from hwprof.predictors.fewshot.adapted import AdaptedFewShot
+from hwprof.predictors.known import FITTED_ROWS, KnownDevices, known_devices, thinned
 from hwprof.predictors.measurements import ArchCost
 from hwprof.predictors.naming import need_latency
-from hwprof.predictors.pool import DevicePool
 
-# Fitting takes time with the cube of this; beyond some hundred architectures per device the
-# prediction of new devices gains nothing on NAS-Bench-201 (100: .959, 900: .960 mean Spearman).
-FITTED_ROWS = 1000
+__all__ = [
+    "FITTED_ROWS",
+    "Answer",
+    "KnownDevices",
+    "Shipped",
+    "adapt_shipped",
+    "fit_shipped",
+    "known_devices",
+    "load_adapted",
+    "thinned",
+    "to_measure",
+    "unmeasured",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,8 @@ class Answer:
     low: float
     high: float
     metric: Metric = LATENCY
+    bound: float | None = None
+    """The quantile that was asked for, such as what it stays below in nine cases of ten."""
 
     @property
     def mean_s(self) -> float:
@@ -66,85 +79,84 @@ class Answer:
 
 def fit_shipped(space: str) -> FewShotPredictor:
     """Fit the pool that ships for `space`; takes a few seconds. Raises OptionError for others."""
-    pool = thinned(pools.load(space), FITTED_ROWS)
-    return FewShotPredictor.fit(pool, similarity=spaces.get(space).similarity())
+    return KnownDevices(spaces.get(space), pools.load(space)).fit()
 
 
-def thinned(pool: DevicePool, rows: int) -> DevicePool:
-    """The pool with the values of at most `rows` architectures, chosen at random, seeded.
+def to_measure(of: str | KnownDevices, k: int, *, seed: int | None = None) -> list[str]:
+    """The k architectures to measure on a new device, best first.
 
-    All architectures stay in it and can be asked for.
+    `of` is a pool, or the space that one ships for. With a `seed`, they are chosen among a random
+    half of the pool: another seed gives others. Raises OptionError for a k that is none.
     """
-    if pool.rows <= rows:
-        return pool
-    kept = np.random.default_rng(0).permutation(pool.rows)[:rows]
-    values = np.full_like(pool.values, np.nan)
-    values[kept] = pool.values[kept]
-    return DevicePool(
-        *(pool.features, values, pool.devices, pool.names), metric=pool.metric, setting=pool.setting
-    )
-
-
-def to_measure(space: str, k: int) -> list[str]:
-    """The k architectures to measure on a new device, best first. Raises OptionError."""
     if k < 1:
         raise OptionError(f"k must be at least 1, but is {k}; 10 are usual")
-    predictor = fit_shipped(space)
+    if seed is not None and seed < 0:
+        raise OptionError(f"a seed must be 0 or more, but is {seed}; any such number will do")
+    predictor = _fitted(of)
     names = predictor.fitted.names or ()
-    return [names[row] for row in predictor.select(k)]
+    some = None
+    if seed is not None:
+        order = np.random.default_rng(seed).permutation(len(names))
+        some = np.sort(order[: max(len(names) // 2, k)]).tolist()
+    return [names[row] for row in predictor.select(k, candidates=some)]
 
 
 def adapt_shipped(
-    space: str,
+    of: str | KnownDevices,
     known: Sequence[ArchCost],
     device: str | None = None,
     *,
     metric: Metric | str | None = None,
     check_units: bool = True,
 ) -> Shipped:
-    """Adapt the shipped pool to a device; repeated architectures count with their median.
+    """Adapt a pool to a device; repeated architectures count with their median.
 
-    The shipped pools are of latency. Measurements of another metric are predicted with its shape
-    over architectures where `metric` says so. Raises OptionError for measurements of another metric
-    than `metric` or, without, than latency; for architectures outside the pool; and for values that
-    cannot be right.
+    `of` is a pool, or the space that one ships for; architectures need not be in it. Measurements
+    of another metric than the pool's are predicted with its shape over architectures where `metric`
+    says so. Raises OptionError for measurements of another metric than `metric` or, without, than
+    the pool's; for what are no architectures of the space; and for values that cannot be right.
     """
-    wanted = _agreed(known, None if metric is None else check_metric(metric))
-    form = spaces.get(space)
+    space = spaces.get(of) if isinstance(of, str) else of.space
+    own = LATENCY if isinstance(of, str) else of.pool.metric
+    wanted = _agreed(known, None if metric is None else check_metric(metric), own)
     # Read before fitting, which takes seconds: what is no architecture is refused at once.
-    names = [form.format(form.parse(each.arch)) for each in known]
-    predictor = fit_shipped(space)
-    rows = _rows_by_name(predictor)
-    by_row: dict[int, list[ArchCost]] = {}
+    names = space.texts(space.indices([each.arch for each in known]))
+    predictor = _fitted(of)
+    groups: dict[str, list[ArchCost]] = {}
     for each, name in zip(known, names, strict=True):
-        if name not in rows:
-            raise OptionError(
-                f"architecture '{name}' is not in the shipped pool of {space}; measure those that "
-                f"'hwprof select --space {space}' prints"
-            )
-        by_row.setdefault(rows[name], []).append(each)
-    values = [statistics.median(m.value for m in group) for group in by_row.values()]
-    errors = [[m.std_error for m in group if m.std_error is not None] for group in by_row.values()]
+        groups.setdefault(name, []).append(each)
+    values = [statistics.median(m.value for m in group) for group in groups.values()]
+    errors = [[m.std_error for m in group if m.std_error is not None] for group in groups.values()]
     std_error = [statistics.median(group) if group else 0.0 for group in errors]
+    rows = _rows_by_name(predictor)
+    architectures: ArrayLike = [rows.get(name, -1) for name in groups]
+    if min(rows.get(name, -1) for name in groups) < 0:
+        architectures = space.encode(list(groups)).astype(np.float64)
+    # Idealised machines have no unit.
+    units = check_units and (isinstance(of, str) or not of.idealised)
     adapted = predictor.adapt(
-        list(by_row), values, device, std_error, metric=wanted, check_units=check_units
+        architectures, values, device, std_error, metric=wanted, check_units=units
     )
     return Shipped(adapted)
 
 
-def _agreed(known: Sequence[ArchCost], asked: Metric | None) -> Metric:
+def _fitted(of: str | KnownDevices) -> FewShotPredictor:
+    return fit_shipped(of) if isinstance(of, str) else of.fit()
+
+
+def _agreed(known: Sequence[ArchCost], asked: Metric | None, pool: Metric) -> Metric:
     """The metric of the measurements. Raises OptionError where it is not the one to be taken."""
     named = {each.metric.name for each in known}
     if len(named) > 1:
         raise OptionError(
             f"the measurements are of {' and '.join(sorted(named))}; give those of one metric"
         )
-    found = known[0].metric if known else asked or LATENCY
-    if asked is None and not found.is_same(LATENCY):
+    found = known[0].metric if known else asked or pool
+    if asked is None and not found.is_same(pool):
         raise OptionError(
-            f"the measurements are of {found.name}, but the shipped pools are of latency; ask for "
+            f"the measurements are of {found.name}, but the pool is of {pool.name}; ask for "
             f"metric='{found.name}' (hwprof adapt --metric {found.name}) to predict it with the "
-            "shape of latencies"
+            f"shape that {pool.name} has over architectures"
         )
     if asked is not None and not found.is_same(asked):
         raise OptionError(
@@ -152,6 +164,14 @@ def _agreed(known: Sequence[ArchCost], asked: Metric | None) -> Metric:
             "give measurements of it"
         )
     return found
+
+
+def unmeasured(of: KnownDevices, like: Sequence[str] | None = None) -> Shipped:
+    """What a pool tells of a device of which nothing was measured, or that is `like` some of it.
+
+    Raises OptionError for a device that the pool lacks.
+    """
+    return Shipped(AdaptedFewShot.unmeasured(of.fit().fitted, like or None))
 
 
 def load_adapted(path: Path) -> Shipped:
@@ -190,9 +210,15 @@ class Shipped:
 
     # A file may hold whatever overflows here; nothing is told that is no number.
     @np.errstate(all="ignore")
-    def answer(self, archs: Sequence[str] | None = None, level: float = 0.9) -> list[Answer]:
+    def answer(
+        self,
+        archs: Sequence[str] | None = None,
+        level: float = 0.9,
+        quantile: float | None = None,
+    ) -> list[Answer]:
         """Predictions for `archs`, or for every architecture of the pool.
 
+        `level` is of the intervals; with a `quantile`, each answer has it as its `bound`.
         Raises OptionError for a name that is not of the space, and TableError where an answer is no
         number.
         """
@@ -207,7 +233,8 @@ class Shipped:
             archs = [form.format(form.parse(arch)) for arch in archs]
             prediction = self.adapted.predict(form.encode(archs).astype(np.float64))
         low, high = prediction.interval(level)
-        columns = (prediction.mean, prediction.std, low, high)
+        bound = high if quantile is None else prediction.quantile(quantile)
+        columns = (prediction.mean, prediction.std, low, high, bound)
         finite = np.all([np.isfinite(column) for column in columns], axis=0)
         if not finite.all():
             first = archs[int(np.argmin(finite))]
@@ -215,11 +242,10 @@ class Shipped:
                 f"the predictor gives no {self.metric.name} for '{first}', so its file is damaged; "
                 "adapt to the measurements again"
             )
+        rows = zip(archs, *(column.tolist() for column in columns), strict=True)
         return [
-            Answer(arch, mean, std, below, above, self.metric)
-            for arch, mean, std, below, above in zip(
-                archs, *(column.tolist() for column in columns), strict=True
-            )
+            Answer(arch, mean, std, below, above, self.metric, None if quantile is None else most)
+            for arch, mean, std, below, above, most in rows
         ]
 
 

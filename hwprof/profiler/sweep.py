@@ -87,6 +87,7 @@ def sweep(
     space: str | Space | None = None,
     archs: Sequence[str] = (),
     sample: int | None = None,
+    seed: int = 0,
     resolution: int | None = None,
     name: str | None = None,
     tags: Sequence[str] = (),
@@ -102,10 +103,11 @@ def sweep(
     """Measure every model on every device, with each of `threads` and `batches`.
 
     `models` are files. Instead, `space` names a search space (or is one), whose architectures
-    `archs` (texts), or `sample` random ones, always the same, are built with random weights;
-    `resolution` is then the side of the image, or the tokens. Devices are as in `hwprof.measure`,
-    and several (or several `threads`) take turns, so that drift of the machine hits all alike. None
-    takes each model's own: `torch-cpu` for .pt2, `litert-cpu` for .tflite, else `onnxruntime-cpu`.
+    `archs` (texts), or `sample` random ones, the same for the same `seed`, are built with random
+    weights; `resolution` is then the side of the image, or the tokens. Devices are as in
+    `hwprof.measure`, and several (or several `threads`) take turns, so that drift of the machine
+    hits all alike. None takes each model's own: `torch-cpu` for .pt2, `litert-cpu` for .tflite,
+    else `onnxruntime-cpu`.
     `shapes` and `batches` decide open input dimensions, and `inputs` are values for inputs, by name
     or a file of them (docs/inputs.md). `name` is what a single file is called; several of one name
     are told apart by their folders. `tags` mark what is measured now. A `plan` without a number of
@@ -135,7 +137,7 @@ def sweep(
         raise OptionError("resume takes results from a table; name the table")
     if any(batch < 1 for batch in batches):
         raise OptionError(f"batches must be at least 1, got {min(batches)}; try 1")
-    _check_together(files, shapes, inputs, space, archs, sample, resolution)
+    _check_together(files, shapes, inputs, space, archs, sample, seed, resolution)
     marks, called = check_tags(tags), _names(files, name)
     jobs: list[Iterator[Turns]] = []
     first = targets[0][1]
@@ -150,7 +152,7 @@ def sweep(
             jobs.append(_own_turns(named, targets) if own else in_turns(named, targets))
     else:
         known = spaces.get(space) if isinstance(space, str) else space
-        texts = _texts(known, archs, sample)
+        texts = _texts(known, archs, sample, seed)
         number = len(texts)
         for batch in batches or (1,):
             built = architecture_jobs(known, texts, first, batch=batch, resolution=resolution)
@@ -270,6 +272,7 @@ def _check_together(
     space: str | Space | None,
     archs: Sequence[str],
     sample: int | None,
+    seed: int,
     resolution: int | None,
 ) -> None:
     """Raise OptionError unless it is either files or architectures, with what belongs to them."""
@@ -288,6 +291,8 @@ def _check_together(
         raise OptionError("with a search space, say which architectures: either archs or a sample")
     elif sample is not None and sample < 1:
         raise OptionError(f"a sample must be of at least 1 architecture, got {sample}; try 10")
+    elif seed < 0:
+        raise OptionError(f"a seed must be 0 or more, got {seed}; any such number will do")
     elif shapes or inputs is not None:
         raise OptionError(
             "shapes and values of inputs are for files; a resolution sets the input of a search "
@@ -307,13 +312,13 @@ def _names(files: Sequence[Path], name: str | None) -> list[str | None]:
     return names_of(files) if name is None else [check_name(name)]
 
 
-def _texts(space: Space, archs: Sequence[str], sample: int | None) -> list[str]:
+def _texts(space: Space, archs: Sequence[str], sample: int | None, seed: int) -> list[str]:
     """The architectures that were asked for, as the space writes them."""
     if sample is None:
         return space.texts(space.indices(list(archs)))
     import numpy as np
 
-    return space.texts(space.sample(sample, np.random.default_rng(0)))
+    return space.texts(space.sample(sample, np.random.default_rng(seed)))
 
 
 def _run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -66,6 +67,7 @@ USUAL: dict[str, Any] = {
     "space": None,
     "archs": [],
     "sample": None,
+    "seed": 0,
     "resolution": None,
     "name": None,
     "tags": (),
@@ -190,11 +192,44 @@ def test_selected_architectures_are_those_of_select(
     from hwprof.predictors import shipped
 
     selection = Library(lambda: ["one", "two"])
+    known = SimpleNamespace(idealised=False)
+    monkeypatch.setattr(shipped, "known_devices", Library(lambda: known))
     monkeypatch.setattr(shipped, "to_measure", selection)
     library = sweeps()
-    hwprof("measure", "--space", "fbnet", "--select", "2")
-    assert selection.calls == [(("fbnet", 2), {})]
+    hwprof("measure", "--space", "fbnet", "--select", "2", "--pool", "ours.pool", "--seed", "5")
+    assert shipped.known_devices.calls == [(("fbnet", Path("ours.pool")), {"seed": 5})]
+    assert selection.calls == [((known, 2), {"seed": 5})]
     assert library.calls[0][1]["archs"] == ["one", "two"]
+    assert hwprof("select", "--space", "fbnet", "-k", "2").out == "one\ntwo\n"
+    assert selection.calls[1] == ((known, 2), {"seed": None})
+
+
+def test_architectures_of_a_file(hwprof: Cli, sweeps: Callable[..., Library]) -> None:
+    library = sweeps()
+    Path("some.txt").write_text("# two of them\none\n\n two \n")
+    Path("list.json").write_text('["three"]')
+    hwprof(
+        "measure", "--space", "fbnet", "--arch", "@some.txt", "--arch", "x", "--arch", "@list.json"
+    )
+    assert library.calls[0][1]["archs"] == ["one", "two", "x", "three"]
+    hwprof("measure", "--space", "fbnet", "--sample", "3", "--seed", "7")
+    assert (library.calls[1][1]["sample"], library.calls[1][1]["seed"]) == (3, 7)
+    Path("none.txt").write_text("# nothing\n")
+    Path("binary").write_bytes(b"\xff\xfe\x00")
+    Path("bad.json").write_text("[1, 2]")
+    for wrong, says in (
+        (("--arch", "@gone.txt"), "'gone.txt' cannot be read"),
+        (("--arch", "@none.txt"), "names no architecture"),
+        (("--arch", "@binary"), "it is no text"),
+        (("--arch", "@bad.json"), "no JSON list of texts"),
+        (("--arch", "@."), "not a regular file"),
+        (("--arch", "x", "--seed", "1"), "--seed goes with --sample or --select"),
+        (("--arch", "x", "--pool", "p"), "--pool goes with --select"),
+    ):
+        done = hwprof("measure", "--space", "fbnet", *wrong)
+        assert done.code == 2
+        assert says in done.error
+    assert len(library.calls) == 2
 
 
 def test_exit_codes_follow_the_outcomes(hwprof: Cli, sweeps: Callable[..., Library]) -> None:

@@ -48,11 +48,18 @@ def test_from_selection_to_a_constrained_list(hwprof: Cli, tmp_path: Path) -> No
 def test_what_can_go_wrong(hwprof: Cli, tmp_path: Path) -> None:
     empty = tmp_path / "empty.csv"
     empty.write_text("arch,latency_s\n")
-    assert "no pool ships" in hwprof("select", "--space", "darts").error
+    assert "darts" in hwprof("select", "--space", "darts").error
+    assert "--space" in hwprof("select").error
     nothing = hwprof("adapt", "--space", "fbnet", "--measurements", empty, "-o", "x.device")
     assert "hwprof select" in nothing.error
     assert "x.device" in hwprof("predict", "--predictor", "x.device", "--all").error
     assert "not both" in hwprof("predict", "--predictor", "x.device").error
+    assert "--predictor FILE" in hwprof("predict", "--all").error
+    both = hwprof("predict", "--predictor", "x.device", "--space", "fbnet", "--all")
+    assert "a predictor knows its space" in both.error
+    gone = hwprof("select", "--pool", tmp_path / "gone.pool")
+    assert gone.code != 0
+    assert "gone.pool" in gone.error
 
 
 def test_a_latency_of_another_unit_needs_a_word(hwprof: Cli, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hwprof.errors import OptionError
 from hwprof.lut import Table
 from hwprof.predictors import pools, shipped
 from hwprof.predictors.fewshot import FewShotPredictor
+from hwprof.predictors.known import KnownDevices
 from hwprof.predictors.measurements import ArchCost
 from hwprof.predictors.pool import DevicePool
 from tests.cli.conftest import Result
@@ -37,9 +38,10 @@ def of_latency(pool: DevicePool) -> FewShotPredictor:
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch, of_latency: FewShotPredictor) -> None:
+def small(monkeypatch: pytest.MonkeyPatch, pool: DevicePool, of_latency: FewShotPredictor) -> None:
     """The stored pool of forty architectures in place of the shipped one."""
-    monkeypatch.setattr(shipped, "fit_shipped", lambda space: of_latency)
+    monkeypatch.setattr(pools, "load", lambda space: pool)
+    monkeypatch.setattr(KnownDevices, "fit", lambda self: of_latency)
 
 
 def joules_of(pool: DevicePool) -> dict[str, float]:
@@ -81,9 +83,16 @@ def test_energy_from_the_shape_of_latencies(hwprof: Cli, ten: Path, pool: Device
     assert np.corrcoef(np.transpose(both))[0, 1] > 0.9
     low, high = rows[0]["interval90"]
     assert low <= rows[0]["mean"] <= high
-    limit = rows[10]["mean"]
-    within = hwprof(*ASK, "--all", "--max", f"{1e3 * limit * 1.000001}mJ", "--json").json
-    assert [row["arch"] for row in within] == [row["arch"] for row in rows[:11]]
+    limit = f"{1e3 * rows[20]['mean']}mJ"
+    half = hwprof(*ASK, "--all", "--max", limit, "--quantile", "0.5", "--json")
+    safe = hwprof(*ASK, "--all", "--max", limit, "--json")
+    assert half.err == f"kept: those that stay within {limit} with probability 0.5\n"
+    assert safe.err == f"kept: those that stay within {limit} with probability 0.9\n"
+    assert 0 < len(safe.json) < len(half.json) < 40
+    every = {row["arch"]: row["interval90"][1] for row in rows}
+    # The upper end of a 90 % interval is the 95 % quantile: what keeps it is safe at 90 % too.
+    surely = {a for a, high in every.items() if high <= rows[20]["mean"]}
+    assert surely <= {row["arch"] for row in safe.json}
 
 
 @pytest.mark.usefixtures("small")
@@ -93,11 +102,22 @@ def test_limits_speak_the_predictors_metric(hwprof: Cli, ten: Path) -> None:
         hwprof(*ASK, "--all", "--max-latency", "15ms").error
     )
     both = hwprof(*ASK, "--all", "--max-latency", "15ms", "--max", "2mJ")
-    assert "one limit; give one of them" in both.error
+    assert "--max-latency and --max are one limit; give one of them" in both.error
+    assert "--max-memory is for predictors of peak_memory, but this one is of energy" in (
+        hwprof(*ASK, "--all", "--max-memory", "64MB").error
+    )
+    assert hwprof(*ASK, "--all", "--max-energy", "200GJ").code == 2
+    assert "a limit on energy must look like" in hwprof(*ASK, "--all", "--max-energy", "2MB").error
+    least = hwprof(*ASK, "--all", "--top", "1", "--json").json[0]["mean"]
+    assert hwprof(*ASK, "--all", "--max-energy", f"{least * 1e6}J").code == 0
+    assert "goes with a limit" in hwprof(*ASK, "--all", "--quantile", "0.5").error
+    for wrong in ("0", "1", "1.5", "-1"):
+        found = hwprof(*ASK, "--all", "--max", "2mJ", f"--quantile={wrong}")
+        assert "--quantile must lie between 0 and 1" in found.error
     assert "a limit on energy must look like 2mJ" in hwprof(*ASK, "--all", "--max", "2ms").error
     none = hwprof(*ASK, "--all", "--max", "1uJ")
     assert none.code == 2
-    assert "predicted at or below 1uJ: the least is '|" in none.error
+    assert "predicted at or below 1uJ with probability 0.9: the least is '|" in none.error
 
 
 @pytest.mark.usefixtures("small")
@@ -116,15 +136,16 @@ def test_a_predictor_of_latency_says_what_it_always_said(
     assert (first["metric"], first["unit"]) == ("latency", "s")
     for name in ("mean", "std", "interval90"):
         assert first[name] == first[f"{name}_s"]
-    general = hwprof(*ASK, "--all", "--max", "20ms").out
-    assert general == hwprof(*ASK, "--all", "--max-latency", "20ms").out
+    general = hwprof(*ASK, "--all", "--max", "20ms")
+    assert general.out == hwprof(*ASK, "--all", "--max-latency", "20ms").out
+    assert general.err == "kept: those that stay within 20ms with probability 0.9\n"
 
 
 @pytest.mark.usefixtures("small")
 def test_joules_are_not_taken_for_seconds_unasked(hwprof: Cli, ten: Path, tmp_path: Path) -> None:
     refused = hwprof(*ADAPT, ten)
     assert refused.code == 2
-    assert "are of energy, but the shipped pools are of latency" in refused.error
+    assert "are of energy, but the pool is of latency" in refused.error
     assert "hwprof adapt --metric energy" in refused.error
     assert not Path("my.device").exists()
     assert "needs arch and peak_memory_B" in hwprof(*ADAPT, ten, "--metric", "peak_memory").error
@@ -163,7 +184,7 @@ def test_a_name_from_a_file_is_no_command_of_a_terminal(
 def test_measurements_are_of_the_metric_that_is_asked() -> None:
     joules = [ArchCost(CELL, 1.0, None, ENERGY)]
     for metric, known, says in (
-        (None, joules, "the measurements are of energy, but the shipped pools are of latency"),
+        (None, joules, "the measurements are of energy, but the pool is of latency"),
         ("latency", joules, "are of energy in joules, but latency is asked"),
         ("peak_memory", joules, "are of energy in joules, but peak_memory is asked"),
         ("energy", [*joules, ArchCost(CELL, 1.0, None, MEMORY)], "of energy and peak_memory"),

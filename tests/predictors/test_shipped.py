@@ -135,6 +135,8 @@ def test_bad_requests(tmp_path: Path, fitted: Shipped, truth: dict[str, float]) 
     with pytest.raises(OptionError, match="cannot be read"):
         read_measurements(tmp_path / "gone.csv", SPACE)
     with pytest.raises(OptionError, match="no pool ships"):
+        pools.load("gpt")
+    with pytest.raises(OptionError, match="darts"):
         shipped.to_measure("darts", 10)
     with pytest.raises(OptionError):
         fitted.answer(["not an architecture"])

@@ -70,6 +70,11 @@ def source(space: str) -> str:
     return _open(_shipped(space))[0]["source"]
 
 
+def space_of(path: Path | str) -> str:
+    """The name of the space of a pool in a file. Raises as `read`."""
+    return _open(Path(path))[0]["space"]
+
+
 def _shipped(space: str) -> Path:
     if space not in names():
         raise OptionError(
