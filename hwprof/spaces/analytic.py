@@ -26,7 +26,7 @@ FloatArray = NDArray[np.float64]
 _ROWS = 20_000
 # Rooflines are left out: they lie between arithmetic and traffic, and with them three measurements
 # rank worse on validation devices (docs/decisions/0006).
-MACHINES = ("arithmetic", "depthwise", "attention", "traffic", "operators")
+MACHINES = ("arithmetic", "depthwise", "wide_depthwise", "attention", "traffic", "operators")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

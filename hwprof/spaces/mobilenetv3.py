@@ -181,6 +181,15 @@ def _terms() -> list[Term]:
                 Term(f"products{stage}", wider, work),
                 Term("depthwise", kernels, 49 * inner * out**2 / 1e7),
                 Term(f"depthwise{stage}", kernels, 49 * inner * out**2 / 1e7),
+                *(
+                    # Runtimes have a routine of their own for some kernels and none for others.
+                    Term(
+                        f"kernel{choice}",
+                        wider | {f"{scope}.kernel": {c: float(c == choice) for c in squares}},
+                        49 * inner * out**2 * squares[choice] / 1e7,
+                    )
+                    for choice in squares
+                ),
                 Term("traffic", wider, moved),
                 Term("weights", used | {f"{scope}.expansion": expansions}, inner * wide / 1e5),
             ]

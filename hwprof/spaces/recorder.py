@@ -205,7 +205,9 @@ class Recorder(ABC):
             return Work.of(traffic, attention=products)
         groups = attributes.get("group", 1)
         if groups > 1 and groups == inputs[0].shape[1]:
-            return Work.of(traffic, depthwise=products)
+            return Work.of(
+                traffic, depthwise=products, taps=prod(attributes.get("kernel_shape", ()))
+            )
         return Work.of(traffic, products)
 
     def _values(self) -> Iterator[tuple[str, NDArray[np.generic]]]:

@@ -9,6 +9,9 @@ from operator import attrgetter
 BALANCES = (2, 4, 8)
 """Multiply-accumulates that the machines of the rooflines do while they move one byte."""
 
+USUAL_TAPS = 25
+"""Of the largest depthwise kernel that runtimes have a routine for: 5x5."""
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -24,6 +27,9 @@ class Work:
     depthwise: int = 0
     """Multiply-accumulates of convolutions that see one channel each, which many machines do much
     more slowly than others."""
+    wide_depthwise: int = 0
+    """Those of them whose kernel has more than 25 taps: runtimes have routines of their own for
+    3x3 and 5x5 (XNNPACK: 9 and 25 taps), and slower ones for all else."""
     attention: int = 0
     """Multiply-accumulates of activations with each other: queries with keys, shares with
     values."""
@@ -41,11 +47,20 @@ class Work:
     """The same with 8 per byte: a machine that is short of bandwidth."""
 
     @classmethod
-    def of(cls, traffic: int, arithmetic: int = 0, depthwise: int = 0, attention: int = 0) -> Work:
-        """What one operator has to do."""
+    def of(
+        cls,
+        traffic: int,
+        arithmetic: int = 0,
+        depthwise: int = 0,
+        attention: int = 0,
+        *,
+        taps: int = 0,
+    ) -> Work:
+        """What one operator has to do; `taps` are those of a depthwise kernel."""
         products = arithmetic + depthwise + attention
         rooflines = [max(products, balance * traffic) for balance in BALANCES]
-        return cls(arithmetic, depthwise, attention, traffic, 1, *rooflines)
+        wide = depthwise if taps > USUAL_TAPS else 0
+        return cls(arithmetic, depthwise, wide, attention, traffic, 1, *rooflines)
 
     @classmethod
     def total(cls, works: Iterable[Work]) -> Work:

@@ -59,6 +59,8 @@ def work_of(kernels: Sequence[Kernel]) -> dict[str, int]:
         learned = any(t is not None and t.constant for t in kernel.inputs)
         kind = "depthwise" if alone else "arithmetic" if learned else "attention"
         found[kind] += products
+        if alone and math.prod(shapes[1][2:]) > 25:
+            found["wide_depthwise"] += products
         found["traffic"] += moved.total
         found["operators"] += 1
         for balance in (2, 4, 8):

@@ -19,7 +19,7 @@ COMMON = ("arithmetic", "traffic", "operators", "roofline_2", "roofline_4", "roo
 MORE = {
     "fbnet": {"depthwise"},
     "gpt": {"attention"},
-    "mobilenetv3": {"depthwise"},
+    "mobilenetv3": {"depthwise", "wide_depthwise"},
     "nasbench201": {f"live_{name}" for name in COMMON},
     "resnet50": set(),
     "transformer": {"attention"},

@@ -44,7 +44,7 @@ def test_work_is_counted_by_kind(kind: type[Recorder]) -> None:
     x, ids = recorder.input("x", 1, 8, 4, 4), recorder.input("ids", 3, dtype="int64")
     alone, pair = recorder.weight("alone", 8, 1, 3, 3), recorder.weight("pair", 8, 4, 1, 1)
     y = recorder.node("Conv", "alone", [x, alone], x.shape, 9, group=8)
-    assert recorder.costs.work == Work.of(4 * (128 + 72 + 128), depthwise=9 * 128)
+    assert recorder.costs.work == Work.of(4 * (128 + 72 + 128), depthwise=9 * 128, taps=9)
     y = recorder.node("Conv", "pair", [y, pair], x.shape, 4, group=2)
     flat = recorder.node("Reshape", "flat", [y, recorder.integers("to", [8, 16])], (8, 16))
     work = recorder.costs.work

@@ -12,6 +12,12 @@ def test_a_roofline_is_the_greater_of_arithmetic_and_traffic() -> None:
     assert work.operators == 1
 
 
+def test_depthwise_kernels_beyond_5x5_are_counted_once_more() -> None:
+    for taps, wide in ((9, 0), (25, 0), (49, 7), (0, 0)):
+        work = Work.of(10, depthwise=7, taps=taps)
+        assert (work.wide_depthwise, work.depthwise, work.products) == (wide, 7, 7)
+
+
 def test_every_balance_has_a_name() -> None:
     assert [name for name in NAMES if "roofline" in name] == [f"roofline_{b}" for b in BALANCES]
 
