@@ -79,9 +79,10 @@ def read(
     A file needs the columns `arch` and `METRIC_UNIT`, such as `latency_ms` or `energy_mJ` (only
     `METRIC` for plain numbers), and may have `std_error_UNIT`. Without `metric` it is latency where
     the file has it, otherwise the only one it has. In a table, measurements count whose model is
-    named by an architecture; `device` narrows them. It has latency, energy of one run (gross: what
-    the sensor counted) and peak memory; without `metric` it is latency. Raises OptionError that
-    names the line and what is wrong.
+    named by an architecture; `device` narrows them. It has latency, energy of one run and peak
+    memory; without `metric` it is latency. `energy_gross`, also called `energy`, is what the sensor
+    counted, `energy_net` is less what it counts when idle. Raises OptionError that names the line
+    and what is wrong.
     """
     wanted = None if metric is None else check_metric(metric)
     start = _start(path, wanted)
