@@ -1,4 +1,4 @@
-"""Rows of tables that a pool could be made of: architectures of a space, and under what they ran."""
+"""Rows of tables that a pool could be made of: architectures of a space, and how they ran."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from hwprof.predictors.pool import DevicePool
 LEAST_DEVICES = 4
 
 
-def too_small(pool: DevicePool) -> str | None:
+def too_small(pool: DevicePool, space: str | None = None) -> str | None:
     """Why predictions from this pool may be worth less than counting FLOPs; None where not.
 
     A rule of thumb over the pool's size and its space, in no time; `checking.check` plays it.
