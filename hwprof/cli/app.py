@@ -17,6 +17,7 @@ from hwprof.cli import (
     example,
     lut,
     measure,
+    pool,
     predict,
     streams,
 )
@@ -79,6 +80,7 @@ for command, shown in (
 ):
     app.command(epilog=shown)(command)
 app.add_typer(lut.app, name="lut")
+app.add_typer(pool.app, name="pool")
 
 
 def main(arguments: list[str] | None = None) -> None:

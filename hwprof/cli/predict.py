@@ -13,6 +13,7 @@ from hwprof.cli import completion
 from hwprof.cli.answers import print_answers, within
 from hwprof.cli.archs import named_archs
 from hwprof.cli.options import AsJson, PoolFile, Seed, examples, predicting
+from hwprof.cli.settings import Include, OfBatch, OfPrecision, OfResolution, OfThreads
 from hwprof.cli.printing import print_json, say, tell
 
 if TYPE_CHECKING:
@@ -105,6 +106,11 @@ def adapt(
         ),
     ] = None,
     seed: Seed = None,
+    batch: OfBatch = None,
+    resolution: OfResolution = None,
+    precision: OfPrecision = None,
+    threads: OfThreads = None,
+    include: Include = None,
     any_speed: Annotated[
         bool,
         typer.Option(
@@ -121,7 +127,7 @@ def adapt(
     from hwprof.errors import OptionError
     from hwprof.files import check_kind, is_safetensors
     from hwprof.metrics import LATENCY, check_metric
-    from hwprof.predictors.measurements import read
+    from hwprof.predictors.measurements import Wanted, read
 
     # Said before the fit, which takes seconds. What else a name is wrong with is said by writing.
     with suppress(OSError, ValueError):
@@ -130,7 +136,9 @@ def adapt(
     known = shipped.known_devices(space, pool, metric=asked or LATENCY, seed=seed or 0)
     # Of a pool in a file its metric is meant, unless another is named.
     wanted = asked or (None if pool is None else known.pool.metric)
-    reading = read(measurements, known.space.name, device, wanted)
+    rows = Wanted(batch, resolution, precision, threads, tuple(include or ()))
+    reading = read(measurements, known.space.name, device, wanted, rows)
+    known.check_setting(reading.setting, asked=(batch, resolution, precision, threads))
     if known.idealised:
         tell(known.says)
         known = shipped.known_devices(known.space.name, metric=reading.metric, seed=seed or 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hwprof.predictors import pools
 from hwprof.predictors.fewshot import FewShotPredictor
 from hwprof.predictors.pool import DevicePool
 from hwprof.predictors.pools.pseudo import pseudo_pool
+from hwprof.predictors.setting import Setting
 from hwprof.spaces.base import Space
 
 # Fitting takes time with the cube of this; beyond some hundred architectures per device the
@@ -45,6 +47,23 @@ class KnownDevices:
         where = "that ships" if self.file is None else f"of '{self.file}'"
         return f"the pool {where}: {size}, {self.pool.metric.name}"
 
+    def check_setting(self, measured: Setting | None, asked: Iterable[object] = ()) -> None:
+        """Raise OptionError where measurements are of another setting than the pool's.
+
+        What is not known of either is not compared, nor is anything where `asked` names it: whoever
+        names a batch of 8 for a pool of batch 1 means its shape over architectures.
+        """
+        own = self.pool.setting
+        if own is None or measured is None or any(value is not None for value in asked):
+            return
+        apart = [*own.differences(measured)]
+        if apart:
+            raise OptionError(
+                f"the pool and the measurements differ: {'; '.join(apart)}; measure as the pool "
+                "was, or name what is meant (--batch, --resolution, --precision, --threads) to "
+                "take the pool's shape over architectures for it"
+            )
+
     def fit(self) -> FewShotPredictor:
         """The few-shot predictor of this pool; takes seconds where it was not fitted before."""
         return FewShotPredictor.fit(
@@ -67,16 +86,15 @@ def known_devices(
     """
     if pool is not None:
         path = Path(pool)
-        found = pools.read(path)
-        named = pools.space_of(path)
-        if space is not None and space != named:
+        stored = pools.read_stored(path)
+        if space is not None and space != stored.space:
             raise OptionError(
-                f"'{path}' is a pool of {named}, not of {space}; leave --space out, or give "
-                f"another pool"
+                f"the pool '{path}' is of {stored.space}, not of {space}; leave --space out, or "
+                "give another pool"
             )
-        return KnownDevices(spaces.get(named), found, path)
+        return KnownDevices(spaces.get(stored.space), stored.pool, path)
     if space is None:
-        raise OptionError("name a search space with --space, or a pool with --pool")
+        raise OptionError("name a search space with --space, or a pool's file with --pool")
     if space in pools.names():
         return KnownDevices(spaces.get(space), pools.load(space))
     form = spaces.get(space)

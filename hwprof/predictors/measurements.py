@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwprof import spaces
 from hwprof.codec import CodecError, from_json
 from hwprof.errors import OptionError
-from hwprof.lut import Table
 from hwprof.metrics import LATENCY, METRICS, Metric, check_metric
 from hwprof.predictors.naming import need_latency
+from hwprof.predictors.pools.making import one_setting
+from hwprof.predictors.pools.rows import find_rows, nothing_found
+from hwprof.predictors.setting import Setting
 from hwprof.predictors.table_costs import OF_MEASUREMENT
 
 _SQLITE = b"SQLite format 3\x00"
@@ -59,6 +60,20 @@ class Reading:
     measured: tuple[ArchCost, ...]
     left_out: tuple[str, ...]
     """Why rows of a table are not among them, a reason for each."""
+    setting: Setting | None = None
+    """Under what they were measured; None where the file does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which rows of a table are meant, where they differ in what never mixes; None: any, if alone."""
+
+    batch: int | None = None
+    resolution: int | None = None
+    precision: str | None = None
+    threads: int | None = None
+    include: tuple[str, ...] = ()
+    """Sources that count beside what was measured here, such as `imported`."""
 
 
 def read_measurements(
@@ -72,28 +87,34 @@ def read_measurements(
 
 
 def read(
-    path: Path, space: str, device: str | None = None, metric: Metric | str | None = None
+    path: Path,
+    space: str,
+    device: str | None = None,
+    metric: Metric | str | None = None,
+    wanted: Wanted | None = None,
 ) -> Reading:
     """What was measured of `metric` on architectures of `space`, from CSV, JSON lines or a table.
 
     A file needs the columns `arch` and `METRIC_UNIT`, such as `latency_ms` or `energy_mJ` (only
     `METRIC` for plain numbers), and may have `std_error_UNIT`. Without `metric` it is latency where
     the file has it, otherwise the only one it has. In a table, measurements count whose model is
-    named by an architecture; `device` narrows them. It has latency, energy of one run (gross: what
-    the sensor counted) and peak memory; without `metric` it is latency. Raises OptionError that
-    names the line and what is wrong.
+    named by an architecture; `device` narrows them. It has latency, energy of one run and peak
+    memory; without `metric` it is latency. `energy_gross`, also called `energy`, is what the sensor
+    counted, `energy_net` is less what it counts when idle. Rows of a table that differ in batch,
+    resolution, precision or threads are never read together: `wanted` says which are meant. Raises
+    OptionError that names the line and what is wrong.
     """
-    wanted = None if metric is None else check_metric(metric)
-    start = _start(path, wanted)
+    asked = None if metric is None else check_metric(metric)
+    start = _start(path, asked)
     if start == _SQLITE:
-        reading = _from_table(path, space, device, wanted or LATENCY)
+        reading = _from_table(path, space, device, asked or LATENCY, wanted or Wanted())
     else:
         in_json = path.suffix.lower() in (".jsonl", ".ndjson", ".json")
         rows = _json_rows if in_json else _csv_rows
-        if wanted is None:
-            wanted = _only_metric(path, rows(path, _columns(*_MEASURED.values())))
-        found = tuple(_from_rows(path, rows(path, _columns(wanted)), wanted))
-        reading = Reading(wanted, found, ())
+        if asked is None:
+            asked = _only_metric(path, rows(path, _columns(*_MEASURED.values())))
+        found = tuple(_from_rows(path, rows(path, _columns(asked)), asked))
+        reading = Reading(asked, found, ())
     if not reading.measured:
         if reading.left_out:
             raise OptionError(
@@ -162,40 +183,35 @@ def _start(path: Path, metric: Metric | None) -> bytes:
     return start
 
 
-def _from_table(path: Path, space: str, device: str | None, metric: Metric) -> Reading:
+def _from_table(
+    path: Path, space: str, device: str | None, metric: Metric, wanted: Wanted
+) -> Reading:
     if metric.name not in OF_MEASUREMENT:
         raise OptionError(
             f"a table of hwprof holds {', '.join(OF_MEASUREMENT)}, and not {metric.name}; name "
             "one of them, or give a file with arch and a column for it"
         )
-    form = spaces.get(space)
-    devices: set[str] = set()
-    found: list[ArchCost] = []
-    left_out: list[str] = []
-    with Table.open(path, create=False, readonly=True) as table:
-        for measurement in table.measurements(device=device):
-            try:
-                arch = form.format(form.parse(measurement.subject.name))
-            except OptionError:
-                continue  # a model that is no architecture of this space
-            devices.add(measurement.device.slug)
-            if len(devices) > 1:
-                raise OptionError(
-                    f"'{path}' holds measurements of several devices "
-                    f"({', '.join(sorted(devices))}); choose one with --device"
-                )
-            value, error, reason = OF_MEASUREMENT[metric.name](measurement)
-            if value is None:
-                left_out.append(reason)
-                continue
-            if not 0 < value < float("inf"):
-                raise OptionError(
-                    f"measurement {measurement.id[:8]} of '{path}' ({_brief(arch)}) has the "
-                    f"{metric.name} {value:g} {metric.unit}, which is not positive and finite; "
-                    "measure it again or remove it"
-                )
-            found.append(ArchCost(arch, value, error, metric))
-    return Reading(metric, tuple(found), tuple(left_out))
+    found = find_rows([path], space, metric, () if device is None else (device,), wanted.include)
+    if not found.rows:
+        if not found.left_out and not device:
+            return Reading(metric, (), ())
+        raise nothing_found(found, [path], space, metric, () if device is None else (device,))
+    devices = sorted({row.device.slug for row in found.rows})
+    if len(devices) > 1:
+        raise OptionError(
+            f"'{path}' holds measurements of several devices ({', '.join(devices)}); choose one "
+            "with --device"
+        )
+    setting, rows = one_setting(
+        found.rows,
+        space,
+        batch=wanted.batch,
+        resolution=wanted.resolution,
+        precision=wanted.precision,
+        threads=wanted.threads,
+    )
+    costs = tuple(ArchCost(row.arch, row.value, row.std_error, metric) for row in rows)
+    return Reading(metric, costs, tuple(found.left_out), setting)
 
 
 def _csv_rows(path: Path, columns: frozenset[str]) -> Iterable[tuple[int, Mapping[str, Any]]]:

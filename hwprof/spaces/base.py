@@ -100,6 +100,15 @@ class Space(ABC):
         not an architecture, a batch below 1 or a resolution that the network cannot take.
         """
 
+    def resolution(self, arch: str | ArrayLike) -> int:
+        """Side of the image, or tokens, that `build` takes for one architecture by itself.
+
+        The last dimension of the first input. Found by building the model, unless a space knows
+        better. Raises OptionError for what is not an architecture.
+        """
+        shape = self.build(arch).graph.input[0].type.tensor_type.shape
+        return int(shape.dim[-1].dim_value)
+
     def similarity(self) -> Similarity:
         """How alike architectures are, by the features that `encode` gives.
 

@@ -103,6 +103,11 @@ class FbNet(FixedChoices):
         network = Network()
         return network.model(self.name, _write(network, self.choices(arch), batch, side))
 
+    def resolution(self, arch: str | ArrayLike) -> int:
+        """See `Space.resolution`: the same for all."""
+        self.row(arch)
+        return _SIDE
+
     def similarity(self) -> Similarity:
         """Physics of the blocks summed up, and `Blocks` of two lengths."""
         descriptors, physics = block_tables()

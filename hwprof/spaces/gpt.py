@@ -74,6 +74,11 @@ class Gpt(FieldSpace):
         tape = Tape()
         return tape.model(self.name, _network(tape, *self._sizes(arch), batch, length))
 
+    def resolution(self, arch: str | ArrayLike) -> int:
+        """See `Space.resolution`: the same for all."""
+        self.row(arch)
+        return LENGTH
+
     def terms(self) -> Sequence[Term]:
         """See `FieldSpace.terms`."""
         return _terms()

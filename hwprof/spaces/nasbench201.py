@@ -99,6 +99,11 @@ class NasBench201(FixedChoices):
         network, cell = Network(), partial(_cell, choices=self.choices(arch))
         return network.model(self.name, _write(network, cell, batch, side))
 
+    def resolution(self, arch: str | ArrayLike) -> int:
+        """See `Space.resolution`: the same for all."""
+        self.row(arch)
+        return _SIDE
+
     def count(self) -> Columns:
         """See `CountedSpace.count`: of all operations, and once more of those that are live.
 

@@ -38,10 +38,18 @@ class OnceForAll(FieldSpace):
     ) -> onnx.ModelProto:
         """See `Space.build`; `resolution` stands in for the architecture's own."""
         values = self.fields.values(self.choices(arch))
-        side = int(values["r"][0]) if resolution is None else resolution
+        side = _side(values) if resolution is None else resolution
         check_image(self.name, batch, side, _LEAST)
         network = Network()
         return network.model(self.name, self.write(network, values, batch, side))
+
+    def resolution(self, arch: str | ArrayLike) -> int:
+        """See `Space.resolution`: what the architecture says."""
+        return _side(self.fields.values(self.choices(arch)))
+
+
+def _side(values: Mapping[str, Choices]) -> int:
+    return int(values["r"][0])
 
 
 def halved(side: int, strides: int) -> int:

@@ -239,6 +239,8 @@ def check_build(space: Space, row: Indices) -> None:
     }
     for result in session.run(None, inputs):
         law(bool(np.isfinite(result).all()), "what a model computes is finite")
+    side = model.graph.input[0].type.tensor_type.shape.dim[-1].dim_value
+    law(space.resolution(row) == side, "the resolution is the last dimension of the first input")
     refused(lambda: space.build(row, batch=0), "a batch of 0")
     refused(lambda: space.build(row, resolution=0), "a resolution of 0")
 
