@@ -13,8 +13,8 @@ from hwprof.cli import completion
 from hwprof.cli.answers import print_answers, within
 from hwprof.cli.archs import named_archs
 from hwprof.cli.options import AsJson, PoolFile, Seed, examples, predicting
-from hwprof.cli.settings import Include, OfBatch, OfPrecision, OfResolution, OfThreads
 from hwprof.cli.printing import print_json, say, tell
+from hwprof.cli.settings import Include, OfBatch, OfPrecision, OfResolution, OfThreads
 
 if TYPE_CHECKING:
     from hwprof.metrics import Metric

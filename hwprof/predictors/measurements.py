@@ -66,7 +66,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which rows of a table are meant, where they differ in what never mixes; None: any, if alone."""
+    """Which rows of a table are meant, where they differ in what never mixes; None: the only."""
 
     batch: int | None = None
     resolution: int | None = None

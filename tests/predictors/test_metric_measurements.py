@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from hwprof.errors import OptionError
+from hwprof.graph import TensorSpec
 from hwprof.lut import Table
 from hwprof.measurement import Energy, EnergyReading, Measurement, Memory
 from hwprof.metrics import LATENCY, METRICS, Metric
-from hwprof.predictors.measurements import ArchCost, read, read_measurements
+from hwprof.predictors.measurements import ArchCost, Wanted, read, read_measurements
 from hwprof.testing.examples import example_measurement
 
 SPACE = "nasbench201"
@@ -114,6 +115,9 @@ def test_what_is_no_measurement_is_named(
     assert "\n" not in str(error.value)
 
 
+IMAGE = TensorSpec("image", "float32", (1, 3, 32, 32))
+
+
 def measured(seed: int, arch: str, joules: float | None, peak: int | None) -> Measurement:
     one = example_measurement(seed)
     reading = None
@@ -124,8 +128,9 @@ def measured(seed: int, arch: str, joules: float | None, peak: int | None) -> Me
         memory = replace(memory, absent={"peak_rss_bytes": "no /proc here"})
     return replace(
         one,
-        subject=replace(one.subject, name=arch),
+        subject=replace(one.subject, name=arch, inputs=(IMAGE,), batch=1, values=()),
         device=example_measurement(0).device,
+        source="measured",
         energy=Energy(reading, "" if reading else "no energy sensor"),
         memory=memory,
     )
@@ -160,12 +165,16 @@ def test_a_table_gives_the_metric_that_is_asked_and_tells_what_lacks_it(tmp_path
 @pytest.mark.parametrize(
     ("row", "metric", "says"),
     [
-        ((None, 5), "energy", r"holds no energy of an architecture of nasbench201 \(no energy"),
+        (
+            (None, 5),
+            "energy",
+            r"holds no energy of an architecture of nasbench201 to take \(no energy",
+        ),
         ((0.5, None), "peak_memory", r"holds no peak_memory .*\(no /proc here\)"),
-        ((0.0, 5), "energy", "measurement .* has the energy 0 J, which is not positive"),
-        ((0.5, 0), "peak_memory", "has the peak_memory 0 B, which is not positive"),
-        ((0.5, -5), "memory", "has the memory -5 B, which is not positive"),
-        ((0.5, 5), "carbon", "a table of hwprof holds latency, energy, memory, peak_memory"),
+        ((0.0, 5), "energy", "its energy is 0 J, which is not positive"),
+        ((0.5, 0), "peak_memory", "its peak_memory is 0 B, which is not positive"),
+        ((0.5, -5), "memory", "its memory is -5 B, which is not positive"),
+        ((0.5, 5), "carbon", "a table of hwprof holds latency, .*energy, .*memory, peak_memory"),
     ],
 )
 def test_a_table_without_the_metric_is_refused(
@@ -175,3 +184,38 @@ def test_a_table_without_the_metric_is_refused(
     with pytest.raises(OptionError, match=says) as error:
         read(path, SPACE, metric=metric)
     assert "\n" not in str(error.value)
+
+
+def of_batch(row: Measurement, batch: int, side: int = 32) -> Measurement:
+    image = replace(IMAGE, shape=(batch, 3, side, side))
+    return replace(row, subject=replace(row.subject, inputs=(image,), batch=batch))
+
+
+def test_what_differs_in_setting_is_never_read_together(tmp_path: Path) -> None:
+    rows = [measured(seed, ARCHS[0], 0.5, 5) for seed in range(1, 4)]
+    one, eight, large = rows[0], of_batch(rows[1], 8), of_batch(rows[2], 1, 64)
+    path = table_of(tmp_path / "t.db", one, eight, large)
+    with pytest.raises(OptionError, match=r"batch 8.*1 rows.*choose with --batch --resolution"):
+        read(path, SPACE)
+    for wanted, row, resolution in (
+        (Wanted(batch=8), eight, None),
+        (Wanted(resolution=64), large, 64),
+        (Wanted(batch=1, resolution=32), one, None),
+    ):
+        found = read(path, SPACE, wanted=wanted)
+        assert [each.value for each in found.measured] == [row.latency.headline_s]
+        assert found.setting is not None
+        assert (found.setting.batch, found.setting.resolution) == (
+            row.subject.batch,
+            resolution,
+        )
+    with pytest.raises(OptionError, match="no measurement of nasbench201 is of batch 3"):
+        read(path, SPACE, wanted=Wanted(batch=3))
+
+
+def test_rows_of_another_origin_count_when_asked(tmp_path: Path) -> None:
+    theirs = replace(measured(1, ARCHS[0], 0.5, 5), source="imported")
+    path = table_of(tmp_path / "t.db", theirs)
+    with pytest.raises(OptionError, match="it is imported, not measured here"):
+        read(path, SPACE)
+    assert len(read(path, SPACE, wanted=Wanted(include=("imported",))).measured) == 1

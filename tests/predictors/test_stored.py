@@ -121,7 +121,7 @@ def test_a_pool_of_ones_own_is_read(tmp_path):
     ("change", "sentence"),
     [
         ({"format": "other"}, "is not a pool of hwprof"),
-        ({"version": "2"}, "version 2 of pool files where this hwprof reads 1; upgrade"),
+        ({"version": "3"}, "version 3 of pool files where this hwprof reads up to 2; upgrade"),
         ({"devices": "no list"}, "damaged pool file"),
         ({"devices": '["a"]'}, "damaged pool file"),
         ({"tensors": {"latency_ms": np.ones((3, 2), dtype=np.float32)}}, "damaged pool file"),
@@ -149,7 +149,7 @@ def test_files_that_are_not_there_or_not_whole(tmp_path):
     (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(TableError, match="truncated"):
         pools.read(tmp_path / "cut.safetensors")
-    with pytest.raises(OptionError, match="unknown search space 'darts'"):
+    with pytest.raises(TableError, match="unknown search space 'darts'"):
         pools.read(written(tmp_path / "darts.safetensors", space="darts"))
 
 
