@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
-from hwprof.cli import completion, removing, streams
+from hwprof.cli import additive, completion, removing, streams
 from hwprof.cli.options import AsJson, Lut, examples
 from hwprof.cli.places import table_path
 from hwprof.cli.printing import complain, print_json, print_page, say, tell
@@ -273,3 +273,4 @@ def import_command(
 
 
 app.command("rm", epilog=removing.EXAMPLES)(removing.remove)
+app.command("additive", epilog=additive.EXAMPLES)(additive.additive)

@@ -72,6 +72,13 @@ class CountedSpace(Space):
     def count(self) -> Columns:
         """The columns: those of `Work` that are not 0 everywhere, and maybe more."""
 
+    @abstractmethod
+    def part_works(self) -> tuple[PartWork, ...]:
+        """The parts that networks consist of; one of them has no scope.
+
+        Those of a space whose layers follow each other add up to the whole.
+        """
+
     @property
     @final
     def analytic_names(self) -> tuple[str, ...]:
@@ -102,6 +109,25 @@ class Part:
     """Names of positions."""
     costs: Callable[..., Costs]
     """Given the choice at each of them, as text."""
+    scope: str = ""
+    """What the names of its nodes in a built model begin with, such as `stage1.layer2`; empty for
+    the part that has all nodes of no other."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartWork:
+    """What a part of a network has to do, whatever is chosen."""
+
+    scope: str
+    """As of `Part`."""
+    positions: tuple[int, ...]
+    """Numbers of the positions that it depends on."""
+    work: FloatArray
+    """Its `Work` by the choices made at each of them, `[choices, ..., c]`, c names of `NAMES`."""
+
+    def has(self, node: str) -> bool:
+        """Whether a node of that name belongs to it, if it has a scope."""
+        return bool(self.scope) and f".{self.scope}." in f".{node}."
 
 
 def numbers(costs: Costs) -> tuple[int, ...]:

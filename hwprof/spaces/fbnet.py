@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwprof.similarity import Blocks, Linear, Similarity
 from hwprof.spaces.analytic import Analytic
-from hwprof.spaces.base import Choices, Costs, Indices
+from hwprof.spaces.base import Choices, Indices
 from hwprof.spaces.building import Network, check_image
 from hwprof.spaces.fixed import FixedChoices, everywhere
 from hwprof.spaces.recorder import Tensor
@@ -88,11 +88,11 @@ class FbNet(FixedChoices):
             found.append(row)
         return np.array(found, dtype=np.int64)
 
-    def costs(self, arch: str | ArrayLike) -> Costs:
-        """See `Space.costs`."""
+    def written(self, arch: str | ArrayLike) -> Network:
+        """See `FixedChoices.written`."""
         network = Network()
         _write(network, self.choices(arch), 1, _SIDE)
-        return network.costs
+        return network
 
     def build(
         self, arch: str | ArrayLike, batch: int = 1, resolution: int | None = None
@@ -107,6 +107,11 @@ class FbNet(FixedChoices):
         """See `Space.resolution`: the same for all."""
         self.row(arch)
         return _SIDE
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """See `FixedChoices.scopes`: layers are numbered through."""
+        return tuple(f"layer{number}" for number in range(1, len(self.positions) + 1))
 
     def similarity(self) -> Similarity:
         """Physics of the blocks summed up, and `Blocks` of two lengths."""

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from hwprof.errors import OptionError
 from hwprof.similarity import Linear, Rbf, Similarity
-from hwprof.spaces.analytic import Analytic, Columns, CountedSpace, Part, summed, tables
+from hwprof.spaces.analytic import Analytic, Columns, CountedSpace, Part, PartWork, summed, tables
 from hwprof.spaces.base import Choices, Costs, Indices, Position
 from hwprof.spaces.products import Term, products
 from hwprof.spaces.recorder import total
@@ -179,6 +179,11 @@ class FieldSpace(CountedSpace):
     def count(self) -> Columns:
         """See `CountedSpace.count`."""
         return summed(self, tables(self, self._parts), NAMES)
+
+    def part_works(self) -> tuple[PartWork, ...]:
+        """See `CountedSpace.part_works`."""
+        found = zip(self._parts, tables(self, self._parts), strict=True)
+        return tuple(PartWork(part.scope, tuple(where), work) for part, (where, work) in found)
 
     @cached_property
     def _parts(self) -> Sequence[Part]:

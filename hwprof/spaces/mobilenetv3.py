@@ -76,7 +76,8 @@ class MobileNetV3(OnceForAll):
         for stage, number in product(_STAGES, range(1, _LAYERS + 1)):
             layer = (f"stage{stage}.layer{number}.{what}" for what in ("kernel", "expansion"))
             on = ("resolution", f"stage{stage}.depth", *layer)
-            found.append(Part(on, partial(_layer_costs, stage, number)))
+            scope = f"stage{stage}.layer{number}"
+            found.append(Part(on, partial(_layer_costs, stage, number), scope))
         return found
 
     def terms(self) -> Sequence[Term]:

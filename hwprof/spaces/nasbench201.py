@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from hwprof.errors import OptionError
 from hwprof.similarity import Hamming, Linear, Similarity
 from hwprof.spaces.analytic import Columns, numbers, summed
-from hwprof.spaces.base import Choices, Costs, Indices
+from hwprof.spaces.base import Choices, Indices
 from hwprof.spaces.building import Network, check_image
 from hwprof.spaces.cells import Dropped, Live, joints
 from hwprof.spaces.fixed import FixedChoices, everywhere
@@ -84,11 +84,11 @@ class NasBench201(FixedChoices):
         known = list(_catalogue())
         return [known[number] for number in (self.indices(rows) @ self._powers).tolist()]
 
-    def costs(self, arch: str | ArrayLike) -> Costs:
-        """See `Space.costs`."""
+    def written(self, arch: str | ArrayLike) -> Network:
+        """See `FixedChoices.written`."""
         network = Network()
         _write(network, partial(_cell, choices=self.choices(arch)), 1, _SIDE)
-        return network.costs
+        return network
 
     def build(
         self, arch: str | ArrayLike, batch: int = 1, resolution: int | None = None

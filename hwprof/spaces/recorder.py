@@ -72,7 +72,7 @@ class Recorder(ABC):
         self._inputs: list[TensorSpec] = []
         self._flops = 0
         self._activation_bytes = 0
-        self._works: list[Work] = []
+        self._works: list[tuple[str, Work]] = []
 
     @abstractmethod
     def linear(self, scope: str, x: Tensor, width: int) -> Tensor:
@@ -83,7 +83,17 @@ class Recorder(ABC):
     def costs(self) -> Costs:
         """What was written down so far. Inputs and views are no activations."""
         learned = sum(prod(weight.shape) for weight in self._weights.values())
-        return Costs(self._flops, learned, self._activation_bytes, Work.total(self._works))
+        return Costs(
+            self._flops,
+            learned,
+            self._activation_bytes,
+            Work.total(work for _, work in self._works),
+        )
+
+    @final
+    def work_of(self, scope: str) -> Work:
+        """What the nodes that have this scope in their names have to do."""
+        return Work.total(work for name, work in self._works if f".{scope}." in f".{name}")
 
     @final
     def input(self, name: str, *shape: int, dtype: str = "float32") -> Tensor:
@@ -158,7 +168,8 @@ class Recorder(ABC):
         self._flops += (2 * inner + other) * elements
         if ("", op) not in VIEWS:
             self._activation_bytes += 4 * elements
-            self._works.append(self._counted(op, inputs, outputs, inner * elements, attributes))
+            work = self._counted(op, inputs, outputs, inner * elements, attributes)
+            self._works.append((name, work))
         return outputs
 
     @final

@@ -84,7 +84,7 @@ class ResNet50(OnceForAll):
         """See `FieldSpace.parts`."""
         before = "stem.width"
         found = [
-            Part(("resolution", "stem", "stem.inner_width", before), _stem_costs),
+            Part(("resolution", "stem", "stem.inner_width", before), _stem_costs, "stem"),
             Part(("resolution", f"stage{_STAGES[-1]}.width"), _head_costs),
         ]
         for stage, base in zip(_STAGES, _BASE, strict=True):
@@ -93,7 +93,8 @@ class ResNet50(OnceForAll):
                 block = (f"stage{stage}.depth", f"stage{stage}.block{number}.ratio", width)
                 # The first block of a stage takes the channels of the one before.
                 on = ("resolution", *block, *((before,) if number == 1 else ()))
-                found.append(Part(on, partial(_block_costs, stage, number)))
+                scope = f"stage{stage}.block{number}"
+                found.append(Part(on, partial(_block_costs, stage, number), scope))
             before = width
         return found
 

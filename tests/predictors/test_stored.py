@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from hwprof.errors import OptionError, TableError
+from hwprof.errors import TableError
 from hwprof.predictors import pools
 from hwprof.predictors.fewshot import AdaptedFewShot, FewShotPredictor
 from hwprof.predictors.help import HelpPredictor
