@@ -72,6 +72,25 @@ class CountedSpace(Space):
     def count(self) -> Columns:
         """The columns: those of `Work` that are not 0 everywhere, and maybe more."""
 
+    def layers(self) -> Sequence[Part]:
+        """Parts that belong to a layer, those of one layer under its name, layers in order.
+
+        None where a space does not tell its layers apart. Those that override it are spaces whose
+        layers can have a precision each (`hwprof.spaces.mixed`); their costs say `int8`.
+        """
+        return ()
+
+    def layer_of(self, node: str) -> str:
+        """The layer that a node of a built model belongs to, by its name; empty for none."""
+        known = self._layer_names
+        # The name of a layer ends at a dot: layer1 is none of layer10's.
+        stops = [i for i, letter in enumerate(node) if letter == "."]
+        return next((node[:i] for i in reversed(stops) if node[:i] in known), "")
+
+    @cached_property
+    def _layer_names(self) -> frozenset[str]:
+        return frozenset(part.layer for part in self.layers())
+
     @property
     @final
     def analytic_names(self) -> tuple[str, ...]:
@@ -102,6 +121,8 @@ class Part:
     """Names of positions."""
     costs: Callable[..., Costs]
     """Given the choice at each of them, as text."""
+    layer: str = ""
+    """The layer that it is, or belongs to; empty for what every network has, such as a stem."""
 
 
 def numbers(costs: Costs) -> tuple[int, ...]:
@@ -130,5 +151,5 @@ def summed(space: Space, parts: Iterable[Table], names: Sequence[str]) -> Column
     return Columns(tuple(names[i] for i in kept), basis, np.eye(len(kept)))
 
 
-NOTHING = Costs(0, 0, 0, Work())
+NOTHING = Costs(0, 0, 0, Work(), Costs(0, 0, 0, Work()))
 """What a part costs that an architecture does not have."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.similarity import Blocks, Linear, Similarity
-from hwprof.spaces.analytic import Analytic
+from hwprof.spaces.analytic import Analytic, Part
 from hwprof.spaces.base import Choices, Costs, Indices
 from hwprof.spaces.building import Network, check_image
 from hwprof.spaces.fixed import FixedChoices, everywhere
@@ -102,6 +103,16 @@ class FbNet(FixedChoices):
         check_image(self.name, batch, side, least=1)
         network = Network()
         return network.model(self.name, _write(network, self.choices(arch), batch, side))
+
+    def layers(self) -> Sequence[Part]:
+        """See `CountedSpace.layers`."""
+        names = [position.name for position in self.positions]
+        return [Part((name,), partial(_block_costs, i), name) for i, name in enumerate(names)]
+
+    def layer_of(self, node: str) -> str:
+        """See `CountedSpace.layer_of`: scopes of the network number its layers through."""
+        number = node.partition(".")[0].removeprefix("layer")
+        return self.positions[int(number) - 1].name if number.isdigit() else ""
 
     def similarity(self) -> Similarity:
         """Physics of the blocks summed up, and `Blocks` of two lengths."""
@@ -201,6 +212,15 @@ def _write(net: Network, choices: Choices, batch: int, side: int) -> Tensor:
         x = _block(net, f"layer{layer}", x, choice, wide, stride)
     x = net.conv_norm("head", x, _HEAD, activation="Relu")
     return net.linear("classifier", net.global_pool("head", x), _CLASSES)
+
+
+@cache
+def _block_costs(layer: int, choice: str) -> Costs:
+    """What the block of a layer costs."""
+    net = Network()
+    channels, wide, stride, side = _positions()[layer]
+    _block(net, "block", Tensor("x", (1, channels, side, side)), choice, wide, stride)
+    return net.costs
 
 
 def _block(net: Network, scope: str, x: Tensor, choice: str, wide: int, stride: int) -> Tensor:

@@ -180,6 +180,10 @@ class FieldSpace(CountedSpace):
         """See `CountedSpace.count`."""
         return summed(self, tables(self, self._parts), NAMES)
 
+    def layers(self) -> Sequence[Part]:
+        """See `CountedSpace.layers`."""
+        return [part for part in self._parts if part.layer]
+
     @cached_property
     def _parts(self) -> Sequence[Part]:
         return self.parts()

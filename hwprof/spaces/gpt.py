@@ -62,7 +62,7 @@ class Gpt(FieldSpace):
         found = [Part(("embed",), _end_costs)]
         for number in range(1, _LAYERS + 1):
             on = ("layers", "embed", f"layer{number}.heads", f"layer{number}.mlp", "bias")
-            found.append(Part(on, partial(_layer_costs, number)))
+            found.append(Part(on, partial(_layer_costs, number), f"layer{number}"))
         return found
 
     def build(

@@ -15,12 +15,14 @@ REGISTRY = Registry(
     Space,  # type: ignore[type-abstract]
     "hwprof.testing.spaces",
     {
+        "bert": "hwprof.spaces.bert:Bert",
         "fbnet": "hwprof.spaces.fbnet:FbNet",
         "gpt": "hwprof.spaces.gpt:Gpt",
         "mobilenetv3": "hwprof.spaces.mobilenetv3:MobileNetV3",
         "nasbench201": "hwprof.spaces.nasbench201:NasBench201",
         "resnet50": "hwprof.spaces.resnet50:ResNet50",
         "transformer": "hwprof.spaces.transformer:Transformer",
+        "vit": "hwprof.spaces.vit:Vit",
     },
 )
 
