@@ -3,6 +3,8 @@
 Runtimes fuse the pairs into kernels of int8 (QDQ; Jacob et al., CVPR 2018, and the specification of
 integer quantisation by Wu et al., arXiv 2004.09602): weights are symmetric int8 with a scale per
 channel of the result, activations uint8 with a scale and a zero point per tensor, biases int32.
+Where two activations are multiplied they are symmetric int8, shares of a softmax apart, which have
+no negative ones: OpenVINO multiplies them in int8 only without zero points.
 """
 
 from __future__ import annotations
@@ -42,10 +44,9 @@ def quantise(model: Any, names: Collection[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """`value = scale (stored - zero)` for a tensor of uint8, and the names of the two."""
+    """`value = scale (stored - zero)`, and the names of scale and zero."""
 
     scale: np.float32
-    zero: int
     names: tuple[str, str]
 
 
@@ -59,9 +60,10 @@ class _Rewriting:
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     """What replaces initialisers, and new ones."""
     nodes: list[Any] = field(default_factory=list)
-    scales: dict[str, _Scale] = field(default_factory=dict)
-    quantised: dict[str, str] = field(default_factory=dict)
-    """By tensor, what holds it after it was quantised and dequantised."""
+    scales: dict[tuple[str, str], _Scale] = field(default_factory=dict)
+    """By tensor and type."""
+    quantised: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By tensor and type, what holds it after it was quantised and dequantised."""
     stored: dict[str, str] = field(default_factory=dict)
     """Tensors that are quantised as soon as they are written, and the int8 node behind them."""
 
@@ -132,8 +134,9 @@ class _Rewriting:
                 if values is None and name in before:
                     values = numpy_helper.to_array(before[name])
                 if values is None:
-                    node.input[place] = self._dequantised(name, node.name)
-                    scales.append(self.scales[name].scale)
+                    kind = self._kind(node, place, before)
+                    node.input[place] = self._dequantised(name, node.name, kind)
+                    scales.append(self._scale(name, kind).scale)
                 else:
                     node.input[place], scale = self._weight(node, name, values, place)
                     scales.append(scale)
@@ -146,37 +149,53 @@ class _Rewriting:
         for place, name in enumerate(node.output):
             if name in self.stored:
                 node.output[place] = f"{name}.unrounded"
-                self._pair(f"{name}.unrounded", name, self._scale(name), self.stored[name])
-                self.quantised[name] = name
+                scale = self._scale(name, "uint8")
+                self._pair(f"{name}.unrounded", name, scale, self.stored[name])
+                self.quantised |= {(name, "uint8"): name, (name, "int8"): name}
 
-    def _dequantised(self, name: str, node: str) -> str:
+    def _kind(self, node: Any, place: int, before: dict[str, Any]) -> str:
+        """What an activation is stored as."""
+        if node.input[1] in before or node.op_type == "Conv":
+            return "uint8"
+        low, _ = self._range(node.input[place])
+        return "int8" if place or low < 0 else "uint8"
+
+    def _dequantised(self, name: str, node: str, kind: str) -> str:
         """The tensor after it was quantised and dequantised, which happens once."""
-        if name not in self.quantised:
-            self.quantised[name] = f"{name}.rounded"
-            self._pair(name, f"{name}.rounded", self._scale(name), f"{node}.{len(self.nodes)}")
-        return self.quantised[name]
+        key = name, kind
+        if key not in self.quantised:
+            target = self.quantised[key] = f"{name}.rounded_{kind}"
+            self._pair(name, target, self._scale(name, kind), f"{node}.{len(self.nodes)}")
+        return self.quantised[key]
 
     def _pair(self, source: str, target: str, scale: _Scale, name: str) -> None:
-        self._node("QuantizeLinear", name, [source, *scale.names], f"{target}.uint8")
-        self._node("DequantizeLinear", name, [f"{target}.uint8", *scale.names], target)
+        self._node("QuantizeLinear", name, [source, *scale.names], f"{target}.stored")
+        self._node("DequantizeLinear", name, [f"{target}.stored", *scale.names], target)
 
-    def _scale(self, name: str) -> _Scale:
-        if name not in self.scales:
-            spread = self.spread.get(name)
-            if spread is None:
-                raise ModelError(
-                    f"the range of '{name}' cannot be told, for an operator before it is not "
-                    "known; leave the layer that reads it in fp32"
-                )
-            low, high = spread.range(_DEVIATIONS)
-            low, high = min(low, 0.0), max(high, 0.0)
+    def _scale(self, name: str, kind: str) -> _Scale:
+        key = name, kind
+        if key not in self.scales:
+            low, high = self._range(name)
+            if kind == "int8":
+                low, high = -max(-low, high), max(-low, high)
             scale = np.float32(_rounded((high - low) / 255 or 1.0))
-            zero = int(np.clip(round(-low / float(scale)), 0, 255))
-            names = f"{name}.scale", f"{name}.zero"
+            zero = 0 if kind == "int8" else int(np.clip(round(-low / float(scale)), 0, 255))
+            names = f"{name}.scale_{kind}", f"{name}.zero_{kind}"
             self.arrays[names[0]] = np.array(scale, dtype=np.float32)
-            self.arrays[names[1]] = np.array(zero, dtype=np.uint8)
-            self.scales[name] = _Scale(scale, zero, names)
-        return self.scales[name]
+            self.arrays[names[1]] = np.array(zero, dtype=kind)
+            self.scales[key] = _Scale(scale, names)
+        return self.scales[key]
+
+    def _range(self, name: str) -> tuple[float, float]:
+        """Between what an activation is stored, 0 among it."""
+        spread = self.spread.get(name)
+        if spread is None:
+            raise ModelError(
+                f"the range of '{name}' cannot be told, for an operator before it is not known; "
+                "leave the layer that reads it in fp32"
+            )
+        low, high = spread.range(_DEVIATIONS)
+        return min(low, 0.0), max(high, 0.0)
 
     def _weight(
         self, node: Any, name: str, values: NDArray[Any], place: int

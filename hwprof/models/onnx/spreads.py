@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from math import erf, exp, inf, log, prod, sqrt
+from math import erf, exp, inf, isclose, log, prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ Rule = Callable[[list[Spread], list[tuple[int, ...]], dict[str, Any]], Spread]
 # Of an input of floats nothing is known; one of whole numbers is an index, or a mask that hides
 # nothing.
 _FLOATS, _WHOLE = Spread(0.0, 1.0), Spread(1.0, 0.0, 0.0, 1.0)
-# Where neighbours are averaged, channels still differ.
+# Where neighbours are averaged, channels still differ, and neighbours are alike.
 _AVERAGED = 0.5
 _POINTS = np.linspace(-6, 6, 241)
 _WEIGHTS = np.exp(-(_POINTS**2) / 2) / np.exp(-(_POINTS**2) / 2).sum()
@@ -130,8 +130,16 @@ def _weighted(read: list[Spread], shapes: list[tuple[int, ...]], given: dict[str
 
 def _matmul(read: list[Spread], shapes: list[tuple[int, ...]], given: dict[str, Any]) -> Spread:
     inner = shapes[0][0 if given.get("transA") else -1]
+    if _are_shares(read[0], inner):
+        # Tokens see much the same: their values are averaged, but do not cancel each other out.
+        return replace(read[1], variance=_AVERAGED * read[1].variance)
     result = _products(read[0], read[1], inner)
     return _sum(result, _unbounded(read[2])) if len(read) > 2 else result
+
+
+def _are_shares(x: Spread, count: int) -> bool:
+    """Whether so many of the elements are 1 together, as behind a softmax."""
+    return (x.low, x.high) == (0.0, 1.0) and isclose(count * x.mean, 1.0)
 
 
 def _unbounded(x: Spread) -> Spread:
