@@ -62,16 +62,22 @@ class _Rewriting:
     nodes: list[Any] = field(default_factory=list)
     scales: dict[tuple[str, str], _Scale] = field(default_factory=dict)
     """By tensor and type."""
-    quantised: dict[tuple[str, str], str] = field(default_factory=dict)
-    """By tensor and type, what holds it after it was quantised and dequantised."""
+    quantised: dict[str, str] = field(default_factory=dict)
+    """By tensor, what holds it after it was quantised to uint8 and dequantised."""
     stored: dict[str, str] = field(default_factory=dict)
-    """Tensors that are quantised as soon as they are written, and the int8 node behind them."""
+    """Tensors that are quantised as soon as they are written, to uint8, and the int8 node behind
+    them."""
+    readers: Counter[str] = field(default_factory=Counter)
+    """How many read a tensor as int8."""
+    joined: set[str] = field(default_factory=set)
+    """What Concat wrote."""
 
     def run(self) -> None:
         from onnx import numpy_helper
 
         graph = self.model.graph
         self.spread = spreads(self.model)
+        self.joined = {o for n in graph.node if n.op_type == "Concat" for o in n.output}
         before = {t.name: t for t in graph.initializer}
         for node in self._folded(before):
             self._write(node, before)
@@ -105,7 +111,8 @@ class _Rewriting:
                 gone.add(following.name)
                 following = after.get(node.output[0])
             relu = following is not None and following.op_type == "Relu"
-            self.stored[following.output[0] if relu else node.output[0]] = node.name
+            written = following.output[0] if relu else node.output[0]
+            self.stored[written] = node.name
         return [node for node in graph.node if node.name not in gone]
 
     def _fold(self, conv: Any, known: dict[str, Any], norm: Any) -> None:
@@ -134,9 +141,9 @@ class _Rewriting:
                 if values is None and name in before:
                     values = numpy_helper.to_array(before[name])
                 if values is None:
-                    kind = self._kind(node, place, before)
-                    node.input[place] = self._dequantised(name, node.name, kind)
-                    scales.append(self._scale(name, kind).scale)
+                    kind = "uint8" if name in self.stored else self._kind(node, place, before)
+                    node.input[place], scale = self._dequantised(name, node.name, kind)
+                    scales.append(scale)
                 else:
                     node.input[place], scale = self._weight(node, name, values, place)
                     scales.append(scale)
@@ -151,36 +158,49 @@ class _Rewriting:
                 node.output[place] = f"{name}.unrounded"
                 scale = self._scale(name, "uint8")
                 self._pair(f"{name}.unrounded", name, scale, self.stored[name])
-                self.quantised |= {(name, "uint8"): name, (name, "int8"): name}
+                self.quantised[name] = name
 
     def _kind(self, node: Any, place: int, before: dict[str, Any]) -> str:
         """What an activation is stored as."""
-        if node.input[1] in before or node.op_type == "Conv":
+        if node.op_type == "Conv":
             return "uint8"
+        if node.input[1] in before:
+            # OpenVINO 2026.4 fails at zero points of tokens that were joined.
+            return "int8" if node.input[place] in self.joined else "uint8"
         low, _ = self._range(node.input[place])
         return "int8" if place or low < 0 else "uint8"
 
-    def _dequantised(self, name: str, node: str, kind: str) -> str:
-        """The tensor after it was quantised and dequantised, which happens once."""
-        key = name, kind
-        if key not in self.quantised:
-            target = self.quantised[key] = f"{name}.rounded_{kind}"
-            self._pair(name, target, self._scale(name, kind), f"{node}.{len(self.nodes)}")
-        return self.quantised[key]
+    def _dequantised(self, name: str, node: str, kind: str) -> tuple[str, np.float32]:
+        """The tensor after it was quantised and dequantised, and its scale."""
+        if name in self.quantised:
+            return self.quantised[name], self._scale(name, "uint8").scale
+        target = f"{name}.rounded_{len(self.nodes)}"
+        reader = 0
+        if kind == "uint8":
+            self.quantised[name] = target  # once for all that read it
+        else:
+            # ONNX Runtime turns pairs of int8 into pairs of uint8 for x86, but only those of which
+            # one operator reads the result, and it takes equal pairs for one.
+            reader = self.readers[name]
+            self.readers[name] += 1
+        scale = self._scale(name, kind, reader)
+        self._pair(name, target, scale, f"{node}.{len(self.nodes)}")
+        return target, scale.scale
 
     def _pair(self, source: str, target: str, scale: _Scale, name: str) -> None:
         self._node("QuantizeLinear", name, [source, *scale.names], f"{target}.stored")
         self._node("DequantizeLinear", name, [f"{target}.stored", *scale.names], target)
 
-    def _scale(self, name: str, kind: str) -> _Scale:
-        key = name, kind
+    def _scale(self, name: str, kind: str, reader: int = 0) -> _Scale:
+        key = name, f"{kind}_{reader}" if reader else kind
         if key not in self.scales:
             low, high = self._range(name)
             if kind == "int8":
                 low, high = -max(-low, high), max(-low, high)
-            scale = np.float32(_rounded((high - low) / 255 or 1.0))
+            wider = 1 + reader / _FIRST_BITS
+            scale = np.float32(_rounded(wider * (high - low) / 255 or 1.0))
             zero = 0 if kind == "int8" else int(np.clip(round(-low / float(scale)), 0, 255))
-            names = f"{name}.scale_{kind}", f"{name}.zero_{kind}"
+            names = f"{name}.scale_{key[1]}", f"{name}.zero_{key[1]}"
             self.arrays[names[0]] = np.array(scale, dtype=np.float32)
             self.arrays[names[1]] = np.array(zero, dtype=kind)
             self.scales[key] = _Scale(scale, names)
