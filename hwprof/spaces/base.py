@@ -42,10 +42,14 @@ class Costs:
     parameters: int
     """Numbers learned: weights, biases, scales and shifts of normalisations."""
     activation_bytes: int
-    """Bytes of all tensors that the layers write, each once, in float32."""
+    """Bytes of all tensors that the layers write, each once, in float32 unless a space says that
+    some are stored in another precision."""
     work: Work | None = field(default=None, compare=False, repr=False)
     """What the layers have to do, by kind; None where a space counts no layers. Two costs are equal
     if the others are."""
+    int8: Costs | None = field(default=None, compare=False, repr=False)
+    """The same with every matrix product and convolution in int8, see `hwprof.spaces.mixed`; None
+    where a space does not count it."""
 
 
 TOTALS = ("flops", "parameters", "activation_bytes")

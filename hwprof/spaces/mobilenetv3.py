@@ -74,9 +74,8 @@ class MobileNetV3(OnceForAll):
         """See `FieldSpace.parts`."""
         found = [Part(("resolution",), _end_costs)]
         for stage, number in product(_STAGES, range(1, _LAYERS + 1)):
-            layer = (f"stage{stage}.layer{number}.{what}" for what in ("kernel", "expansion"))
-            on = ("resolution", f"stage{stage}.depth", *layer)
             scope = f"stage{stage}.layer{number}"
+            on = ("resolution", f"stage{stage}.depth", f"{scope}.kernel", f"{scope}.expansion")
             found.append(Part(on, partial(_layer_costs, stage, number), scope))
         return found
 

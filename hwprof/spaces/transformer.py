@@ -86,9 +86,9 @@ class Transformer(FieldSpace):
             found.append(Part(encoder, _encoder_costs, scope))
         for number in range(1, _LAYERS + 1):
             chosen = ("ffn", "heads", "cross_heads", "cross_layers")
-            layer = (f"decoder.layer{number}.{what}" for what in chosen)
-            on = ("decoder.layers", wide, narrow, *layer)
-            found.append(Part(on, partial(_decoder_costs, number), f"decoder.layer{number}"))
+            scope = f"decoder.layer{number}"
+            on = ("decoder.layers", wide, narrow, *(f"{scope}.{what}" for what in chosen))
+            found.append(Part(on, partial(_decoder_costs, number), scope))
         return found
 
     def build(

@@ -18,7 +18,7 @@ FIXED = ("fbnet", "nasbench201")
 def test_names_and_get():
     assert {"fbnet", "nasbench201"} < set(spaces.names())
     assert spaces.get("fbnet").name == "fbnet"
-    with pytest.raises(OptionError, match=r"choose among fbnet, .*nasbench201"):
+    with pytest.raises(OptionError, match=r"choose among bert, fbnet, .*nasbench201"):
         spaces.get("darts")
 
 
