@@ -14,9 +14,11 @@ from hwprof.search.additive import (
     hard_constrained,
 )
 from hwprof.search.architectures import Architectures
+from hwprof.search.bounds import Bounds
 from hwprof.search.devices import DeviceObjectives
+from hwprof.search.evolve import Evolved, evolve
 from hwprof.search.filter import Filtered, RejectionFilter
-from hwprof.search.goals import Goals, Limited
+from hwprof.search.goals import Evaluated, Goals, Limited
 from hwprof.search.limited import LimitedSearch
 from hwprof.search.objective import Objective
 from hwprof.search.pareto import pareto_front
@@ -26,7 +28,10 @@ __all__ = [
     "AdditiveTable",
     "Architectures",
     "BilinearCost",
+    "Bounds",
     "DeviceObjectives",
+    "Evaluated",
+    "Evolved",
     "Filtered",
     "Goals",
     "Limited",
@@ -36,6 +41,7 @@ __all__ = [
     "PreferenceObjective",
     "RejectionFilter",
     "additive_table",
+    "evolve",
     "hard_constrained",
     "pareto_front",
 ]
