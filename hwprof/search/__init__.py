@@ -23,12 +23,14 @@ from hwprof.search.limited import LimitedSearch
 from hwprof.search.objective import Objective
 from hwprof.search.pareto import pareto_front
 from hwprof.search.preferences import PreferenceObjective
+from hwprof.search.sampling import CostTiers, Sampled, sample_at_cost
 
 __all__ = [
     "AdditiveTable",
     "Architectures",
     "BilinearCost",
     "Bounds",
+    "CostTiers",
     "DeviceObjectives",
     "Evaluated",
     "Evolved",
@@ -40,8 +42,10 @@ __all__ = [
     "Objective",
     "PreferenceObjective",
     "RejectionFilter",
+    "Sampled",
     "additive_table",
     "evolve",
     "hard_constrained",
     "pareto_front",
+    "sample_at_cost",
 ]
