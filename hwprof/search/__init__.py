@@ -14,19 +14,26 @@ from hwprof.search.additive import (
     hard_constrained,
 )
 from hwprof.search.architectures import Architectures
+from hwprof.search.bounds import Bounds
 from hwprof.search.devices import DeviceObjectives
+from hwprof.search.evolve import Evolved, evolve
 from hwprof.search.filter import Filtered, RejectionFilter
-from hwprof.search.goals import Goals, Limited
+from hwprof.search.goals import Evaluated, Goals, Limited
 from hwprof.search.limited import LimitedSearch
 from hwprof.search.objective import Objective
 from hwprof.search.pareto import pareto_front
 from hwprof.search.preferences import PreferenceObjective
+from hwprof.search.sampling import CostTiers, Sampled, sample_at_cost
 
 __all__ = [
     "AdditiveTable",
     "Architectures",
     "BilinearCost",
+    "Bounds",
+    "CostTiers",
     "DeviceObjectives",
+    "Evaluated",
+    "Evolved",
     "Filtered",
     "Goals",
     "Limited",
@@ -35,7 +42,10 @@ __all__ = [
     "Objective",
     "PreferenceObjective",
     "RejectionFilter",
+    "Sampled",
     "additive_table",
+    "evolve",
     "hard_constrained",
     "pareto_front",
+    "sample_at_cost",
 ]

@@ -6,13 +6,14 @@ Shapes: n architectures, p positions of a space, d features.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
-from hwprof.metrics import LATENCY, Metric, metric_of, parse_limit
+from hwprof.metrics import LATENCY, Metric, metric_of
 from hwprof.predictors.base import (
     AdaptedPredictor,
     FloatArray,
@@ -21,10 +22,12 @@ from hwprof.predictors.base import (
     of_any_metric,
 )
 from hwprof.search.architectures import Architectures
+from hwprof.search.bounds import Bounds
 from hwprof.search.cache import RowCache
 from hwprof.search.devices import DeviceObjectives, How, check_device
 
 Statistic = Literal["mean"] | float
+Limits = Mapping[str, float | str] | float | str | None
 BoolArray = NDArray[np.bool_]
 
 
@@ -42,6 +45,7 @@ class Objective:
         metric: str | None = None,
         statistic: Statistic = "mean",
         limit: float | str | None = None,
+        at_least: float | str | None = None,
         encode: Callable[[Any], ArrayLike] | None = None,
         space: object | None = None,
         cache_size: int = 0,
@@ -50,9 +54,11 @@ class Objective:
 
         A predictor alone has its own metric and units; of several, latency is taken unless `metric`
         names another. A predictor that does not know metrics says latency: the name that it stands
-        under is believed. FLOPs, parameters and activation bytes come from `space` where no
-        predictor is named for them. `statistic` is the mean or a quantile from 0 to 1: a high one
-        errs on the safe side. `limit` is in base units or a text such as `15ms`. `encode` turns
+        under is believed. FLOPs, parameters, activation bytes and compute intensity come from
+        `space` where no predictor is named for them. `statistic` is the mean or a quantile from 0
+        to 1: a high one errs on the safe side. `limit` is the most allowed and `at_least` the
+        least, in base units or a text such as `15ms`; of a quantile q, `at_least` is held against
+        the quantile 1 - q, so that both are met with probability q. `encode` turns
         what is neither feature rows nor rows of the pool into one of them. `cache_size` values are
         remembered: none by default, since a genetic search of 10,000 rows, 43 % of them new, gains
         0.01 to 0.04 s.
@@ -66,7 +72,7 @@ class Objective:
             # A metric of one's own comes with its units.
             self.metric = metric_told(self.predictor)
         self.statistic = _checked_statistic(statistic)
-        self.limit = None if limit is None else parse_limit(limit, self.metric)
+        self.bounds = Bounds.of(self.metric, limit, at_least)
         self.encode = encode
         if cache_size < 0:
             raise OptionError(f"cache_size must be 0 or more, but is {cache_size}; 0 keeps nothing")
@@ -79,28 +85,33 @@ class Objective:
         *,
         how: How = "worst",
         weights: Mapping[str, float] | None = None,
-        limits: Mapping[str, float | str] | float | str | None = None,
+        limits: Limits = None,
+        at_least: Limits = None,
         **options: Any,
     ) -> DeviceObjectives:
         """Several devices at once, from predictors by the name of their device.
 
-        `limits` are by device, or one for all; devices without a limit are not bounded. `how` and
-        `weights` are those of `DeviceObjectives`, all else as in `Objective`. Raises OptionError
-        for options that cannot be, and for predictors of different metrics.
+        `limits` and `at_least` are by device, or one for all; devices without a limit are not
+        bounded. `how` and `weights` are those of `DeviceObjectives`, all else as in `Objective`.
+        Raises OptionError for options that cannot be, and for predictors of different metrics
+        unless `how="each"` keeps them apart; for several metrics of a device see `Goals.over`.
         """
         devices = tuple(predictors)
-        by_device = limits if isinstance(limits, Mapping) else dict.fromkeys(devices, limits)
-        for name in by_device:
+        most, least = (
+            given if isinstance(given, Mapping) else dict.fromkeys(devices, given)
+            for given in (limits, at_least)
+        )
+        for name in (*most, *least):
             check_device(name, devices)
         objectives = {
-            name: cls(predictor, limit=by_device.get(name), **options)
+            name: cls(predictor, limit=most.get(name), at_least=least.get(name), **options)
             for name, predictor in predictors.items()
         }
         metrics = {one.metric.name for one in objectives.values()}
-        if len(metrics) > 1:
+        if len(metrics) > 1 and how != "each":
             raise OptionError(
                 f"the devices are predicted in different metrics ({', '.join(sorted(metrics))}); "
-                "give predictors of one"
+                "give predictors of one, or how='each'"
             )
         return DeviceObjectives(objectives, how=how, weights=weights)
 
@@ -108,22 +119,44 @@ class Objective:
         """The cost, `[n]`. Raises OptionError for what are no architectures."""
         return self.of_read(self.read(archs))
 
-    def violation(self, archs: ArrayLike) -> FloatArray:
-        """Cost minus limit, `[n]`, at most 0 where the limit is met.
+    @property
+    def limit(self) -> float | None:
+        """The most allowed, in base units; None where there is no such limit."""
+        return self.bounds.at_most
 
-        Raises OptionError when no limit was given.
+    @property
+    def at_least(self) -> float | None:
+        """The least allowed, in base units; None where there is no such limit."""
+        return self.bounds.at_least
+
+    def within(
+        self, limit: float | str | None = None, at_least: float | str | None = None
+    ) -> Objective:
+        """The same objective with these limits alone. Raises OptionError as making one does."""
+        other = copy(self)
+        other.bounds = Bounds.of(self.metric, limit, at_least)
+        return other
+
+    def violation(self, archs: ArrayLike, *, relative: bool = False) -> FloatArray:
+        """Cost minus limit, or `at_least` minus cost, `[n]`, at most 0 where the limit is met.
+
+        With both limits it is the greater of the two. `relative` gives shares of the limits, which
+        compare across metrics. Raises OptionError when no limit was given.
         """
-        return self(archs) - self.need_limit()
+        return self.excess(self.read(archs), relative=relative)
 
     def probability(self, archs: ArrayLike) -> FloatArray:
         """Probability of meeting the limit, `[n]`. Raises OptionError when none was given."""
-        limit = self.need_limit()
+        bounds = self.bounds.need()
         read = self.read(archs)
         if len(read) == 0:
             return np.zeros(0)
         if self.predictor is None:
-            return (self.of_read(read) <= limit).astype(np.float64)
-        return self.prediction(read).cdf(limit)
+            return bounds.holds(self.of_read(read)).astype(np.float64)
+        prediction = self.prediction(read)
+        above = 1.0 if bounds.at_most is None else prediction.cdf(bounds.at_most)
+        below = 0.0 if bounds.at_least is None else prediction.cdf(bounds.at_least)
+        return np.asarray(above - below, dtype=np.float64)
 
     def feasible(self, archs: ArrayLike, level: float = 0.9) -> BoolArray:
         """Whether the limit is met with probability `level` at least, `[n]`.
@@ -152,19 +185,19 @@ class Objective:
         if len(read) == 0:
             raise OptionError("candidates must not be empty; give at least one architecture")
         cost = self.of_read(read)
-        within = int((cost <= self.need_limit()).sum())
+        outside = self.excess(read, cost)
+        within = int((outside <= 0).sum())
         if within == 0:
-            best = int(cost.argmin())
+            best = int(outside.argmin())
             raise OptionError(
-                f"no candidate meets the {self.metric.name} limit of "
-                f"{self.metric.show(self.need_limit())}: the best is "
-                f"{self.metric.show(float(cost[best]))} ({self._label(read, best)}); raise the "
-                "limit or widen the candidates"
+                f"no candidate meets the {self.metric.name} limit of {self.bounds.words}: the best "
+                f"is {self.metric.show(float(cost[best]))} ({self._label(read, best)}); "
+                f"{self.bounds.advice} or widen the candidates"
             )
         return within
 
     def need_limit(self) -> float:
-        """The limit in base units. Raises OptionError when none was given."""
+        """The most allowed, in base units. Raises OptionError when there is no such limit."""
         if self.limit is None:
             raise OptionError(
                 f"this objective has no limit; give one, such as limit='{self.metric.example}'"
@@ -203,6 +236,20 @@ class Objective:
         if len(read) == 0:
             return np.zeros(0)
         return self._compute(read) if self.cache is None else self.cache.values(read, self._compute)
+
+    def excess(
+        self, read: NDArray[Any], cost: FloatArray | None = None, *, relative: bool = False
+    ) -> FloatArray:
+        """`violation` of what `read` gave, whose `cost` may be known already, `[n]`."""
+        bounds = self.bounds.need()
+        cost = self.of_read(read) if cost is None else cost
+        low_cost = None
+        chance = self.statistic
+        if bounds.at_least is not None and chance != "mean" and self.predictor is not None:
+            low_cost = (
+                of_any_metric(self.prediction(read)).quantile(1 - chance) if len(cost) else cost
+            )
+        return bounds.violation(cost, low_cost, relative=relative)
 
     def prediction(self, read: NDArray[Any]) -> Prediction:
         """The prediction for what `read` gave. Raises OptionError where the space alone tells."""

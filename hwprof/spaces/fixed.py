@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from hwprof.errors import OptionError
 from hwprof.similarity import Identity
 from hwprof.spaces.analytic import Columns, CountedSpace
-from hwprof.spaces.base import TOTALS, Choices, Indices, Position
+from hwprof.spaces.base import TOTALS, Choices, Indices, Position, compute_intensity
 from hwprof.spaces.work import NAMES
 
 
@@ -49,6 +49,10 @@ class FixedChoices(CountedSpace):
     def parameters(self, archs: Sequence[str] | ArrayLike) -> Indices:
         """See `Space.parameters`."""
         return self._total(archs, 1)
+
+    def compute_intensity(self, archs: Sequence[str] | ArrayLike) -> NDArray[np.float64]:
+        """See `Space.compute_intensity`."""
+        return compute_intensity(*(self._total(archs, what) for what in range(len(TOTALS))))
 
     def count(self) -> Columns:
         """See `CountedSpace.count`: sums over the features."""

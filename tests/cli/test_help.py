@@ -49,7 +49,7 @@ def options_of(callback: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
 def test_there_are_all_commands() -> None:
     assert {" ".join(path) for path in COMMANDS} == {
         "measure", "example", "devices", "doctor", "compare", "select", "adapt", "predict",
-        "lut show", "lut export", "lut import", "lut rm",
+        "search", "lut show", "lut export", "lut import", "lut rm",
     }  # fmt: skip
 
 

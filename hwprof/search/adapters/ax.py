@@ -42,8 +42,8 @@ def objective(goals: Goals) -> str:
 def outcome_constraints(goals: Goals) -> list[str]:
     """One constraint per limit, such as `violation0 <= 0.0`; `evaluate` reports the violations.
 
-    A violation is the cost less its limit, so that Ax sees numbers of one sign convention whatever
-    the unit.
+    A violation is how far a cost lies outside of its limit, above or below, so that Ax sees numbers
+    of one sign convention whatever the unit.
     """
     return [f"violation{number} <= 0.0" for number in range(goals.constraints)]
 
@@ -76,8 +76,8 @@ def evaluate(goals: Goals, chosen: Mapping[str, Any]) -> dict[str, tuple[float, 
 
 
 def _name(name: str) -> str:
-    """Ax reads names as parts of expressions: dots and dashes become underscores."""
-    found = name.replace(".", "_").replace("-", "_")
+    """Ax reads names as parts of expressions: dots, dashes and spaces become underscores."""
+    found = name.replace(".", "_").replace("-", "_").replace(" ", "_")
     if not found.isidentifier():
         raise OptionError(f"Ax cannot name a metric or parameter {name!r}; use letters and digits")
     return found
