@@ -165,7 +165,7 @@ def test_a_table_gives_the_metric_that_is_asked_and_tells_what_lacks_it(tmp_path
         ((0.0, 5), "energy", "measurement .* has the energy 0 J, which is not positive"),
         ((0.5, 0), "peak_memory", "has the peak_memory 0 B, which is not positive"),
         ((0.5, -5), "memory", "has the memory -5 B, which is not positive"),
-        ((0.5, 5), "carbon", "a table of hwprof holds latency, energy, memory, peak_memory"),
+        ((0.5, 5), "carbon", "a table of hwprof holds latency, energy, energy_gross, energy_net"),
     ],
 )
 def test_a_table_without_the_metric_is_refused(
