@@ -122,6 +122,8 @@ def test_a_pool_of_ones_own_is_read(tmp_path):
     [
         ({"format": "other"}, "is not a pool of hwprof"),
         ({"version": "3"}, "version 3 of pool files where this hwprof reads up to 2; upgrade"),
+        ({"version": "2"}, "damaged pool file"),
+        ({"version": "two"}, "is not a pool of hwprof"),
         ({"devices": "no list"}, "damaged pool file"),
         ({"devices": '["a"]'}, "damaged pool file"),
         ({"tensors": {"latency_ms": np.ones((3, 2), dtype=np.float32)}}, "damaged pool file"),
