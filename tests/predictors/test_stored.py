@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from hwprof.errors import TableError
+from hwprof.errors import OptionError, TableError
 from hwprof.predictors import pools
 from hwprof.predictors.fewshot import AdaptedFewShot, FewShotPredictor
 from hwprof.predictors.help import HelpPredictor
@@ -151,7 +151,7 @@ def test_files_that_are_not_there_or_not_whole(tmp_path):
     (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(TableError, match="truncated"):
         pools.read(tmp_path / "cut.safetensors")
-    with pytest.raises(TableError, match="unknown search space 'darts'"):
+    with pytest.raises(OptionError, match="unknown search space 'darts'"):
         pools.read(written(tmp_path / "darts.safetensors", space="darts"))
 
 
