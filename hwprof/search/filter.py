@@ -117,7 +117,7 @@ class RejectionFilter:
             raise OptionError("the batch is empty; sample at least one architecture")
         if self.level is None:
             outside = self.objective.violation(archs)
-            feasible = (outside.reshape(len(outside), -1) <= 0).all(axis=1)
+            feasible = np.asarray((outside.reshape(len(outside), -1) <= 0).all(axis=1))
         else:
             feasible = self.objective.feasible(archs, self.level)
         if (log_p is None) != (log_q is None):

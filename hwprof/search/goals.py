@@ -18,7 +18,7 @@ from hwprof.predictors.base import FloatArray, IntArray
 from hwprof.search.architectures import Architectures
 from hwprof.search.devices import DeviceObjectives
 from hwprof.search.objective import Objective, Statistic
-from hwprof.search.pairs import Key, Limit, Pairs, Predictors
+from hwprof.search.pairs import Key, Limits, Pairs, Predictors
 
 Cost = Callable[[IntArray], ArrayLike]
 """Rows of choices `[n, p]` to numbers `[n]`: an `Objective` with the space, or one's own score."""
@@ -50,8 +50,7 @@ class Evaluated:
     @property
     def feasible(self) -> NDArray[np.bool_]:
         """Which architectures meet every limit, `[n]`."""
-        met: NDArray[np.bool_] = (self.violations <= 0).all(axis=1)
-        return met
+        return np.asarray((self.violations <= 0).all(axis=1))
 
 
 class Goals:
@@ -115,8 +114,8 @@ class Goals:
         minimise: Sequence[Key] = (),
         maximise: Sequence[Key] = (),
         scores: Mapping[str, Cost] | None = None,
-        limits: Mapping[Key, Limit] | None = None,
-        at_least: Mapping[Key, Limit] | None = None,
+        limits: Limits | None = None,
+        at_least: Limits | None = None,
         statistic: Statistic = "mean",
         relative: bool = True,
     ) -> Self:

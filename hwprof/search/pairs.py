@@ -14,6 +14,8 @@ Key = str | tuple[str, str]
 """A device and a metric of it; a device that is known in one metric alone; or what the space tells,
 such as `flops`."""
 Limit = float | str
+Limits = Mapping[Key, Limit] | Mapping[str, Limit] | Mapping[tuple[str, str], Limit]
+"""By key."""
 Predictors = Mapping[str, AdaptedPredictor | Mapping[str, AdaptedPredictor]]
 
 
@@ -23,8 +25,8 @@ class Pairs:
     def __init__(
         self,
         predictors: Predictors,
-        limits: Mapping[Key, Limit],
-        at_least: Mapping[Key, Limit],
+        limits: Limits,
+        at_least: Limits,
         **options: Any,
     ) -> None:
         """`options` are those of `Objective`. Raises OptionError for keys that name nothing."""
@@ -43,7 +45,8 @@ class Pairs:
 
     def bounded(self) -> dict[str, Objective]:
         """Of the pairs that have a limit, in the order in which the limits were given."""
-        return self.objectives(dict.fromkeys([*self._most, *self._least]))
+        pairs = dict.fromkeys([*self._most, *self._least])
+        return {_column(pair): self._objective(pair) for pair in pairs}
 
     def _objective(self, pair: tuple[str, str]) -> Objective:
         if pair not in self._made:
@@ -59,22 +62,21 @@ class Pairs:
 
     def _pair(self, key: Key) -> tuple[str, str]:
         """Device and metric, the device empty for what the space tells."""
-        device, metric = key if isinstance(key, tuple) and len(key) == 2 else (key, None)
-        known = self._predictors.get(device) if isinstance(device, str) else None
-        if known is not None and metric is None and len(known) == 1:
-            return str(device), next(iter(known))
+        device, metric = (key, "") if isinstance(key, str) else key
+        known = self._predictors.get(device)
+        if known is None and not metric and device in METRICS and METRICS[device].of_space:
+            return "", device
+        if known is not None and not metric and len(known) == 1:
+            return device, next(iter(known))
         if known is not None and metric in known:
-            return str(device), str(metric)
-        told = str(metric) if device == "" else device if metric is None else None
-        if known is None and isinstance(told, str) and told in METRICS and METRICS[told].of_space:
-            return "", told
+            return device, metric
         there = [f"({d!r}, {m!r})" for d, metrics in self._predictors.items() for m in metrics]
         spaces = [repr(name) for name, each in METRICS.items() if each.of_space]
         raise OptionError(
             f"{key!r} is no cost that is known; choose among {', '.join([*there, *spaces])}"
         )
 
-    def _by_pair(self, limits: Mapping[Key, Limit]) -> dict[tuple[str, str], Limit]:
+    def _by_pair(self, limits: Limits) -> dict[tuple[str, str], Limit]:
         found: dict[tuple[str, str], Limit] = {}
         for key, limit in limits.items():
             pair = self._pair(key)

@@ -165,8 +165,8 @@ def search_stored(
         view,
         by_device,
         scores={worth: _proxy(view, worth) if scores is None else _nothing},
-        limits=dict(limits),
-        at_least=dict(at_least),
+        limits=limits,
+        at_least=at_least,
         statistic=quantile,
     )
     # What a damaged file overflows in is told below, as what it is.

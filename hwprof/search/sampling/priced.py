@@ -98,7 +98,8 @@ class Priced:
         return rows, found
 
     def _descend(self, raw: IntArray, signed: FloatArray, sign: float) -> IntArray:
-        best_row, best = raw[0], np.inf
+        best_row: IntArray = raw[0]
+        best = np.inf
         for start in np.argsort(signed, kind="stable")[:_STARTS]:
             row, value = raw[start].copy(), float(signed[start])
             for _ in range(_SWEEPS):
