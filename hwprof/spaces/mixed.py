@@ -28,7 +28,7 @@ from hwprof.spaces.analytic import (
     numbers,
     together,
 )
-from hwprof.spaces.base import Choices, Costs, Indices, Position
+from hwprof.spaces.base import Choices, Costs, Indices, Position, Space
 from hwprof.spaces.cells import Dropped, Live
 from hwprof.spaces.leading import Leading, columns_as_tables
 from hwprof.spaces.registry import SUFFIX
@@ -73,9 +73,9 @@ class MixedPrecision(CountedSpace):
 
     name = ""
 
-    def __init__(self, space: CountedSpace) -> None:
+    def __init__(self, space: Space) -> None:
         parts = space.layers() if isinstance(space, CountedSpace) else ()
-        if not parts:
+        if not isinstance(space, CountedSpace) or not parts:
             raise OptionError(
                 f"the space {space.name} does not say which nodes make a layer, so none can have a "
                 "precision; override CountedSpace.layers in it"
@@ -88,7 +88,7 @@ class MixedPrecision(CountedSpace):
         self._place = {position.name: i for i, position in enumerate(space.positions)}
 
     @cached_property
-    def positions(self) -> tuple[Position, ...]:  # type: ignore[override]
+    def positions(self) -> tuple[Position, ...]:
         """See `Space.positions`: the other space's, then a precision for each layer."""
         own = (Position(f"{layer}.precision", PRECISIONS) for layer in self.layer_names)
         return (*self.space.positions, *own)

@@ -82,8 +82,8 @@ class Transformer(FieldSpace):
         found = [Part((wide, narrow), _end_costs)]
         for number in range(1, _LAYERS + 1):
             scope = f"encoder.layer{number}"
-            encoder = (wide, f"{scope}.ffn", f"{scope}.heads")
-            found.append(Part(encoder, _encoder_costs, scope))
+            own = (f"{scope}.ffn", f"{scope}.heads")
+            found.append(Part((wide, *own), _encoder_costs, scope))
         for number in range(1, _LAYERS + 1):
             chosen = ("ffn", "heads", "cross_heads", "cross_layers")
             scope = f"decoder.layer{number}"

@@ -103,16 +103,15 @@ class _Rewriting:
         for node in graph.node:
             if node.name not in self.chosen:
                 continue
-            following = after.get(node.output[0])
-            normalised = following is not None and following.op_type == "BatchNormalization"
-            if normalised and node.op_type == "Conv" and node.input[1] in known:
-                self._fold(node, known, following)
-                node.output[0] = following.output[0]
-                gone.add(following.name)
-                following = after.get(node.output[0])
-            relu = following is not None and following.op_type == "Relu"
-            written = following.output[0] if relu else node.output[0]
-            self.stored[written] = node.name
+            norm = after.get(node.output[0])
+            foldable = node.op_type == "Conv" and node.input[1] in known
+            if foldable and norm is not None and norm.op_type == "BatchNormalization":
+                self._fold(node, known, norm)
+                node.output[0] = norm.output[0]
+                gone.add(norm.name)
+            relu = after.get(node.output[0])
+            behind = relu if relu is not None and relu.op_type == "Relu" else node
+            self.stored[behind.output[0]] = node.name
         return [node for node in graph.node if node.name not in gone]
 
     def _fold(self, conv: Any, known: dict[str, Any], norm: Any) -> None:
@@ -142,8 +141,8 @@ class _Rewriting:
                     values = numpy_helper.to_array(before[name])
                 if values is None:
                     kind = "uint8" if name in self.stored else self._kind(node, place, before)
-                    node.input[place], scale = self._dequantised(name, node.name, kind)
-                    scales.append(scale)
+                    node.input[place], unit = self._dequantised(name, node.name, kind)
+                    scales.append(unit)
                 else:
                     node.input[place], scale = self._weight(node, name, values, place)
                     scales.append(scale)
@@ -156,8 +155,8 @@ class _Rewriting:
         for place, name in enumerate(node.output):
             if name in self.stored:
                 node.output[place] = f"{name}.unrounded"
-                scale = self._scale(name, "uint8")
-                self._pair(f"{name}.unrounded", name, scale, self.stored[name])
+                pair = self._scale(name, "uint8")
+                self._pair(f"{name}.unrounded", name, pair, self.stored[name])
                 self.quantised[name] = name
 
     def _kind(self, node: Any, place: int, before: dict[str, Any]) -> str:
@@ -246,7 +245,7 @@ class _Rewriting:
         self._node("DequantizeLinear", f"{node.name}.{name}", inputs, f"{name}.real", axis=axis)
         return f"{name}.real"
 
-    def _node(self, op: str, name: str, inputs: list[str], output: str, **attributes: int) -> None:
+    def _node(self, op: str, name: str, inputs: list[str], output: str, **attributes: Any) -> None:
         from onnx import helper
 
         name = f"{name}.{op}"

@@ -213,7 +213,8 @@ def _each(
 
 
 def _hard_sigmoid(x: FloatArray, given: Mapping[str, Any]) -> FloatArray:
-    return np.clip(given.get("alpha", 0.2) * x + given.get("beta", 0.5), 0, 1)
+    found: FloatArray = np.clip(given.get("alpha", 0.2) * x + given.get("beta", 0.5), 0, 1)
+    return found
 
 
 def _same(read: list[Spread], shapes: list[tuple[int, ...]], given: dict[str, Any]) -> Spread:
