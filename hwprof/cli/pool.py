@@ -116,7 +116,7 @@ def make_command(
     pools.write_stored(output, made.stored)
     for line in made_lines(made.stored, made.left_out, output):
         say(line)
-    small = pools.too_small(made.pool, space)
+    small = pools.too_small(made.pool)
     if small is not None:
         tell(small)
 

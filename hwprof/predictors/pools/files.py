@@ -154,8 +154,8 @@ def _unpacked(header: _Header, known: Space, tensors: Tensors) -> StoredPool:
         metric=read_metric(header.metric),
         setting=header.setting,
     )
-    error = tensors.get("std_error")
-    error = None if error is None else error.astype(np.float64)
+    found = tensors.get("std_error")
+    error = None if found is None else found.astype(np.float64)
     return StoredPool(header.space, pool, error, header.sources, header.source)
 
 

@@ -17,7 +17,7 @@ from hwprof.predictors.pools import checking, planning, playing
 from hwprof.predictors.pools.checking import check
 from hwprof.predictors.pools.planning import plan
 from hwprof.predictors.pools.playing import Play, Score, known_flops, play
-from hwprof.predictors.pools.size import LEAST_DEVICES, too_small
+from hwprof.predictors.pools.size import LEAST_ARCHITECTURES, LEAST_DEVICES, too_small
 from hwprof.predictors.setting import Setting
 from tests.predictors.pools.tables import SPACE, archs, costs, full_table
 
@@ -129,8 +129,12 @@ def test_a_device_that_cannot_be_played_is_told(monkeypatch, stored) -> None:
 
 def test_few_devices_are_told_without_a_fit(stored: pools.StoredPool) -> None:
     few = stored.pool.subset(["a", "b", "c"])
-    assert f"has 3 devices: fewer than {LEAST_DEVICES}" in (too_small(few) or "")
+    assert f"has 3 devices, where fewer than {LEAST_DEVICES}" in (too_small(few) or "")
     assert too_small(stored.pool) is None
+    pool, few_rows = stored.pool, stored.pool.values.copy()
+    few_rows[LEAST_ARCHITECTURES - 1 :] = np.nan
+    small = too_small(DevicePool(pool.features, few_rows, pool.devices, pool.names))
+    assert f"has {LEAST_ARCHITECTURES - 1} architectures, where fewer than" in (small or "")
     two = pools.StoredPool(SPACE, stored.pool.subset(["a", "b"]))
     for refused in (lambda: check(two), lambda: plan(two, 0.05)):
         with pytest.raises(OptionError, match="has 2 devices, of which none can be left out"):
