@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from itertools import chain
 from operator import attrgetter
 
 BALANCES = (2, 4, 8)
@@ -39,18 +40,24 @@ class Work:
     """The same with 4 per byte."""
     roofline_8: int = 0
     """The same with 8 per byte: a machine that is short of bandwidth."""
+    layers: tuple[tuple[int, int], ...] = field(default=(), compare=False, repr=False)
+    """Multiply-accumulates and bytes of traffic of each operator, for machines of any balance
+    (`hwprof.spaces.layers`); empty where only sums are known. No number of `NAMES`."""
 
     @classmethod
     def of(cls, traffic: int, arithmetic: int = 0, depthwise: int = 0, attention: int = 0) -> Work:
         """What one operator has to do."""
         products = arithmetic + depthwise + attention
         rooflines = [max(products, balance * traffic) for balance in BALANCES]
-        return cls(arithmetic, depthwise, attention, traffic, 1, *rooflines)
+        layers = ((products, traffic),)
+        return cls(arithmetic, depthwise, attention, traffic, 1, *rooflines, layers)
 
     @classmethod
     def total(cls, works: Iterable[Work]) -> Work:
         """What several operators or networks have to do together."""
-        return cls(*map(sum, zip(*(work.numbers for work in works), strict=True)))
+        found = [*works]
+        layers = tuple(chain.from_iterable(work.layers for work in found))
+        return cls(*map(sum, zip(*(work.numbers for work in found), strict=True)), layers=layers)
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -64,6 +71,6 @@ class Work:
         return self.arithmetic + self.depthwise + self.attention
 
 
-NAMES = tuple(field.name for field in fields(Work))
+NAMES = tuple(each.name for each in fields(Work) if each.name != "layers")
 """Names of the numbers of `Work`, in their order."""
 _NUMBERS = attrgetter(*NAMES)
