@@ -1,4 +1,4 @@
-"""Predicted costs as objectives and limits of a search.
+"""Costs as objectives and limits of a search: predicted, looked up, worked out or measured.
 
 The adapters to search libraries are modules of their own, imported only by who uses them:
 `hwprof.search.adapters.optuna`, `pymoo`, `botorch`, `syne_tune`, `ax` and `torch`.
@@ -15,6 +15,7 @@ from hwprof.search.additive import (
 )
 from hwprof.search.architectures import Architectures
 from hwprof.search.devices import DeviceObjectives
+from hwprof.search.estimators import Additive, Estimator, Learned, Roofline, TableLookup
 from hwprof.search.filter import Filtered, RejectionFilter
 from hwprof.search.goals import Goals, Limited
 from hwprof.search.limited import LimitedSearch
@@ -23,18 +24,23 @@ from hwprof.search.pareto import pareto_front
 from hwprof.search.preferences import PreferenceObjective
 
 __all__ = [
+    "Additive",
     "AdditiveTable",
     "Architectures",
     "BilinearCost",
     "DeviceObjectives",
+    "Estimator",
     "Filtered",
     "Goals",
+    "Learned",
     "Limited",
     "LimitedSearch",
     "LinearCost",
     "Objective",
     "PreferenceObjective",
     "RejectionFilter",
+    "Roofline",
+    "TableLookup",
     "additive_table",
     "hard_constrained",
     "pareto_front",

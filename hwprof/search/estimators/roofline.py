@@ -71,7 +71,7 @@ class Roofline(Estimator):
                     f"{name} must be finite and not negative, but is {value!r}; give seconds"
                 )
         if per_layer_overhead_s and not per_layer:
-            raise OptionError("per_layer_overhead_s goes with per_layer=True; leave one of them out")
+            raise OptionError("per_layer_overhead_s goes with per_layer=True; leave one out")
         view = Architectures.of(space)
 
         def layers(products: FloatArray, traffic: FloatArray) -> FloatArray:
