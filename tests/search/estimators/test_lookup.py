@@ -78,7 +78,7 @@ def test_settings_and_devices_are_never_mixed(tmp_path, some):
     with filled(tmp_path / "mixed.db", *some, *others) as table:
         with pytest.raises(OptionError, match="several devices"):
             TableLookup(table, "nasbench201")
-        with pytest.raises(OptionError, match="several settings, which are never mixed .*batch"):
+        with pytest.raises(OptionError, match=r"several settings, which are never mixed .*batch"):
             TableLookup(table, "nasbench201", threads=1)
         assert len(TableLookup(table, "nasbench201", threads=1, batch=1)) == 5
         eight = TableLookup(table, "nasbench201", batch=8)
@@ -115,8 +115,8 @@ def test_repeats_are_averaged_and_widen_where_they_disagree(tmp_path):
 def test_bad_choices_are_told(table, tmp_path):
     with pytest.raises(OptionError, match="missing must be"):
         TableLookup(table, "nasbench201", missing="zero")
+    roofline = Roofline(CELLS, peak_flops=1, bandwidth=1)
     with pytest.raises(OptionError, match="it tells latency, but peak_memory is asked"):
-        roofline = Roofline(CELLS, peak_flops=1, bandwidth=1)
         TableLookup(_memory(tmp_path), CELLS, metric="peak_memory", missing=roofline)
     with pytest.raises(OptionError, match="and not flops"):
         TableLookup(table, "nasbench201", metric="flops")

@@ -29,7 +29,7 @@ def test_each_layer_takes_the_longer_of_the_two(name):
     check_estimator(roofline, rows)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.floats(1e8, 1e14), st.floats(1e8, 1e13), st.floats(1.1, 10))
 def test_a_faster_machine_is_never_slower_and_layers_never_overlap(peak, bandwidth, faster):
     totals = {"peak_flops": peak, "bandwidth": bandwidth}
