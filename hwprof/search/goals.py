@@ -182,7 +182,8 @@ class Goals:
     def moments(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation of the goals, each `[n, m]`; 0 where nothing is said of it.
 
-        Of a quantile objective it is the quantile that is given, as certain.
+        Of a quantile objective it is the quantile that is given, as certain. NaN is the deviation
+        of costs that say that theirs is not known (`Objective.moments`).
         """
         mean = self.values(rows)
         deviation = np.zeros_like(mean)

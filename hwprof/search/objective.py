@@ -1,4 +1,4 @@
-"""What a search minimises or bounds: the predicted cost of architectures on a device.
+"""What a search minimises or bounds: the cost of architectures on a device, whoever tells it.
 
 Shapes: n architectures, p positions of a space, d features.
 """
@@ -13,18 +13,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
-from hwprof.metrics import LATENCY, Metric, metric_of
+from hwprof.metrics import Metric, metric_of
 from hwprof.predictors.base import (
     AdaptedPredictor,
     FloatArray,
+    IntArray,
     Prediction,
-    metric_told,
     of_any_metric,
 )
 from hwprof.search.architectures import Architectures
 from hwprof.search.bounds import Bounds
 from hwprof.search.cache import RowCache
 from hwprof.search.devices import DeviceObjectives, How, check_device
+from hwprof.search.estimators.base import Estimator, Kind
+from hwprof.search.tellers import Teller, chosen, metric_of_teller
 
 Statistic = Literal["mean"] | float
 Limits = Mapping[str, float | str] | float | str | None
@@ -40,7 +42,7 @@ class Objective:
 
     def __init__(
         self,
-        predictor: AdaptedPredictor | Mapping[str, AdaptedPredictor] | None = None,
+        predictor: Teller | Mapping[str, Teller] | None = None,
         *,
         metric: str | None = None,
         statistic: Statistic = "mean",
@@ -50,28 +52,37 @@ class Objective:
         space: object | None = None,
         cache_size: int = 0,
     ) -> None:
-        """Cost `metric` by `predictor`, or by one of several by metric.
+        """Cost `metric` by `predictor` (or an estimator: a table of measured values, costs that add
+        up, a roofline, a device), or by one of several by metric.
 
         A predictor alone has its own metric and units; of several, latency is taken unless `metric`
         names another. A predictor that does not know metrics says latency: the name that it stands
         under is believed. FLOPs, parameters, activation bytes and compute intensity come from
         `space` where no predictor is named for them. `statistic` is the mean or a quantile from 0
-        to 1: a high one errs on the safe side. `limit` is the most allowed and `at_least` the
-        least, in base units or a text such as `15ms`; of a quantile q, `at_least` is held against
-        the quantile 1 - q, so that both are met with probability q. `encode` turns
-        what is neither feature rows nor rows of the pool into one of them. `cache_size` values are
-        remembered: none by default, since a genetic search of 10,000 rows, 43 % of them new, gains
-        0.01 to 0.04 s.
+        to 1: a high one errs on the safe side, where costs have a distribution. `limit` is the most
+        allowed and `at_least` the least, in base units or a text such as `15ms`; of a quantile q,
+        `at_least` is held against the quantile 1 - q, so that both are met with probability q.
+        `encode` turns what is neither feature rows nor rows of the pool into one of them.
+        `cache_size` values are remembered: none by default, since a genetic search of 10,000 rows,
+        43 % of them new, gains 0.01 to 0.04 s.
 
         Raises OptionError for a metric that nothing tells, and options that cannot be.
         """
-        self.metric: Metric = metric_told(predictor) if metric is None else metric_of(metric)
+        self.metric: Metric = metric_of_teller(predictor) if metric is None else metric_of(metric)
         self.space = None if space is None else Architectures.of(space)
-        self.predictor = self._chosen(predictor)
-        if metric_told(self.predictor).name == self.metric.name:
+        teller = chosen(predictor, self.metric, self.space)
+        self.estimator = teller if isinstance(teller, Estimator) else None
+        """What tells the cost, where that is no predictor."""
+        self.predictor = teller if isinstance(teller, AdaptedPredictor) else None
+        if self.estimator is not None:
+            self.space = self.estimator.space
+        if metric_of_teller(teller).name == self.metric.name:
             # A metric of one's own comes with its units.
-            self.metric = metric_told(self.predictor)
+            self.metric = metric_of_teller(teller)
         self.statistic = _checked_statistic(statistic)
+        if self.estimator is not None and self.statistic != "mean":
+            # One that has no distribution says so now, and not in the midst of a search.
+            self.estimator.distribution(np.zeros((0, len(self.estimator.space.sizes)), np.int64))
         self.bounds = Bounds.of(self.metric, limit, at_least)
         self.encode = encode
         if cache_size < 0:
@@ -81,7 +92,7 @@ class Objective:
     @classmethod
     def over(
         cls,
-        predictors: Mapping[str, AdaptedPredictor | Mapping[str, AdaptedPredictor]],
+        predictors: Mapping[str, Teller | Mapping[str, Teller]],
         *,
         how: How = "worst",
         weights: Mapping[str, float] | None = None,
@@ -114,6 +125,22 @@ class Objective:
                 "give predictors of one, or how='each'"
             )
         return DeviceObjectives(objectives, how=how, weights=weights)
+
+    @property
+    def kind(self) -> Kind:
+        """What stands behind the cost: `measured`, `table`, `additive`, `analytical`, `learned`, or
+        `counted` for what the space alone tells."""
+        if self.estimator is not None:
+            return self.estimator.kind
+        return "counted" if self.predictor is None else "learned"
+
+    def covered(self, archs: ArrayLike) -> BoolArray:
+        """Which costs come from what is named, `[n]`, and not from its substitute for what it lacks
+        (`Estimator.covered`)."""
+        read = self.read(archs)
+        if self.estimator is None or len(read) == 0:
+            return np.ones(len(read), dtype=np.bool_)
+        return self.estimator.covered(self._rows(read))
 
     def __call__(self, archs: ArrayLike) -> FloatArray:
         """The cost, `[n]`. Raises OptionError for what are no architectures."""
@@ -151,7 +178,7 @@ class Objective:
         read = self.read(archs)
         if len(read) == 0:
             return np.zeros(0)
-        if self.predictor is None:
+        if self.kind == "counted":
             return bounds.holds(self.of_read(read)).astype(np.float64)
         prediction = self.prediction(read)
         above = 1.0 if bounds.at_most is None else prediction.cdf(bounds.at_most)
@@ -168,9 +195,17 @@ class Objective:
         return self.probability(archs) >= level
 
     def moments(self, archs: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Mean and standard deviation, each `[n]`; what the space tells is certain."""
+        """Mean and standard deviation, each `[n]`.
+
+        What the space tells is certain; the deviation is NaN where none is known, as of costs that
+        are worked out or looked up without their error.
+        """
         read = self.read(archs)
-        if self.predictor is None or len(read) == 0:
+        if len(read) == 0:
+            return np.zeros(0), np.zeros(0)
+        if self.estimator is not None:
+            return self.estimator.moments(self._rows(read))
+        if self.predictor is None:
             value = self.of_read(read)
             return value, np.zeros(len(value))
         prediction = of_any_metric(self.prediction(read))
@@ -245,14 +280,19 @@ class Objective:
         cost = self.of_read(read) if cost is None else cost
         low_cost = None
         chance = self.statistic
-        if bounds.at_least is not None and chance != "mean" and self.predictor is not None:
+        if bounds.at_least is not None and chance != "mean" and self.kind != "counted":
             low_cost = (
                 of_any_metric(self.prediction(read)).quantile(1 - chance) if len(cost) else cost
             )
         return bounds.violation(cost, low_cost, relative=relative)
 
     def prediction(self, read: NDArray[Any]) -> Prediction:
-        """The prediction for what `read` gave. Raises OptionError where the space alone tells."""
+        """The prediction for what `read` gave.
+
+        Raises OptionError where the space alone tells, and for costs without a distribution.
+        """
+        if self.estimator is not None:
+            return self.estimator.distribution(self._rows(read))
         if self.predictor is None:
             raise OptionError(f"{self.metric.name} is not predicted; use the value itself")
         return self.predictor.predict(self._input(read))
@@ -261,53 +301,25 @@ class Objective:
         chosen = read.ndim == 2 and read.dtype.kind in "iu"
         return self.space.features(read) if chosen and self.space is not None else read
 
+    def _rows(self, read: NDArray[Any]) -> IntArray:
+        """Rows of choices, for what takes nothing else. Raises OptionError for anything else."""
+        if self.space is None or read.ndim != 2 or read.dtype.kind == "f":
+            who = "the space alone" if self.estimator is None else f"its {self.kind} costs"
+            raise OptionError(f"{self.metric.name} is told by {who}; give texts or rows of choices")
+        return read
+
     def _compute(self, read: NDArray[Any]) -> FloatArray:
-        if self.predictor is None:
-            if self.space is None or read.ndim != 2 or read.dtype.kind == "f":
-                raise OptionError(
-                    f"{self.metric.name} is told by the space alone; give texts or rows of choices"
-                )
-            return self.space.cost(read, self.metric.name)
+        if self.estimator is not None and self.statistic == "mean":
+            return self.estimator.cost(self._rows(read))
+        if self.kind == "counted":
+            rows = self._rows(read)
+            assert self.space is not None
+            return self.space.cost(rows, self.metric.name)
         prediction = of_any_metric(self.prediction(read))
         # The mean is one matrix product; only a quantile needs the distribution.
         if self.statistic == "mean":
             return prediction.mean
         return prediction.quantile(float(self.statistic))
-
-    def _chosen(
-        self, predictor: AdaptedPredictor | Mapping[str, AdaptedPredictor] | None
-    ) -> AdaptedPredictor | None:
-        name = self.metric.name
-        named = isinstance(predictor, Mapping) and name in predictor
-        alone = isinstance(predictor, AdaptedPredictor) and metric_told(predictor).name == name
-        if self.metric.of_space and not named and not alone:
-            if self.space is None:
-                raise OptionError(f"{name} is told by a space; pass space=")
-            return None
-        if isinstance(predictor, Mapping):
-            if not named:
-                known = ", ".join(map(str, predictor)) or "none"
-                raise OptionError(
-                    f"there is no predictor for {name!r} (there is {known}); ask for one of those "
-                    "or adapt one to it"
-                )
-            predictor = predictor[name]
-        if not isinstance(predictor, AdaptedPredictor):
-            raise OptionError(
-                f"predictor must be one that is adapted to a device, but is "
-                f"{type(predictor).__name__}; pass what adapt() gives, or a mapping from metric "
-                "to it"
-            )
-        own = metric_told(predictor)
-        if own.name != name and not (named and own.is_same(LATENCY)):
-            raise OptionError(
-                f"the predictor is of {own.name}, but {name} is asked; if it was adapted to {name} "
-                f"without being told so, pass {{{name!r}: predictor}}"
-                if own.is_same(LATENCY)
-                else f"the predictor is of {own.name} in {own.words}, but {name} is asked; pass "
-                f"one of {name}, or ask for {own.name}"
-            )
-        return predictor
 
     def _label(self, read: NDArray[Any], i: int) -> str:
         if read.ndim == 2 and read.dtype.kind in "iu" and self.space is not None:

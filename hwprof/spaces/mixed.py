@@ -184,7 +184,7 @@ class MixedPrecision(CountedSpace):
         return self.space.layer_of(node)
 
     @cached_property
-    def part_works(self) -> tuple[PartWork, ...]:  # type: ignore[override]
+    def part_works(self) -> tuple[PartWork, ...]:
         """See `CountedSpace.part_works`: of the other space, by precision."""
         *layers, rest = self.space.part_works
         changes = [*self._changes()]

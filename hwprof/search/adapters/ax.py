@@ -62,7 +62,8 @@ def evaluate(goals: Goals, chosen: Mapping[str, Any]) -> dict[str, tuple[float, 
     """`(mean, standard error)` of each goal and violation of one parameterisation.
 
     The standard error of a predicted mean is the predictor's deviation; 0 says that a value is
-    exact, which holds for scores that hwprof does not know, quantiles and violations.
+    exact, which holds for scores that hwprof does not know, quantiles and violations. NaN, which Ax
+    takes for an unknown error that it infers, is that of costs whose deviation nobody knows.
     """
     row = row_of(goals, chosen)[None]
     mean, deviation = goals.moments(row)

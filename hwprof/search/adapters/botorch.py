@@ -69,6 +69,11 @@ class CostModel(Model):  # type: ignore[misc]
     ) -> Any:
         """The posterior at X `[b, q, d]`; the noise of one measurement is always part of it."""
         mean, std = self.objective.moments(_architectures(X, self.inputs))
+        if np.isnan(std).any():
+            raise OptionError(
+                f"nothing is known of the deviation of these {self.objective.kind} costs, so that "
+                "they make no posterior; use CostFunction"
+            )
         shape = X.shape[:-1]
         centre = torch.as_tensor(-mean / self.unit, dtype=X.dtype).reshape(shape)
         variance = torch.as_tensor((std / self.unit) ** 2, dtype=X.dtype).reshape(shape)
