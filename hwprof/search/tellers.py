@@ -11,10 +11,12 @@ from hwprof.search.additive import AdditiveTable
 from hwprof.search.architectures import Architectures
 from hwprof.search.estimators.additive import Additive
 from hwprof.search.estimators.base import Estimator, check_space
+from hwprof.search.estimators.layered import Layered
+from hwprof.search.layers.costs import LayerCosts
 
-Teller = AdaptedPredictor | Estimator | AdditiveTable
-"""An adapted predictor, an estimator of `hwprof.search.estimators`, or a table of costs that add
-up, which goes with a space."""
+Teller = AdaptedPredictor | Estimator | AdditiveTable | LayerCosts
+"""An adapted predictor, an estimator of `hwprof.search.estimators`, costs of layers, or a table of
+costs that add up, which goes with a space."""
 
 
 def metric_of_teller(given: object) -> Metric:
@@ -48,6 +50,8 @@ def chosen(
         if space is None:
             raise OptionError("a table of costs by choice goes with a space; pass space=")
         given = Additive(given, space, metric)
+    if isinstance(given, LayerCosts):
+        given = Layered(given)
     if isinstance(given, Estimator):
         if given.metric.name != name:
             raise OptionError(

@@ -72,10 +72,8 @@ class Work:
         """What several operators or networks have to do together."""
         found = [*works]
         layers = tuple(chain.from_iterable(work.layers for work in found))
-        sums = zip(
-            NAMES, map(sum, zip(*(work.numbers for work in found), strict=True)), strict=True
-        )
-        return replace(cls(), layers=layers, **dict(sums))
+        sums = {name: sum(getattr(work, name) for work in found) for name in NAMES}
+        return replace(cls(), layers=layers, **sums)
 
     @property
     def numbers(self) -> tuple[int, ...]:
