@@ -129,6 +129,9 @@ class Sampler:
             return [chain]
         if by == "auto" and self.window.holds(self._cost).mean() >= _OFTEN:
             return [Uniform(self._priced)]
+        # A sum with as many weights as there are rows fits anything.
+        if by == "auto" and 2 * int(sizes.sum()) > len(self._raw):
+            return [chain]
         summed = Summed(sizes, self._raw, self._cost, self.window)
         if by == "additive":
             if summed.count == 0:

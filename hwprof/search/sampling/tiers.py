@@ -18,6 +18,9 @@ from hwprof.search.sampling.draw import MOST, By, Sampled, Sampler, check
 from hwprof.search.sampling.priced import Priced, Window
 from hwprof.search.sampling.proposals import Counted
 
+# Fewer say too little of what costs what.
+_LEAST_PILOT = 500
+
 
 class CostTiers:
     """A range of costs cut into tiers; each includes its lower end, the last one its upper too.
@@ -45,8 +48,10 @@ class CostTiers:
         OptionError for options that cannot be.
         """
         check(1, proposal)
-        if pilot < 2:
-            raise OptionError(f"pilot must be 2 or more, but is {pilot}; 4000 are usual")
+        if pilot < _LEAST_PILOT:
+            raise OptionError(
+                f"pilot must be {_LEAST_PILOT} or more, but is {pilot}; 4000 are usual"
+            )
         self._priced, self._by = Priced(objective, space), proposal
         self._raw = self._priced.draw(pilot, rng)
         _, self._cost = self._priced(self._raw)
