@@ -47,9 +47,9 @@ INT8 = tuple(f"int8_{kind}" for kind in KINDS)
 """Names of machines that have nothing to do but multiply-accumulates in int8."""
 
 _FIELD = "p="
-# Candidate prior variances of a device's own speeds in int8, by kind and by layer; with simulated
-# devices that differ fivefold in it, wider grids rank a new device no better.
-_WEIGHTS = (1e-3, 1e-2, 1e-1)
+# Candidate prior variances of a device's own speeds in int8. Chosen on simulated rooflines that are
+# 0.7 to 8 times as fast in int8: three or five candidates rank a new one no better and take longer.
+_WEIGHTS = (1e-3, 3e-2)
 
 
 class MixedPrecision(CountedSpace):
