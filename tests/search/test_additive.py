@@ -103,7 +103,7 @@ def test_a_sum_is_its_own_closest_sum():
 def test_closest_sums_that_cannot_be(raspi):
     with pytest.raises(OptionError, match="between goes with approximate=True"):
         additive_table(raspi, "nasbench201", between=(1e-3, 2e-3))
-    with pytest.raises(OptionError, match="only 0 of 6,000 architectures.*widen the limits"):
+    with pytest.raises(OptionError, match=r"only 0 of 6,000 architectures.*widen the limits"):
         additive_table(raspi, "nasbench201", approximate=True, between=("1us", "2us"))
     with pytest.raises(OptionError, match="limit"):
         additive_table(raspi, "nasbench201", approximate=True, between=("1us", "soon"))
