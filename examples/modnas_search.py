@@ -35,8 +35,7 @@ for _ in range(300):
     share = torch.rand(len(told), 1)  # of the preference that is for latency
     weights = torch.softmax(net(torch.cat([told, share], 1)).reshape(-1, 6, 5), -1)
     each = cost.of_weights(weights, hard=True).diagonal()  # every device, its own cells
-    score = (weights * gain).sum((1, 2)).log1p()
-    loss = (share[:, 0] * each - (1 - share[:, 0]) * score).mean()
+    loss = (share[:, 0] * each - (1 - share[:, 0]) * (weights * gain).sum((1, 2)).log1p()).mean()
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()

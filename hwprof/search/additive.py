@@ -105,9 +105,7 @@ def additive_table(
     if approximate:
         return _approximate(adapted, view, between)
     if between is not None:
-        raise OptionError(
-            "between goes with approximate=True; leave it out for an exact table"
-        )
+        raise OptionError("between goes with approximate=True; leave it out for an exact table")
     rows = np.random.default_rng(0).integers(0, view.sizes, (_PROBES, len(view.sizes)))
     canonical = view.indices(rows)
     ends = np.cumsum(view.sizes)
@@ -129,7 +127,9 @@ def additive_table(
     worst = float(np.abs(table(rows) - truth).max() / np.abs(truth).mean())
     if worst > _CLOSE:
         closest = _approximate(adapted, view, None)
-        raise _not_additive(f"its choices added one by one are up to {100 * worst:.2g} % off", closest.error)
+        raise _not_additive(
+            f"its choices added one by one are up to {100 * worst:.2g} % off", closest.error
+        )
     return table
 
 

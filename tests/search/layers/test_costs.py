@@ -191,7 +191,7 @@ def test_the_architectures_to_measure():
             made = {position.choices[choice] for choice in rows[:, i]}
             assert made | free == set(position.choices), position.name
     assert covering("fbnet", least=50, seed=1) == covering("fbnet", least=50, seed=1)
-    assert len(covering("fbnet", least=50)) == 50
+    assert len(covering("fbnet", least=50)) >= 50 > len(covering("fbnet"))
     with pytest.raises(OptionError, match="least must be 1 or more"):
         covering("fbnet", least=0)
 
