@@ -11,7 +11,10 @@ import numpy as np
 from hwprof.errors import OptionError
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
-_WORDS = {"s": "seconds", "J": "joules", "B": "bytes", "": "plain numbers"}
+_WORDS = {
+    **{"s": "seconds", "J": "joules", "B": "bytes", "": "plain numbers"},
+    "FLOPs/B": "FLOPs per byte",
+}
 # A metric of one's own is named in columns, options and messages.
 _LONGEST_NAME, _MOST_UNITS, _LONGEST_UNIT = 60, 32, 16
 
@@ -71,6 +74,8 @@ _FLOPS = {
     **{prefix: size for prefix, size in _COUNTS.items() if prefix not in ("", "B")},
 }
 
+_INTENSITIES = {"FLOPs/B": 1.0, "": 1.0}
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -85,6 +90,7 @@ METRICS: dict[str, Metric] = {
         Metric("flops", _FLOPS, "300MFLOPs", of_space=True),
         Metric("parameters", _COUNTS, "5M", of_space=True),
         Metric("activation_bytes", _BYTES, "3MB", of_space=True),
+        Metric("compute_intensity", _INTENSITIES, "100FLOPs/B", of_space=True),
     )
 }
 
@@ -150,7 +156,7 @@ def parse_limit(limit: float | str, metric: Metric) -> float:
     Raises OptionError for what is not finite and positive, and for a unit of another metric.
     """
     if isinstance(limit, str):
-        match = re.fullmatch(rf"\s*({_NUMBER})\s*([A-Za-z]*)\s*", limit)
+        match = re.fullmatch(rf"\s*({_NUMBER})\s*([A-Za-z/]*)\s*", limit)
         if match is None or match[2] not in metric.units:
             units = ", ".join(unit for unit in metric.units if unit) or "a plain number"
             raise OptionError(

@@ -79,7 +79,10 @@ def targets(folder: Path) -> dict[str, Target]:
             _mutate_safetensors,
         ),
         "pool": Target(
-            [(second / f"{name}-pool.safetensors").read_bytes() for name in (SPACE, "fbnet")],
+            [
+                *((second / f"{name}-pool.safetensors").read_bytes() for name in (SPACE, "fbnet")),
+                _own_pool(folder),
+            ],
             ".safetensors",
             pools.read,
             _mutate_safetensors,
@@ -123,6 +126,13 @@ def _table(folder: Path) -> Path:
         table.add_failure(example_failure(1))
         table.add_calibration(example_calibration(1))
     return path
+
+
+def _own_pool(folder: Path) -> bytes:
+    """A part of a pool that ships, as version 2 stores it."""
+    part = pools.read(STORED / f"second/{SPACE}-pool.safetensors")
+    pools.write(folder / "seed.pool", part, space=SPACE, source="made up")
+    return (folder / "seed.pool").read_bytes()
 
 
 def _exported(table: Path, fmt: str) -> bytes:

@@ -121,7 +121,7 @@ def _document(costs: LayerCosts) -> dict[str, Any]:
         "unmeasured": [{"position": name, "choice": choice} for name, choice in costs.unmeasured],
         "parts": [
             {
-                "scope": part.scope,
+                "layer": part.layer,
                 "positions": list(part.positions),
                 "values_s": part.values.tolist(),
                 "measured": part.measured.tolist(),

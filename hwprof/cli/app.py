@@ -19,6 +19,7 @@ from hwprof.cli import (
     measure,
     pool,
     predict,
+    search,
     streams,
 )
 from hwprof.cli.options import examples
@@ -77,6 +78,7 @@ for command, shown in (
     (predict.select, predict.SELECT_EXAMPLES),
     (predict.adapt, predict.ADAPT_EXAMPLES),
     (predict.predict, predict.PREDICT_EXAMPLES),
+    (search.search, search.EXAMPLES),
 ):
     app.command(epilog=shown)(command)
 app.add_typer(lut.app, name="lut")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
@@ -115,7 +116,7 @@ def make_command(
     pools.write_stored(output, made.stored)
     for line in made_lines(made.stored, made.left_out, output):
         say(line)
-    small = pools.too_small(made.pool, space)
+    small = pools.too_small(made.pool)
     if small is not None:
         tell(small)
 
@@ -160,7 +161,7 @@ def check_command(
     from hwprof.predictors.pools.checking import check
     from hwprof.report.pool import check_document, check_lines
 
-    found = check(pools.read_stored(file), samples, seed)
+    found = check(pools.read_stored(file), samples, seed, listen=_tell_device)
     if as_json:
         print_json(check_document(found))
     else:
@@ -200,9 +201,15 @@ def plan_command(
 
     share = parse_share(target)
     stored = pools.read_stored(file)
-    found = plan(stored, share, budget, seed)
+    found = plan(stored, share, budget, seed, listen=_tell_device)
     if as_json:
         print_json(plan_document(found, stored))
         return
     for line in plan_lines(found, stored):
         say(line)
+
+
+def _tell_device(name: str) -> None:
+    """Which device is being fitted, to whoever waits at a terminal."""
+    if sys.stderr.isatty():
+        tell(f"fitting without {name}")

@@ -22,6 +22,10 @@ REGISTRY = Registry(
         "ridge": "hwprof.predictors.baselines.ridge:RidgeRegression",
         "lightgbm": "hwprof.predictors.baselines.boosting:BoostedTrees",
         "lut_sum": "hwprof.predictors.baselines.lut_sum:LutSum",
+        "gp": "hwprof.predictors.baselines.gp:GaussianProcess",
+        "forest": "hwprof.predictors.baselines.forest:RandomForest",
+        "gbm": "hwprof.predictors.baselines.gbm:QuantileBoosting",
+        "mlp": "hwprof.predictors.baselines.mlp:SmallNetworks",
     },
 )
 

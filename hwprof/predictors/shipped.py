@@ -130,7 +130,7 @@ def adapt_shipped(
     std_error = [statistics.median(group) if group else 0.0 for group in errors]
     rows = _rows_by_name(predictor)
     architectures: ArrayLike = [rows.get(name, -1) for name in groups]
-    if min(rows.get(name, -1) for name in groups) < 0:
+    if not all(name in rows for name in groups):
         architectures = space.encode(list(groups)).astype(np.float64)
     # Idealised machines have no unit.
     units = check_units and (isinstance(of, str) or not of.idealised)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from hwprof import spaces
 from hwprof.errors import OptionError
 from hwprof.predictors.base import FloatArray, IntArray
+from hwprof.spaces.base import compute_intensity
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,7 @@ class Architectures:
         ]
 
     def cost(self, rows: IntArray, metric: str) -> FloatArray:
-        """FLOPs, parameters or activation bytes of rows, `[n]`.
+        """FLOPs, parameters, activation bytes or compute intensity of rows, `[n]`.
 
         Raises OptionError for a space that does not tell.
         """
@@ -98,7 +99,7 @@ class Architectures:
                 f"the space {self.space.name} does not tell the {metric} of an architecture; "
                 "choose another metric or another space"
             )
-        return np.array([getattr(one(row), metric) for row in rows], dtype=np.float64)
+        return np.array([_told(one(row), metric) for row in rows], dtype=np.float64)
 
     def sample(self, n: int, rng: np.random.Generator) -> IntArray:
         """n architectures, every choice equally likely, `[n, p]`."""
@@ -130,3 +131,11 @@ class Architectures:
                 f"0 to {self.sizes[position] - 1}"
             )
         return array.astype(np.int64, copy=False)
+
+
+def _told(costs: Any, metric: str) -> float:
+    """One of the costs; what follows from the others need not be told."""
+    if metric == "compute_intensity" and not hasattr(costs, metric):
+        totals = (costs.flops, costs.parameters, costs.activation_bytes)
+        return float(compute_intensity(*totals))
+    return float(getattr(costs, metric))

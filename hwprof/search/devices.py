@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from hwprof.errors import OptionError
 from hwprof.metrics import Metric
 from hwprof.predictors.base import FloatArray
+from hwprof.search.bounds import Bounds
 
 How = Literal["worst", "weighted", "each"]
 
@@ -22,7 +23,11 @@ class DeviceCost(Protocol):
     """What several devices are joined from: `hwprof.Objective` is one."""
 
     metric: Metric
-    limit: float | None
+    bounds: Bounds
+
+    @property
+    def limit(self) -> float | None:
+        """The most allowed; None where there is no such limit."""
 
     def read(self, archs: ArrayLike) -> Any:
         """Architectures as the predictor takes them."""
@@ -30,8 +35,10 @@ class DeviceCost(Protocol):
     def of_read(self, read: Any) -> FloatArray:
         """The cost of what `read` gave, `[n]`."""
 
-    def need_limit(self) -> float:
-        """The limit. Raises OptionError when there is none."""
+    def excess(
+        self, read: Any, cost: FloatArray | None = None, *, relative: bool = False
+    ) -> FloatArray:
+        """How far the cost of what `read` gave lies outside the limits, `[n]`."""
 
     def probability(self, archs: ArrayLike) -> FloatArray:
         """Probability of meeting the limit, `[n]`."""
@@ -88,20 +95,20 @@ class DeviceObjectives:
     @property
     def bounded(self) -> tuple[str, ...]:
         """Devices that have a limit. Raises OptionError when none has."""
-        names = tuple(n for n, one in self._objectives.items() if one.limit is not None)
+        names = tuple(n for n, one in self._objectives.items() if one.bounds)
         if not names:
             raise OptionError("no device has a limit; give limits= one for all or by device")
         return names
 
-    def violation(self, archs: ArrayLike) -> FloatArray:
-        """Cost minus limit, at most 0 where it is met: of each bounded device, `[n, bounded]`,
-        for `how="each"`, and otherwise of the one that is worst off, `[n]`.
+    def violation(self, archs: ArrayLike, *, relative: bool = False) -> FloatArray:
+        """`Objective.violation`: of each bounded device, `[n, bounded]`, for `how="each"`, and
+        otherwise of the one that is worst off, `[n]`.
 
         Raises OptionError when no device has a limit.
         """
-        places = [self.devices.index(name) for name in self.bounded]
-        limits = np.array([self._objectives[name].need_limit() for name in self.bounded])
-        excess: FloatArray = self.each(archs)[:, places] - limits
+        bounded = [self._objectives[name] for name in self.bounded]
+        read = bounded[0].read(archs)
+        excess = np.stack([one.excess(read, relative=relative) for one in bounded], axis=1)
         return excess if self.how == "each" else excess.max(axis=1)
 
     def probability(self, archs: ArrayLike) -> FloatArray:

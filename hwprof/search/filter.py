@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
-from hwprof.metrics import parse_limit
 from hwprof.predictors.base import FloatArray, IntArray
+from hwprof.search.devices import DeviceObjectives
 from hwprof.search.objective import Objective
 
 
@@ -73,28 +73,36 @@ class Filtered:
 
 
 class RejectionFilter:
-    """Keeps the samples that meet a limit."""
+    """Keeps the samples that meet a limit, or all of several limits."""
 
     def __init__(
         self,
-        objective: Objective,
+        objective: Objective | DeviceObjectives,
         limit: float | str | None = None,
         *,
+        at_least: float | str | None = None,
         level: float | None = None,
     ) -> None:
-        """`limit` as in `Objective`, whose own it is by default.
+        """`limit` and `at_least` as in `Objective`, whose own they are by default.
 
-        With `level`, samples are kept that meet the objective's own limit with that probability;
-        without, those whose cost does. Raises OptionError when there is no limit.
+        Of several devices every limit is to be met. With `level`, samples are kept that meet the
+        objective's own limits with that probability; without, those whose cost does. Raises
+        OptionError when there is no limit.
         """
-        if level is not None and limit is not None:
+        given = limit is not None or at_least is not None
+        if given and level is not None:
             raise OptionError(
                 "level goes with the objective's own limit; give the limit to the Objective"
             )
+        if given:
+            if not isinstance(objective, Objective):
+                raise OptionError("several devices have limits of their own; leave these out")
+            objective = objective.within(limit, at_least)
+        if isinstance(objective, Objective):
+            objective.bounds.need()
+        else:
+            _ = objective.bounded
         self.objective, self.level = objective, level
-        self.limit = (
-            objective.need_limit() if limit is None else parse_limit(limit, objective.metric)
-        )
 
     def __call__(
         self, archs: ArrayLike, log_p: ArrayLike | None = None, log_q: ArrayLike | None = None
@@ -105,12 +113,13 @@ class RejectionFilter:
         the log-probabilities of each under the policy and under what drew it. Raises OptionError
         for one without the other and for an empty batch.
         """
+        if len(np.asarray(archs).reshape(-1)) == 0:
+            raise OptionError("the batch is empty; sample at least one architecture")
         if self.level is None:
-            feasible = self.objective(archs) <= self.limit
+            outside = self.objective.violation(archs)
+            feasible = np.asarray((outside.reshape(len(outside), -1) <= 0).all(axis=1))
         else:
             feasible = self.objective.feasible(archs, self.level)
-        if len(feasible) == 0:
-            raise OptionError("the batch is empty; sample at least one architecture")
         if (log_p is None) != (log_q is None):
             raise OptionError("log_p and log_q go together; give both or neither")
         weight = np.ones(len(feasible))

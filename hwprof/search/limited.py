@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from hwprof.errors import OptionError
 from hwprof.metrics import parse_limit
 from hwprof.predictors.base import AdaptedPredictor, FloatArray, IntArray, metric_told
+from hwprof.predictors.pool import check_features
 
 # Power of the probability in what an architecture promises. Above 1, measurements rather confirm
 # than hope. 1, 2 and 4 were compared on validation devices.
@@ -24,7 +25,10 @@ CAUTION = 2.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LimitedSearch:
-    """Maximises a gain over rows of a pool, the cost on one device being limited.
+    """Maximises a gain over architectures, the cost on one device being limited.
+
+    They are rows of a pool, or any architectures by their features: then what is proposed, told and
+    found are places among them.
 
     The promise of a row is its gain beyond the best known feasible one, times the squared
     probability of meeting the limit (after the constrained expected improvement of Gardner et al.,
@@ -33,13 +37,15 @@ class LimitedSearch:
 
     adapted: AdaptedPredictor
     rows: IntArray
-    """Candidates as rows of the pool, shape `[n]`."""
+    """Candidates as rows of the pool, shape `[n]`; places `0 .. n - 1` of `features`."""
     gain: FloatArray
     """What is maximised, shape `[n]`; its zero is what nothing is worth."""
     limit: float
     """In the predictor's base unit, seconds for latency."""
     known: tuple[tuple[int, float], ...] = ()
     """Rows measured, with their costs."""
+    features: FloatArray | None = None
+    """Candidates by their features, shape `[n, d]`; None where they are rows of the pool."""
 
     @classmethod
     def start(
@@ -52,14 +58,22 @@ class LimitedSearch:
     ) -> Self:
         """A search among `rows` `[n]`; `known` are the measurements `adapted` rests on.
 
+        Candidates that the pool does not hold are given by their features, floats `[n, d]` in place
+        of rows, with a predictor that can learn of such, as the few-shot one does.
+
         `limit` is in the base unit of what is predicted, or a text such as `15ms` or `2mJ`.
 
         Raises OptionError for rows, gains and limits that do not fit.
         """
-        places = np.asarray(rows)
+        places, features = np.asarray(rows), None
+        if places.ndim == 2 and places.dtype.kind == "f":
+            features = check_features(places)
+            places = np.arange(len(features))
         values = np.asarray(gain, dtype=np.float64)
         if places.ndim != 1 or places.dtype.kind not in "iu" or len(places) == 0:
-            raise OptionError("rows must be integers [n], one at least; pass rows of the pool")
+            raise OptionError(
+                "rows must be integers [n] or features [n, d], one at least; pass rows of the pool"
+            )
         if len(np.unique(places)) < len(places):
             raise OptionError("rows names a row twice; name each once")
         if values.shape != places.shape or not np.isfinite(values).all():
@@ -70,7 +84,7 @@ class LimitedSearch:
         bound = parse_limit(limit, metric_told(adapted)) if isinstance(limit, str) else float(limit)
         if not 0 < bound < np.inf:
             raise OptionError(f"limit must be positive and finite, but is {limit}; use base units")
-        return cls(adapted, places.astype(np.int64), values, bound, known)
+        return cls(adapted, places.astype(np.int64), values, bound, known, features)
 
     def propose(self) -> int | None:
         """The row to measure next; None where no row promises more than what is known."""
@@ -83,9 +97,17 @@ class LimitedSearch:
 
     def tell(self, row: int, cost: float) -> Self:
         """The search that knows this measurement as well. Raises OptionError as `update` does."""
+        of: ArrayLike = [row]
+        if self.features is not None:
+            if not 0 <= row < len(self.features):
+                raise OptionError(
+                    f"row must be a place among the {len(self.features)} candidates, but is {row}; "
+                    "tell what was proposed"
+                )
+            of = self.features[[row]]
         return replace(
             self,
-            adapted=self.adapted.update([row], [cost]),
+            adapted=self.adapted.update(of, [cost]),
             known=(*self.known, (int(row), float(cost))),
         )
 
@@ -105,7 +127,8 @@ class LimitedSearch:
         return int(self.rows[allowed[self.gain[allowed].argmax()]])
 
     def _probability(self) -> FloatArray:
-        return np.array(self.adapted.predict(self.rows).cdf(self.limit))
+        of = self.rows if self.features is None else self.features
+        return np.array(self.adapted.predict(of).cdf(self.limit))
 
     def _places(self) -> dict[int, float]:
         """Mean measured cost by place among the candidates."""

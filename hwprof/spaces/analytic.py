@@ -72,12 +72,51 @@ class CountedSpace(Space):
     def count(self) -> Columns:
         """The columns: those of `Work` that are not 0 everywhere, and maybe more."""
 
-    @abstractmethod
-    def part_works(self) -> tuple[PartWork, ...]:
-        """The parts that networks consist of; one of them has no scope.
+    def layers(self) -> Sequence[Part]:
+        """Parts that belong to a layer, those of one layer under its name, layers in order.
 
-        Those of a space whose layers follow each other add up to the whole.
+        None where a space does not tell its layers apart. Those that override it are spaces whose
+        layers can have a precision each (`hwprof.spaces.mixed`); their costs say `int8`.
         """
+        return ()
+
+    def layer_of(self, node: str) -> str:
+        """The layer that a node of a built model belongs to, by its name; empty for none."""
+        known = self._layer_names
+        # The name of a layer ends at a dot: layer1 is none of layer10's.
+        stops = [i for i, letter in enumerate(node) if letter == "."]
+        return next((node[:i] for i in reversed(stops) if node[:i] in known), "")
+
+    @cached_property
+    def _layer_names(self) -> frozenset[str]:
+        return frozenset(part.layer for part in self.layers())
+
+    @cached_property
+    def part_works(self) -> tuple[PartWork, ...]:
+        """What each layer has to do, and last what belongs to none; empty without `layers`.
+
+        They add up to the whole.
+        """
+        own = [(part.layer, table) for part, table in self._tables_of_layers()]
+        layers = dict.fromkeys(layer for layer, _ in own)
+        found = [
+            PartWork(layer, *together([table for name, table in own if name == layer]))
+            for layer in layers
+        ]
+        return (*found, PartWork("", *together(self._remaining(found)))) if found else ()
+
+    def _tables_of_layers(self) -> Iterator[tuple[Part, Table]]:
+        parts = self.layers()
+        return zip(parts, tables(self, parts), strict=True)
+
+    def _remaining(self, layers: Sequence[PartWork]) -> list[Table]:
+        """What all architectures have that is in no layer: the same, unless a space says more."""
+        row = np.zeros(len(self.positions), dtype=np.int64)
+        row = self.indices(row[None])[0]
+        rest = np.array(numbers(self.costs(row)), dtype=np.float64)
+        for part in layers:
+            rest -= part.work[tuple(row[list(part.positions)])]
+        return [((), rest)]
 
     @property
     @final
@@ -101,6 +140,18 @@ class CountedSpace(Space):
         return self.count()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PartWork:
+    """What a layer of a network has to do, or all that belongs to none, whatever is chosen."""
+
+    layer: str
+    """Its name; empty for what belongs to none."""
+    positions: tuple[int, ...]
+    """Numbers of the positions that it depends on."""
+    work: FloatArray
+    """Its `Work` by the choices made at each of them, `[choices, ..., c]`, c names of `NAMES`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A part of a network, and what its costs depend on."""
@@ -109,25 +160,21 @@ class Part:
     """Names of positions."""
     costs: Callable[..., Costs]
     """Given the choice at each of them, as text."""
-    scope: str = ""
-    """What the names of its nodes in a built model begin with, such as `stage1.layer2`; empty for
-    the part that has all nodes of no other."""
+    layer: str = ""
+    """The layer that it is, or belongs to; empty for what every network has, such as a stem."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PartWork:
-    """What a part of a network has to do, whatever is chosen."""
-
-    scope: str
-    """As of `Part`."""
-    positions: tuple[int, ...]
-    """Numbers of the positions that it depends on."""
-    work: FloatArray
-    """Its `Work` by the choices made at each of them, `[choices, ..., c]`, c names of `NAMES`."""
-
-    def has(self, node: str) -> bool:
-        """Whether a node of that name belongs to it, if it has a scope."""
-        return bool(self.scope) and f".{self.scope}." in f".{node}."
+def together(parts: Sequence[Table]) -> tuple[tuple[int, ...], FloatArray]:
+    """Positions that any of some parts depends on, and the sum of what they have to do."""
+    positions = sorted({int(position) for where, _ in parts for position in where})
+    total: FloatArray = np.zeros(1)
+    for where, values in parts:
+        order = np.argsort(where)
+        moved = values.transpose(*order.tolist(), values.ndim - 1)
+        shape = iter(moved.shape)
+        sizes = [next(shape) if position in where else 1 for position in positions]
+        total = total + moved.reshape(*sizes, values.shape[-1])
+    return tuple(positions), total
 
 
 def numbers(costs: Costs) -> tuple[int, ...]:
@@ -156,5 +203,5 @@ def summed(space: Space, parts: Iterable[Table], names: Sequence[str]) -> Column
     return Columns(tuple(names[i] for i in kept), basis, np.eye(len(kept)))
 
 
-NOTHING = Costs(0, 0, 0, Work())
+NOTHING = Costs(0, 0, 0, Work(), Costs(0, 0, 0, Work()))
 """What a part costs that an architecture does not have."""

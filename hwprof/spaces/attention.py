@@ -106,8 +106,7 @@ class Tape(Recorder):
         Queries, keys and values are `width` wide in all heads together. They come from x in one
         product, or queries from x, and keys and values from a memory `[b, s, v]`.
         """
-        batch, length, outer = x.shape
-        head = width // heads
+        outer = x.shape[2]
         if memory is None:
             packed = self.linear(f"{scope}.qkv", x, 3 * width, bias)
             q, k, v = self.split(scope, packed, 3)
@@ -115,19 +114,31 @@ class Tape(Recorder):
             q = self.linear(f"{scope}.query", x, width, bias)
             k = self.linear(f"{scope}.key", memory, width, bias)
             v = self.linear(f"{scope}.value", memory, width, bias)
-        keys = k.shape[1]
+        mixed = self.attend(scope, q, k, v, heads, mask)
+        return self.linear(f"{scope}.out", mixed, outer, bias)
+
+    def attend(
+        self, scope: str, q: Tensor, k: Tensor, v: Tensor, heads: int, mask: Tensor | None = None
+    ) -> Tensor:
+        """Values by the shares that queries give to keys, `[b, t, width of v]`.
+
+        Queries are `[b, t, w]`, keys `[b, s, w]` and values `[b, s, v]`, all heads together.
+        """
+        batch, length, width = q.shape
+        keys, head, wide = k.shape[1], width // heads, v.shape[2]
         q = self.multiply(scope, q, self.number(f"scale{head}", head**-0.5))
         q = self.transpose(scope, self.reshape(scope, q, batch, length, heads, head), 0, 2, 1, 3)
         k = self.transpose(scope, self.reshape(scope, k, batch, keys, heads, head), 0, 2, 3, 1)
-        v = self.transpose(scope, self.reshape(scope, v, batch, keys, heads, head), 0, 2, 1, 3)
+        v = self.reshape(scope, v, batch, keys, heads, wide // heads)
+        v = self.transpose(scope, v, 0, 2, 1, 3)
         scores = self.node("MatMul", scope, [q, k], (batch, heads, length, keys), head)
         if mask is not None:
             scores = self.add(scope, scores, mask)
         shares = self.node("Softmax", scope, [scores], scores.shape, axis=-1)
-        mixed = self.node("MatMul", scope, [shares, v], (batch, heads, length, head), keys)
+        shape = (batch, heads, length, wide // heads)
+        mixed = self.node("MatMul", scope, [shares, v], shape, keys)
         mixed = self.transpose(scope, mixed, 0, 2, 1, 3)
-        mixed = self.reshape(scope, mixed, batch, length, width)
-        return self.linear(f"{scope}.out", mixed, outer, bias)
+        return self.reshape(scope, mixed, batch, length, wide)
 
     def logits(self, scope: str, x: Tensor, table: Tensor) -> Tensor:
         """Scores of every token by the embedding table itself, `[b, t, w] -> [b, t, vocabulary]`.

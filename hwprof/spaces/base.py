@@ -42,10 +42,38 @@ class Costs:
     parameters: int
     """Numbers learned: weights, biases, scales and shifts of normalisations."""
     activation_bytes: int
-    """Bytes of all tensors that the layers write, each once, in float32."""
+    """Bytes of all tensors that the layers write, each once, in float32 unless a space says that
+    some are stored in another precision."""
     work: Work | None = field(default=None, compare=False, repr=False)
     """What the layers have to do, by kind; None where a space counts no layers. Two costs are equal
     if the others are."""
+    int8: Costs | None = field(default=None, compare=False, repr=False)
+    """The same with every matrix product and convolution in int8, see `hwprof.spaces.mixed`; None
+    where a space does not count it."""
+
+    @property
+    def compute_intensity(self) -> float:
+        """FLOPs per byte that moves between memory and processor; see `compute_intensity`."""
+        return float(compute_intensity(self.flops, self.parameters, self.activation_bytes))
+
+
+def compute_intensity(
+    flops: ArrayLike, parameters: ArrayLike, activation_bytes: ArrayLike
+) -> NDArray[np.float64]:
+    """`flops / (2 * activation_bytes + 4 * parameters)`, FLOPs per byte, in the shape given.
+
+    The traffic is counted as if no cache kept anything between layers: every activation is written
+    once and read once, every learned number is read once, all in float32; the network's input and
+    a second reader of a tensor are left out. So RENA bounds networks from below (Zhou et al.,
+    Resource-Efficient Neural Architect, 2018: more than 100 FLOPs per byte). Raises OptionError
+    where nothing moves.
+    """
+    traffic = 2.0 * np.asarray(activation_bytes) + 4.0 * np.asarray(parameters)
+    if not (traffic > 0).all():
+        raise OptionError(
+            "an architecture that moves no bytes has no compute intensity; leave it out"
+        )
+    return np.asarray(flops, dtype=np.float64) / traffic
 
 
 TOTALS = ("flops", "parameters", "activation_bytes")
@@ -218,6 +246,11 @@ class Space(ABC):
     def parameters(self, archs: Sequence[str] | ArrayLike) -> Indices:
         """`Costs.parameters` of architectures, texts or rows, `[n]`."""
         return np.array([self.costs(row).parameters for row in self.indices(archs)], dtype=np.int64)
+
+    def compute_intensity(self, archs: Sequence[str] | ArrayLike) -> NDArray[np.float64]:
+        """`Costs.compute_intensity` of architectures, texts or rows, `[n]`."""
+        found = [self.costs(row).compute_intensity for row in self.indices(archs)]
+        return np.array(found, dtype=np.float64)
 
     @property
     def analytic_names(self) -> tuple[str, ...]:

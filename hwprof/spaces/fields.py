@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from hwprof.errors import OptionError
@@ -15,6 +16,7 @@ from hwprof.spaces.analytic import Analytic, Columns, CountedSpace, Part, PartWo
 from hwprof.spaces.base import Choices, Costs, Indices, Position
 from hwprof.spaces.products import Term, products
 from hwprof.spaces.recorder import total
+from hwprof.spaces.tables import Table
 from hwprof.spaces.work import NAMES
 
 
@@ -180,10 +182,14 @@ class FieldSpace(CountedSpace):
         """See `CountedSpace.count`."""
         return summed(self, tables(self, self._parts), NAMES)
 
-    def part_works(self) -> tuple[PartWork, ...]:
-        """See `CountedSpace.part_works`."""
-        found = zip(self._parts, tables(self, self._parts), strict=True)
-        return tuple(PartWork(part.scope, tuple(where), work) for part, (where, work) in found)
+    def layers(self) -> Sequence[Part]:
+        """See `CountedSpace.layers`."""
+        return [part for part in self._parts if part.layer]
+
+    def _remaining(self, layers: Sequence[PartWork]) -> list[Table]:
+        """See `CountedSpace._remaining`: the parts without a layer."""
+        parts = [part for part in self._parts if not part.layer]
+        return [*tables(self, parts)] or [((), np.zeros(len(NAMES)))]
 
     @cached_property
     def _parts(self) -> Sequence[Part]:

@@ -11,9 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
 from hwprof.similarity import Identity
-from hwprof.spaces.analytic import Columns, CountedSpace, PartWork
-from hwprof.spaces.base import TOTALS, Choices, Costs, Indices, Position
-from hwprof.spaces.recorder import Recorder
+from hwprof.spaces.analytic import Columns, CountedSpace
+from hwprof.spaces.base import TOTALS, Choices, Indices, Position, compute_intensity
 from hwprof.spaces.work import NAMES
 
 
@@ -51,42 +50,16 @@ class FixedChoices(CountedSpace):
         """See `Space.parameters`."""
         return self._total(archs, 1)
 
+    def compute_intensity(self, archs: Sequence[str] | ArrayLike) -> NDArray[np.float64]:
+        """See `Space.compute_intensity`."""
+        return compute_intensity(*(self._total(archs, what) for what in range(len(TOTALS))))
+
     def count(self) -> Columns:
         """See `CountedSpace.count`: sums over the features."""
         names = NAMES if len(self._rest) > len(TOTALS) else TOTALS
         matrix = self._table(names).reshape(-1, len(names))
         kept = np.flatnonzero(matrix.any(axis=0)).tolist()
         return Columns(tuple(names[i] for i in kept), Identity(), matrix[:, kept])
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """What the names of the nodes of each position have in them: its own, as a rule."""
-        return tuple(position.name for position in self.positions)
-
-    @abstractmethod
-    def written(self, arch: str | ArrayLike) -> Recorder:
-        """One architecture, text or row, written down at the default batch and resolution."""
-
-    def costs(self, arch: str | ArrayLike) -> Costs:
-        """See `Space.costs`."""
-        return self.written(arch).costs
-
-    def part_works(self) -> tuple[PartWork, ...]:
-        """See `CountedSpace.part_works`."""
-        return self._part_works
-
-    @cached_property
-    def _part_works(self) -> tuple[PartWork, ...]:
-        count = len(self.positions)
-        alike = [np.full(count, choice) for choice in range(len(self.operations))]
-        networks = [self.written(row) for row in alike]
-        own = []
-        for number, scope in enumerate(self.scopes):
-            works = [network.work_of(scope).numbers for network in networks]
-            own.append(PartWork(scope, (number,), np.array(works, dtype=np.float64)))
-        whole = networks[0].costs.work
-        rest = np.zeros(len(NAMES)) if whole is None else np.array(whole.numbers, dtype=np.float64)
-        return (PartWork("", (), rest - sum(part.work[0] for part in own)), *own)
 
     def _total(self, archs: Sequence[str] | ArrayLike, what: int) -> Indices:
         rows = self.indices(archs)

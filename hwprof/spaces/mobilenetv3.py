@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from itertools import product
 from math import prod
 
+from hwprof.similarity import Similarity
 from hwprof.spaces.analytic import NOTHING, Part
 from hwprof.spaces.base import Choices, Costs
 from hwprof.spaces.building import Network, divisible
 from hwprof.spaces.fields import Field, Fields
 from hwprof.spaces.once_for_all import AREA, CLASSES, RESOLUTION, OnceForAll, halved
-from hwprof.spaces.products import Term
+from hwprof.spaces.products import Term, products
 from hwprof.spaces.recorder import Tensor
 
 _STAGES = (1, 2, 3, 4, 5)
@@ -74,15 +76,30 @@ class MobileNetV3(OnceForAll):
         """See `FieldSpace.parts`."""
         found = [Part(("resolution",), _end_costs)]
         for stage, number in product(_STAGES, range(1, _LAYERS + 1)):
-            layer = (f"stage{stage}.layer{number}.{what}" for what in ("kernel", "expansion"))
-            on = ("resolution", f"stage{stage}.depth", *layer)
             scope = f"stage{stage}.layer{number}"
+            on = ("resolution", f"stage{stage}.depth", f"{scope}.kernel", f"{scope}.expansion")
             found.append(Part(on, partial(_layer_costs, stage, number), scope))
         return found
 
     def terms(self) -> Sequence[Term]:
         """See `FieldSpace.terms`."""
-        return _terms()
+        return [*_terms(), *_kernel_terms()]
+
+    def similarity(self) -> Similarity:
+        """See `FieldSpace.similarity`, with depthwise convolutions by the side of their kernel.
+
+        Runtimes have code of their own for some sides: one has twice another's latency where layers
+        are 7 x 7. Chosen on six CPU runtimes, each left out and predicted from 8 measurements: for
+        any one of them, the other five were predicted better so (docs/pools.md).
+        """
+        usual = super().similarity()
+        physics, smooth = usual.transfer
+        kernels = products(self.positions, _kernel_terms())
+        return replace(
+            usual,
+            transfer=(physics, kernels, smooth),
+            transfer_weights=((0.001, 0.01, 0.1), (1e-4, 0.03), (1e-5, 1e-3)),
+        )
 
 
 def _layers_of(values: Mapping[str, Choices]) -> Iterator[tuple[tuple[int, int], int, int]]:
@@ -196,5 +213,24 @@ def _terms() -> list[Term]:
             ]
             if excited:
                 terms.append(Term("excitations", used))
+            before, side = wide, out
+    return terms
+
+
+def _kernel_terms() -> list[Term]:
+    """Arithmetic of depthwise convolutions, by the side of their kernel."""
+    terms = []
+    expansions = {choice: int(choice) / 6 for choice in _EXPANSIONS}
+    before, side = _STEM, 112
+    for stage, wide, first in zip(_STAGES, _WIDTHS, _STRIDES, strict=True):
+        for layer in range(_LAYERS):
+            scope = f"stage{stage}.layer{layer + 1}"
+            used = {f"stage{stage}.depth": {d: float(int(d) > layer) for d in _DEPTHS}}
+            out = side // (first if layer == 0 else 1)
+            wider = used | AREA | {f"{scope}.expansion": expansions}
+            for kernel in _SIDES:
+                chosen = {f"{scope}.kernel": {other: float(other == kernel) for other in _SIDES}}
+                work = int(kernel) ** 2 * 6 * before * out**2 / 1e7
+                terms.append(Term(f"depthwise {kernel} x {kernel}", wider | chosen, work))
             before, side = wide, out
     return terms

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwprof.errors import OptionError
 from hwprof.similarity import Hamming, Linear, Similarity
-from hwprof.spaces.analytic import Columns, numbers, summed
-from hwprof.spaces.base import Choices, Indices
+from hwprof.spaces.analytic import Columns, Part, numbers, summed
+from hwprof.spaces.base import Choices, Costs, Indices
 from hwprof.spaces.building import Network, check_image
 from hwprof.spaces.cells import Dropped, Live, joints
 from hwprof.spaces.fixed import FixedChoices, everywhere
-from hwprof.spaces.recorder import Tensor
+from hwprof.spaces.recorder import Tensor, total
 from hwprof.spaces.work import NAMES
 
 if TYPE_CHECKING:
@@ -84,11 +84,11 @@ class NasBench201(FixedChoices):
         known = list(_catalogue())
         return [known[number] for number in (self.indices(rows) @ self._powers).tolist()]
 
-    def written(self, arch: str | ArrayLike) -> Network:
-        """See `FixedChoices.written`."""
+    def costs(self, arch: str | ArrayLike) -> Costs:
+        """See `Space.costs`."""
         network = Network()
         _write(network, partial(_cell, choices=self.choices(arch)), 1, _SIDE)
-        return network
+        return network.costs
 
     def build(
         self, arch: str | ArrayLike, batch: int = 1, resolution: int | None = None
@@ -122,6 +122,15 @@ class NasBench201(FixedChoices):
         )
         names = (*NAMES, *(f"live_{name}" for name in NAMES))
         return summed(self, [*executed, *live], names)
+
+    def layers(self) -> Sequence[Part]:
+        """See `CountedSpace.layers`: an edge is one in all cells."""
+        return [Part((p.name,), _edge_costs, p.name) for p in self.positions]
+
+    def layer_of(self, node: str) -> str:
+        """See `CountedSpace.layer_of`."""
+        scopes = [scope for scope in node.split(".") if scope.startswith("edge")]
+        return scopes[0] if scopes else ""
 
     def similarity(self) -> Similarity:
         """Counts of the operations; where a device is smoothed, also of those that are used (some
@@ -190,6 +199,17 @@ def _in_cells(write: Layer) -> FloatArray:
         write(net, "part", Tensor("x", (1, channels, *2 * (_SIDE >> stage,))))
         found.append(numbers(net.costs))
     return np.array([_CELLS * np.sum(found, axis=0), found[-1]], dtype=np.float64)
+
+
+@cache
+def _edge_costs(operation: str) -> Costs:
+    """What an operation on an edge costs in all cells."""
+    found = []
+    for stage, channels in enumerate(_STAGES):
+        net = Network()
+        _operation(net, "edge", Tensor("x", (1, channels, *2 * (_SIDE >> stage,))), operation)
+        found += [net.costs] * _CELLS
+    return total(found)
 
 
 def _write(net: Network, cell: Layer, batch: int, side: int) -> Tensor:

@@ -63,16 +63,24 @@ class Recorder(ABC):
 
     Counting follows `hwprof.opcosts`. A scope is the name of a layer, such as `stage1.cell2.stem`;
     a scope takes weights once. Tensors are float32 but what an input or a constant says.
+
+    One that is made with another recorder goes on with the other's network, by layers of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, other: Recorder | None = None) -> None:
+        if other is not None:
+            # Two kinds of layers write down one network: what one adds, the other has.
+            self.__dict__ = other.__dict__
+            return
         self._nodes: list[Node] = []
         self._weights: dict[str, _Weight] = {}
         self._constants: dict[str, Fill] = {}
         self._inputs: list[TensorSpec] = []
         self._flops = 0
         self._activation_bytes = 0
-        self._works: list[tuple[str, Work]] = []
+        self._works: list[Work] = []
+        self._int8_works: list[Work] = []
+        self._int8_saved = 0
 
     @abstractmethod
     def linear(self, scope: str, x: Tensor, width: int) -> Tensor:
@@ -83,17 +91,10 @@ class Recorder(ABC):
     def costs(self) -> Costs:
         """What was written down so far. Inputs and views are no activations."""
         learned = sum(prod(weight.shape) for weight in self._weights.values())
-        return Costs(
-            self._flops,
-            learned,
-            self._activation_bytes,
-            Work.total(work for _, work in self._works),
-        )
-
-    @final
-    def work_of(self, scope: str) -> Work:
-        """What the nodes that have this scope in their names have to do."""
-        return Work.total(work for name, work in self._works if f".{scope}." in f".{name}")
+        found = Costs(self._flops, learned, self._activation_bytes, Work.total(self._works))
+        stored = self._activation_bytes - self._int8_saved
+        int8 = Costs(self._flops, learned, stored, Work.total(self._int8_works))
+        return replace(found, int8=int8)
 
     @final
     def input(self, name: str, *shape: int, dtype: str = "float32") -> Tensor:
@@ -168,8 +169,7 @@ class Recorder(ABC):
         self._flops += (2 * inner + other) * elements
         if ("", op) not in VIEWS:
             self._activation_bytes += 4 * elements
-            work = self._counted(op, inputs, outputs, inner * elements, attributes)
-            self._works.append((name, work))
+            self._count(op, inputs, elements, inner * elements, attributes)
         return outputs
 
     @final
@@ -199,27 +199,35 @@ class Recorder(ABC):
             producer="hwprof",
         )
 
-    def _counted(
+    def _count(
         self,
         op: str,
         inputs: Sequence[Tensor],
-        outputs: Sequence[Tensor],
+        written: int,
         products: int,
         attributes: Mapping[str, Any],
-    ) -> Work:
-        """What an operator has to do; `products` are its multiply-accumulates."""
-        read, written = [t.nbytes for t in inputs], sum(t.nbytes for t in outputs)
+    ) -> None:
+        """Note what an operator has to do, in float32 and in int8; it writes so many elements.
+
+        `products` are its multiply-accumulates. In int8, an operator that has any reads what it
+        multiplies and writes its result at one byte per element; biases stay at four.
+        """
+        read = [t.nbytes for t in inputs]
         if ("", op) in PICKING:
-            read[0] = min(read[0], written)
-        traffic = sum(read) + written
-        if not any(tensor.name in self._weights for tensor in inputs):
-            return Work.of(traffic, attention=products)
-        groups = attributes.get("group", 1)
-        if groups > 1 and groups == inputs[0].shape[1]:
-            return Work.of(
-                traffic, depthwise=products, taps=prod(attributes.get("kernel_shape", ()))
-            )
-        return Work.of(traffic, products)
+            read[0] = min(read[0], 4 * written)
+        kind, taps = {"attention": products}, 0
+        if any(tensor.name in self._weights for tensor in inputs):
+            groups = attributes.get("group", 1)
+            alone = groups > 1 and groups == inputs[0].shape[1]
+            kind = {"depthwise": products} if alone else {"arithmetic": products}
+            taps = prod(attributes.get("kernel_shape", ()))
+        work = Work.of(sum(read) + 4 * written, **kind, taps=taps)
+        self._works.append(work)
+        if products:
+            self._int8_saved += 3 * written
+            moved = sum(prod(t.shape) for t in inputs[:2]) + sum(read[2:]) + written
+            work = Work.of(moved, **kind, taps=taps)
+        self._int8_works.append(work)
 
     def _values(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """Constants, then weights, which are drawn in the order in which they were written."""
@@ -237,11 +245,13 @@ def total(parts: Iterable[Costs]) -> Costs:
     """Costs of the parts of a network together."""
     found = [*parts]
     works = [part.work for part in found if part.work is not None]
+    int8 = [part.int8 for part in found if part.int8 is not None]
     return Costs(
         sum(part.flops for part in found),
         sum(part.parameters for part in found),
         sum(part.activation_bytes for part in found),
         Work.total(works) if len(works) == len(found) else None,
+        total(int8) if found and len(int8) == len(found) else None,
     )
 
 

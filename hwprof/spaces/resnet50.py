@@ -90,10 +90,10 @@ class ResNet50(OnceForAll):
         for stage, base in zip(_STAGES, _BASE, strict=True):
             width = f"stage{stage}.width"
             for number in range(1, base + _MORE + 1):
-                block = (f"stage{stage}.depth", f"stage{stage}.block{number}.ratio", width)
+                scope = f"stage{stage}.block{number}"
+                block = (f"stage{stage}.depth", f"{scope}.ratio", width)
                 # The first block of a stage takes the channels of the one before.
                 on = ("resolution", *block, *((before,) if number == 1 else ()))
-                scope = f"stage{stage}.block{number}"
                 found.append(Part(on, partial(_block_costs, stage, number), scope))
             before = width
         return found

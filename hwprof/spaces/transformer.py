@@ -82,13 +82,13 @@ class Transformer(FieldSpace):
         found = [Part((wide, narrow), _end_costs)]
         for number in range(1, _LAYERS + 1):
             scope = f"encoder.layer{number}"
-            encoder = (wide, f"{scope}.ffn", f"{scope}.heads")
-            found.append(Part(encoder, _encoder_costs, scope))
+            own = (f"{scope}.ffn", f"{scope}.heads")
+            found.append(Part((wide, *own), _encoder_costs, scope))
         for number in range(1, _LAYERS + 1):
             chosen = ("ffn", "heads", "cross_heads", "cross_layers")
-            layer = (f"decoder.layer{number}.{what}" for what in chosen)
-            on = ("decoder.layers", wide, narrow, *layer)
-            found.append(Part(on, partial(_decoder_costs, number), f"decoder.layer{number}"))
+            scope = f"decoder.layer{number}"
+            on = ("decoder.layers", wide, narrow, *(f"{scope}.{what}" for what in chosen))
+            found.append(Part(on, partial(_decoder_costs, number), scope))
         return found
 
     def build(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from operator import attrgetter
 
 BALANCES = (2, 4, 8)
@@ -45,6 +46,9 @@ class Work:
     """The same with 4 per byte."""
     roofline_8: int = 0
     """The same with 8 per byte: a machine that is short of bandwidth."""
+    layers: tuple[tuple[int, int], ...] = field(default=(), compare=False, repr=False)
+    """Multiply-accumulates and bytes of traffic of each operator, for machines of any balance
+    (`hwprof.spaces.layers`); empty where only sums are known. No number of `NAMES`."""
 
     @classmethod
     def of(
@@ -58,14 +62,18 @@ class Work:
     ) -> Work:
         """What one operator has to do; `taps` are those of a depthwise kernel."""
         products = arithmetic + depthwise + attention
-        rooflines = [max(products, balance * traffic) for balance in BALANCES]
+        two, four, eight = (max(products, balance * traffic) for balance in BALANCES)
         wide = depthwise if taps > USUAL_TAPS else 0
-        return cls(arithmetic, depthwise, wide, attention, traffic, 1, *rooflines)
+        layers = ((products, traffic),)
+        return cls(*(arithmetic, depthwise, wide, attention, traffic, 1), two, four, eight, layers)
 
     @classmethod
     def total(cls, works: Iterable[Work]) -> Work:
         """What several operators or networks have to do together."""
-        return cls(*map(sum, zip(*(work.numbers for work in works), strict=True)))
+        found = [*works]
+        layers = tuple(chain.from_iterable(work.layers for work in found))
+        sums = {name: sum(getattr(work, name) for work in found) for name in NAMES}
+        return replace(cls(), layers=layers, **sums)
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -79,6 +87,6 @@ class Work:
         return self.arithmetic + self.depthwise + self.attention
 
 
-NAMES = tuple(field.name for field in fields(Work))
+NAMES = tuple(each.name for each in fields(Work) if each.name != "layers")
 """Names of the numbers of `Work`, in their order."""
 _NUMBERS = attrgetter(*NAMES)

@@ -57,7 +57,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_commands_and_options(tmp_path: Path) -> None:
     assert ask(tmp_path, "bash", "hwprof", "me") == ["measure"]
-    assert ask(tmp_path, "bash", "hwprof", "lut", "") == ["show", "export", "import", "rm"]
+    assert ask(tmp_path, "bash", "hwprof", "lut", "") == [
+        *("show", "export", "import", "rm", "additive")
+    ]
     assert "--check-outputs" in ask(tmp_path, "bash", "hwprof", "measure", "--ch")
 
 

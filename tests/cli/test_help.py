@@ -10,7 +10,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import typer
 
-from hwprof.cli import lut
+from hwprof.cli import lut, pool
 from hwprof.cli.app import app
 from tests.cli.conftest import Result
 
@@ -23,8 +23,9 @@ COMMANDS = {
         if info.callback
     },
     **{
-        ("lut", info.name or info.callback.__name__): info.callback
-        for info in lut.app.registered_commands
+        (group, info.name or info.callback.__name__): info.callback
+        for group, own in (("lut", lut.app), ("pool", pool.app))
+        for info in own.registered_commands
         if info.callback
     },
 }
@@ -49,11 +50,12 @@ def options_of(callback: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
 def test_there_are_all_commands() -> None:
     assert {" ".join(path) for path in COMMANDS} == {
         "measure", "example", "devices", "doctor", "compare", "select", "adapt", "predict",
-        "lut show", "lut export", "lut import", "lut rm",
+        "search", "lut show", "lut export", "lut import", "lut rm", "lut additive",
+        "pool make", "pool show", "pool check", "pool plan",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("path", [(), ("lut",), *COMMANDS])
+@pytest.mark.parametrize("path", [(), ("lut",), ("pool",), *COMMANDS])
 def test_examples_stand_as_they_are_typed(hwprof: Cli, path: tuple[str, ...]) -> None:
     for flag in ("--help", "-h"):
         done = hwprof(*path, flag)
@@ -88,7 +90,7 @@ def test_every_default_is_shown(hwprof: Cli, path: tuple[str, ...]) -> None:
 def test_every_example_is_a_line_that_can_be_parsed(hwprof: Cli) -> None:
     import shlex
 
-    for path in [(), ("lut",), *COMMANDS]:
+    for path in [(), ("lut",), ("pool",), *COMMANDS]:
         _, _, after = hwprof(*path, "--help").out.partition("\n  Examples:\n")
         for line in after.strip().splitlines():
             words = shlex.split(line.strip())[1:]
@@ -97,7 +99,7 @@ def test_every_example_is_a_line_that_can_be_parsed(hwprof: Cli) -> None:
 
 
 def test_a_group_without_a_command_shows_its_help(hwprof: Cli) -> None:
-    for words in ((), ("lut",)):
+    for words in ((), ("lut",), ("pool",)):
         done = hwprof(*words)
         assert done.code == 2
         assert done.out == hwprof(*words, "--help").out

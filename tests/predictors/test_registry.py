@@ -11,7 +11,10 @@ from hwprof.predictors import registry
 from hwprof.predictors.base import Predictor
 from hwprof.predictors.baselines import DeviceMixture
 
-KNOWN = {"fewshot", "help", "flops", "nearest", "nnls", "ridge", "lightgbm", "lut_sum"}
+KNOWN = {
+    *("fewshot", "help", "flops", "nearest", "nnls", "ridge", "lightgbm", "lut_sum"),
+    *("gp", "forest", "gbm", "mlp"),
+}
 
 
 def point(name, value):
@@ -50,8 +53,8 @@ def test_a_broken_plugin_is_named(value, sentence):
 def test_names_import_nothing_heavy():
     program = (
         "import sys; from hwprof.predictors import registry; registry.names(); "
-        "registry.get('help'); registry.get('lightgbm'); "
-        "print(sorted({'torch', 'lightgbm', 'safetensors'} & set(sys.modules)))"
+        "registry.get('help'); registry.get('lightgbm'); registry.get('gp'); "
+        "print(sorted({'torch', 'lightgbm', 'sklearn', 'safetensors'} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

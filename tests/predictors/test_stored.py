@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from hwprof.errors import TableError
+from hwprof.errors import OptionError, TableError
 from hwprof.predictors import pools
 from hwprof.predictors.fewshot import AdaptedFewShot, FewShotPredictor
 from hwprof.predictors.help import HelpPredictor
@@ -122,6 +122,8 @@ def test_a_pool_of_ones_own_is_read(tmp_path):
     [
         ({"format": "other"}, "is not a pool of hwprof"),
         ({"version": "3"}, "version 3 of pool files where this hwprof reads up to 2; upgrade"),
+        ({"version": "2"}, "damaged pool file"),
+        ({"version": "two"}, "is not a pool of hwprof"),
         ({"devices": "no list"}, "damaged pool file"),
         ({"devices": '["a"]'}, "damaged pool file"),
         ({"tensors": {"latency_ms": np.ones((3, 2), dtype=np.float32)}}, "damaged pool file"),
@@ -149,7 +151,7 @@ def test_files_that_are_not_there_or_not_whole(tmp_path):
     (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(TableError, match="truncated"):
         pools.read(tmp_path / "cut.safetensors")
-    with pytest.raises(TableError, match="unknown search space 'darts'"):
+    with pytest.raises(OptionError, match="unknown search space 'darts'"):
         pools.read(written(tmp_path / "darts.safetensors", space="darts"))
 
 

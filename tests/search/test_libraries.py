@@ -239,7 +239,7 @@ def test_ax_words(goals, both):
     assert error > 0
     assert ax.evaluate(goals, chosen)["violation0"] == (pytest.approx(-0.006), 0.0)
     with pytest.raises(OptionError, match="cannot name"):
-        ax.objective(Goals(Toy(), minimise={"a b": FLOPS}))
+        ax.objective(Goals(Toy(), minimise={"a+b": FLOPS}))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ from hwprof.spaces.base import Space
 from hwprof.spaces.fbnet import FbNet
 from tests.spaces.tiny import Tiny
 
-KNOWN = {"fbnet", "gpt", "mobilenetv3", "nasbench201", "resnet50", "transformer"}
+KNOWN = {
+    *("bert", "fbnet", "gpt", "mobilenetv3", "nasbench201", "resnet50", "transformer", "vit"),
+}
 
 
 def point(name, value):

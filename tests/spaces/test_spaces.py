@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from hwprof import spaces
 from hwprof.errors import OptionError
+from hwprof.spaces.base import Space
 from hwprof.spaces.cells import Dropped
 from hwprof.spaces.fbnet import block_tables
 
@@ -18,7 +19,7 @@ FIXED = ("fbnet", "nasbench201")
 def test_names_and_get():
     assert {"fbnet", "nasbench201"} < set(spaces.names())
     assert spaces.get("fbnet").name == "fbnet"
-    with pytest.raises(OptionError, match=r"choose among fbnet, .*nasbench201"):
+    with pytest.raises(OptionError, match=r"choose among bert, fbnet, .*nasbench201"):
         spaces.get("darts")
 
 
@@ -98,3 +99,12 @@ def test_nasbench201_kernel_counts_operations():
     assert isinstance(dropped, Dropped)
     # Devices, an overhead or none, counts, and dropped operations or none.
     assert similarity.amplitudes.shape == (4 * 2 * 4 * 2, 4)
+
+
+@pytest.mark.parametrize("name", ["fbnet", "gpt", "mobilenetv3", "nasbench201", "transformer"])
+def test_the_own_resolution_is_what_the_model_has(name):
+    space = spaces.get(name)
+    arch = space.texts(space.sample(1, np.random.default_rng(3)))[0]
+    assert space.resolution(arch) == Space.resolution(space, arch) > 1
+    with pytest.raises(OptionError):
+        space.resolution("no architecture")

@@ -23,7 +23,11 @@ ENDING = " is refused with an HwprofError"
 TINY = HelpOptions(
     episodes=6, check_every=3, tasks=2, samples=5, queries=10, width=8, draws=2, fall_back=False
 )
-NEEDS = {"help": ("torch", "safetensors"), "lightgbm": ("lightgbm",)}
+NEEDS = {
+    "help": ("torch", "safetensors"),
+    "lightgbm": ("lightgbm",),
+    **dict.fromkeys(("gp", "forest", "gbm", "mlp"), ("sklearn",)),
+}
 N = POOL.rows
 
 

@@ -197,6 +197,10 @@ BUILD = [
     ),
     ({"build": parts.endless}, "what a model computes is finite"),
     (
+        {"resolution": lambda self, arch: 7},
+        "the resolution is the last dimension of the first input",
+    ),
+    (
         {"build": lambda self, a, batch=1, resolution=None: Tiny.build(self, a, 1, resolution)},
         "a batch of 0" + ENDING,
     ),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
+from typing import Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -41,9 +41,9 @@ Regression = Callable[[FloatArray], FloatArray]
 # Up to so many measurements each is left out alone; beyond, in this many groups.
 _ALONE, _GROUPS = 20, 10
 # Predictions below this share of the fastest measurement are extrapolations gone wrong.
-_FLOOR = 0.01
+FLOOR = 0.01
 # Errors are relative to the latency down to this share of the mean, and absolute below it.
-_LEVEL = 0.1
+LEVEL = 0.1
 _OWN_ERROR = 0.03
 # Deviation of a measurement that `select` reckons with, in units of the inputs' own.
 _NOISE = 0.1
@@ -151,11 +151,11 @@ class Baseline(Predictor, OfMetric):
 
     def _adapted(self, measured: Measured, device: str | None) -> BaselineAdapted:
         rows, latency, variance = combine(measured)
-        weight = _weights(latency, variance)
+        weight = weights_of(latency, variance)
         regression = self.regress(self.known.inputs[rows], latency, weight)
         errors = self._residuals(rows, latency, weight)
         spread = Spread.of(self.known.prior_spread, errors, _level(latency))
-        floor = _FLOOR * float(latency.min())
+        floor = FLOOR * float(latency.min())
         return BaselineAdapted(self, measured, device, regression, spread, floor)
 
     def _residuals(self, rows: IntArray, latency: FloatArray, weight: FloatArray) -> FloatArray:
@@ -169,7 +169,7 @@ class Baseline(Predictor, OfMetric):
         for out in np.unique(group):
             left, kept = group == out, group != out
             fitted = self.regress(inputs[kept], latency[kept], weight[kept])
-            predicted = np.maximum(fitted(inputs[left]), _FLOOR * latency.min())
+            predicted = np.maximum(fitted(inputs[left]), FLOOR * latency.min())
             errors[left] = (latency[left] - predicted) / np.maximum(predicted, _level(latency))
         return errors
 
@@ -190,13 +190,19 @@ class BaselineAdapted(AdaptedPredictor, OfMetric):
 
         Raises OptionError for rows or features that do not fit.
         """
+        inputs = self.inputs(architectures)
+        return self.spread.around(np.maximum(self.regression(inputs), self.floor), self.metric)
+
+    def inputs(self, architectures: ArrayLike) -> FloatArray:
+        """Rows of the pool or features as what the regression works on, `[n, p]`.
+
+        Raises OptionError for what does not fit.
+        """
         known = self.predictor.known
         given = np.asarray(architectures)
         if given.ndim == 1:
-            inputs = known.inputs[check_rows(given, len(known.inputs), "architectures")]
-        else:
-            inputs = self.predictor.inputs(check_features(given, known.features.shape[1]))
-        return self.spread.around(np.maximum(self.regression(inputs), self.floor), self.metric)
+            return known.inputs[check_rows(given, len(known.inputs), "architectures")]
+        return self.predictor.inputs(check_features(given, known.features.shape[1]))
 
     @property
     def metric(self) -> Metric:
@@ -220,21 +226,14 @@ class BaselineAdapted(AdaptedPredictor, OfMetric):
         )
         new = known.check(indices, values, error, metric, units=False)
         both = merge(self.measured, new)
-        fresh = self.predictor._adapted(both, self.device)
-        return replace(
-            self,
-            measured=both,
-            regression=fresh.regression,
-            spread=fresh.spread,
-            floor=fresh.floor,
-        )
+        return cast(Self, self.predictor._adapted(both, self.device))
 
 
 def _level(latency_s: FloatArray) -> float:
-    return _LEVEL * float(latency_s.mean())
+    return LEVEL * float(latency_s.mean())
 
 
-def _weights(latency: FloatArray, variance: FloatArray) -> FloatArray:
+def weights_of(latency: FloatArray, variance: FloatArray) -> FloatArray:
     """Square roots of the weights of errors, `[k]`: noisy measurements count less."""
     # A model is wrong by a few percent itself: no measurement counts for all the others.
     return 1 / np.sqrt(1 + variance / (_OWN_ERROR * latency) ** 2)

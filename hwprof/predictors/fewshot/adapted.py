@@ -19,6 +19,7 @@ from hwprof.predictors.fewshot.checks import check_measured, check_rows, check_u
 from hwprof.predictors.fewshot.embedding import DeviceEmbedding, embed
 from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.mixture import LEAST, FewShotPrediction, Mixture, mixture
+from hwprof.predictors.fewshot.outside import placed
 from hwprof.predictors.fewshot.posterior import (
     Evidence,
     Posterior,
@@ -234,14 +235,16 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
     ) -> Self:
         """A new predictor that has seen these measurements as well; known rows may repeat.
 
+        Architectures are rows of the pool, or features as in `FewShotPredictor.adapt`.
         They are of the same metric, in its base unit. The order in which measurements arrive makes
         no difference. Raises OptionError as `FewShotPredictor.adapt` does.
         """
         values, error, metric = given(
             *(self.metric, values, std_error), latency_s=latency_s, std_error_s=std_error_s
         )
-        more = check_measured(indices, values, error, len(self.fitted.rows), metric)
-        return self.infer(self.fitted, merge(self.measured, more), self.device, self.units_checked)
+        fitted, rows = placed(self.fitted, indices)
+        more = check_measured(rows, values, error, len(fitted.rows), metric)
+        return self.infer(fitted, merge(self.measured, more), self.device, self.units_checked)
 
     @property
     def finite(self) -> bool:

@@ -5,7 +5,8 @@ posterior of a device) is worked out again when the file is read.
 
 Schema history: 1, never released; 2, shares of the devices in the mean, bases of cells and of
 tables; 3, the metric of the pool and of the measurements, which were latency before; where the pool
-spans decades, a model of logs too; 4, the setting of the pool.
+spans decades, a model of logs too; 4, the setting of the pool, and measured architectures that it
+never held.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ class _Header(msgspec.Struct, frozen=True):
     measured_metric: StoredMetric | None = None
     setting: Setting | None = None
     """Of the pool. None before schema 4, and where nobody said."""
+    foreign: int = 0
+    """Architectures at the end of `features` that the pool never held."""
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -175,6 +178,7 @@ def _pack(fitted: Fitted) -> tuple[Tensors, _Header]:
         metric=StoredMetric.of(fitted.metric),
         beyond=fitted.beyond,
         setting=fitted.setting,
+        foreign=fitted.foreign,
     )
     if fitted.logs is not None:
         header = msgspec.structs.replace(header, logs=_pack_logs(fitted.logs, tensors))
@@ -235,7 +239,10 @@ def _unpack_one(path: Path, header: _Header, tensors: Tensors) -> Fitted:
             raise ValueError("its shares do not fit its devices")
         prior = PriorFeatures(tuple(bases), tuple(matrices), constant, slices, shares)
         features = floats(tensors, "features")
-        if header.names is not None and len(header.names) != len(features):
+        own = len(features) - header.foreign
+        if not 0 <= header.foreign < len(features):
+            raise ValueError("its measured architectures are more than all")
+        if header.names is not None and len(header.names) != own:
             raise ValueError("its names do not fit its architectures")
         counts, factors = floats(tensors, "calibration.counts"), tensors["calibration.factors"]
         grid = Grid(*(floats(tensors, name) for name in ("amplitudes", "noises", "log_prior")))
@@ -258,6 +265,7 @@ def _unpack_one(path: Path, header: _Header, tensors: Tensors) -> Fitted:
                 unusual=_unusual(tensors, len(features)),
                 beyond=min(max(header.beyond, 0.0), 1.0),
                 setting=header.setting,
+                foreign=header.foreign,
             )
             # They are kept in single precision too.
             if not fitted.below(_LARGEST):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,6 +55,8 @@ class Fitted:
     """Share of the rows that cost less or more than all that any device of the pool measured."""
     setting: Setting | None = None
     """Under what the pool was measured; None where nobody says."""
+    foreign: int = 0
+    """Rows at the end that the pool never held: they were measured on a new device."""
     compact: NDArray[np.float32] = field(init=False)
     """What means are made from: features of the rows if the model is linear in them and they are
     narrower, else their prior features. Ranking a whole space is bound by memory: single precision
@@ -66,6 +69,37 @@ class Fitted:
         compact = self.features.astype(np.float32) if narrow else self.prior.table(self.features)
         object.__setattr__(self, "compact", compact)
         object.__setattr__(self, "lookup", None if self.linear else RowLookup.of(self.features))
+
+    @property
+    def own(self) -> int:
+        """How many rows the pool itself has."""
+        return len(self.features) - self.foreign
+
+    def find(self, features: FloatArray) -> IntArray:
+        """The row that each feature row is, `[k, d] -> [k]`; -1 where there is none."""
+        if self.lookup is not None:
+            return self.lookup(features)
+        found = np.full(len(features), -1, dtype=np.int64)
+        for place, one in enumerate(features):
+            rows = np.flatnonzero(self.features[:, 0] == one[0])
+            # A column at a time: few rows are left after some.
+            for column in range(1, len(one)):
+                rows = rows[self.features[rows, column] == one[column]]
+            found[place] = rows[0] if rows.size else -1
+        return found
+
+    def extended(self, features: FloatArray) -> Self:
+        """With more rows, `[k, d]`, that the pool never held."""
+        new = copy(self)
+        set_ = object.__setattr__
+        set_(new, "features", np.concatenate([self.features, features]))
+        set_(new, "foreign", self.foreign + len(features))
+        same = self.compact.shape[1] == len(self.prior.constant)
+        more = self.prior.table(features) if same else features.astype(np.float32)
+        set_(new, "compact", np.concatenate([self.compact, more]))
+        set_(new, "lookup", None if self.lookup is None else RowLookup.of(new.features))
+        set_(new, "logs", None if self.logs is None else self.logs.extended(features))
+        return new
 
     @property
     def speeds(self) -> FloatArray:

@@ -9,7 +9,7 @@ evidence. Shapes: n architectures, d features, m devices, k measurements, P prio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -30,6 +30,7 @@ from hwprof.predictors.fewshot.decades import fit_logs
 from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.logs import LogPrediction
 from hwprof.predictors.fewshot.mixture import FewShotPrediction
+from hwprof.predictors.fewshot.outside import placed
 from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import build, idealised
 from hwprof.predictors.fewshot.rehearsal import grid_shares, learned_prior, rehearsals
@@ -123,17 +124,22 @@ class FewShotPredictor(Predictor, OfMetric):
     def select(
         self,
         k: int,
-        candidates: Sequence[int] | None = None,
+        candidates: ArrayLike | None = None,
         exclude: Sequence[int] | None = None,
     ) -> IntArray:
         """The k rows of the pool to measure on a new device, shape `[k]`, best first.
+
+        Candidates may also be feature rows, floats `[n, d]`, in the pool or not: their places among
+        the candidates are given back then.
 
         Rows that most of the pool's devices lack are left out while enough others remain, and of
         more than 20,000 candidates as many are looked at, drawn with a fixed seed. Raises
         OptionError for k below 1 or above the number of candidates, and for rows that are not of
         the pool or given twice.
         """
-        count = len(self.fitted.rows)
+        if candidates is not None and np.asarray(candidates).dtype.kind == "f":
+            return self._select_features(k, candidates, exclude)
+        count = self.fitted.own
         rows = np.arange(count) if candidates is None else check_rows(candidates, count)
         check_distinct(rows, "candidates", "name each row once")
         if exclude is not None:
@@ -152,6 +158,26 @@ class FewShotPredictor(Predictor, OfMetric):
         prior = fitted.prior
         return design(fitted.rows, prior.slices, fitted.grid, rows, k, prior.switches)
 
+    def _select_features(
+        self, k: int, candidates: ArrayLike, exclude: Sequence[int] | None
+    ) -> IntArray:
+        """`select` among feature rows `[n, d]`: places `[k]`; one of each kind."""
+        fitted, found = placed(self.fitted, candidates)
+        rows = np.asarray(found, dtype=np.int64)
+        allowed = np.arange(len(rows))
+        if exclude is not None:
+            allowed = np.setdiff1d(allowed, check_rows(exclude, len(rows), "exclude"))
+        distinct, first = np.unique(rows[allowed], return_index=True)
+        if k < 1 or k > len(distinct):
+            raise OptionError(
+                f"k must lie between 1 and the {len(distinct)} candidates that differ, but is {k}; "
+                "ask for fewer measurements or give more candidates"
+            )
+        whole = type(self)(replace(fitted, foreign=0))
+        chosen = whole.select(k, distinct.tolist())
+        places: IntArray = allowed[first[np.searchsorted(distinct, chosen)]]
+        return places
+
     def adapt(
         self,
         indices: ArrayLike,
@@ -166,6 +192,9 @@ class FewShotPredictor(Predictor, OfMetric):
     ) -> AdaptedFewShot:
         """A predictor for the device on which rows `indices` `[k]` cost `values`, base unit.
 
+        Architectures that the pool never held are given by their features, floats `[k, d]` in
+        place of rows; those among them that it does hold are found.
+
         `std_error` are the standard errors of the values, zero where unknown; with them, rows
         may repeat. `latency_s` and `std_error_s` name the two where they are seconds. `metric` is
         the pool's unless named: another one is predicted with the pool's shape over architectures
@@ -176,8 +205,9 @@ class FewShotPredictor(Predictor, OfMetric):
         values, error, wanted = given(
             *(self.metric, values, std_error, metric), latency_s=latency_s, std_error_s=std_error_s
         )
-        measured = check_measured(indices, values, error, len(self.fitted.rows), wanted)
-        return AdaptedFewShot.infer(self.fitted, measured, device, check_units)
+        fitted, rows = placed(self.fitted, indices)
+        measured = check_measured(rows, values, error, len(fitted.rows), wanted)
+        return AdaptedFewShot.infer(fitted, measured, device, check_units)
 
     def before_measuring(
         self, architectures: ArrayLike, like: Sequence[str] | None = None

@@ -18,10 +18,12 @@ from hwprof import spaces
 from hwprof.codec import from_json, to_json
 from hwprof.errors import OptionError, TableError, WrongTable
 from hwprof.files import is_safetensors, whole_file
+from hwprof.metrics import LATENCY
 from hwprof.predictors.pool import DevicePool
 from hwprof.predictors.pools.stored import DeviceSource, StoredPool
 from hwprof.predictors.setting import Setting
 from hwprof.predictors.stored_metric import StoredMetric, read_metric
+from hwprof.spaces.base import Space
 
 FORMAT = "hwprof-pool"
 VERSION = 2
@@ -42,6 +44,16 @@ class _Header(msgspec.Struct, frozen=True):
     setting: Setting | None = None
     sources: tuple[DeviceSource, ...] = ()
     source: str = ""
+
+    @classmethod
+    def first(cls, text: dict[str, str]) -> _Header:
+        """Of version 1, which had latencies alone."""
+        return cls(
+            text["space"],
+            tuple(from_json(text["devices"], list[str])),
+            StoredMetric.of(LATENCY),
+            source=text.get("source", ""),
+        )
 
 
 def write(
@@ -98,7 +110,7 @@ def read(path: Path | str) -> DevicePool:
     """A pool from a file that ships, or that `write` wrote.
 
     Raises TableError for a file that is missing, damaged, foreign or of a newer version, and
-    OptionError when safetensors is not installed.
+    OptionError for a space that is not known, and when safetensors is not installed.
     """
     return read_stored(path).pool
 
@@ -110,55 +122,46 @@ def read_stored(path: Path | str) -> StoredPool:
     path = Path(path)
     text, tensors = _open(path)
     try:
+        header = _Header.first(text) if text["version"] == "1" else _header(text)
+    except (KeyError, ValueError, TypeError) as error:
+        raise _damaged(path, error) from error
+    # One of another's space, which needs its plugin, is no damaged file.
+    known = spaces.get(header.space)
+    try:
         # What overflows is found by the pool's own checks, and told in one sentence.
         with np.errstate(all="ignore"):
-            return (_first if text["version"] == "1" else _second)(text, tensors)
+            return _unpacked(header, known, tensors)
     except (KeyError, ValueError, TypeError, IndexError, ArithmeticError, OptionError) as error:
-        raise TableError(
-            f"'{path}' is a damaged pool file ({error}); get another copy of it"
-        ) from error
+        raise _damaged(path, error) from error
 
 
-def _first(text: dict[str, str], tensors: Tensors) -> StoredPool:
-    space = text["space"]
-    # The published figures are 32-bit milliseconds, kept as they are; here they become seconds.
-    latency_s = tensors["latency_ms"].astype(np.float64) * 1e-3
-    features, archs = _architectures(space, tensors["operations"])
-    devices = from_json(text["devices"], list[str])
-    return StoredPool(
-        space, DevicePool(features, latency_s, devices, archs), source=text.get("source", "")
-    )
+def _header(text: dict[str, str]) -> _Header:
+    return from_json(text[_HEADER], _Header)
 
 
-def _second(text: dict[str, str], tensors: Tensors) -> StoredPool:
-    header = from_json(text[_HEADER], _Header)
-    features, archs = _architectures(header.space, tensors["operations"])
+def _unpacked(header: _Header, known: Space, tensors: Tensors) -> StoredPool:
+    operations = tensors["operations"]
+    if len(operations) > _MOST_ROWS:
+        raise ValueError(f"it has more than {_MOST_ROWS} architectures")
+    archs = known.texts(operations)
+    if "latency_ms" in tensors and "values" not in tensors:
+        # The published figures are 32-bit milliseconds, kept as they are; here they become seconds.
+        values = tensors["latency_ms"].astype(np.float64) * 1e-3
+    else:
+        values = tensors["values"].astype(np.float64)
     pool = DevicePool(
-        features,
-        tensors["values"].astype(np.float64),
-        header.devices,
-        archs,
+        *(known.encode(archs), values, header.devices, archs),
         metric=read_metric(header.metric),
         setting=header.setting,
     )
-    error = tensors.get("std_error")
-    return StoredPool(
-        header.space,
-        pool,
-        None if error is None else error.astype(np.float64),
-        header.sources,
-        header.source,
-    )
+    found = tensors.get("std_error")
+    error = None if found is None else found.astype(np.float64)
+    return StoredPool(header.space, pool, error, header.sources, header.source)
 
 
-def _architectures(
-    space: str, operations: NDArray[np.generic]
-) -> tuple[NDArray[np.float32], list[str]]:
-    if len(operations) > _MOST_ROWS:
-        raise ValueError(f"it has more than {_MOST_ROWS} architectures")
-    known = spaces.get(space)
-    archs = known.texts(operations)
-    return known.encode(archs), archs
+def _damaged(path: Path, error: Exception) -> TableError:
+    why = f"it has no {error}" if isinstance(error, KeyError) else error
+    return TableError(f"'{path}' is a damaged pool file ({why}); get another copy of it")
 
 
 def _open(path: Path) -> tuple[dict[str, str], Tensors]:

@@ -143,7 +143,7 @@ def _told(groups: dict[Setting, list[Row]]) -> str:
     """Settings with how many rows each has, as far as they differ."""
     names = _differing(groups) or ["batch", "precision", "threads"]
     said = []
-    for setting, rows in sorted(groups.items(), key=lambda item: -len(item[1])):
+    for setting, rows in sorted(groups.items(), key=lambda item: (-len(item[1]), str(item[0]))):
         parts = (_part(name, getattr(setting, name)) for name in names)
         said.append(f"{', '.join(parts)}: {len(rows)} rows")
     more = "; ..." if len(said) > _MOST_SETTINGS else ""

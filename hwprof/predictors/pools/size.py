@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from hwprof.predictors.pool import DevicePool
 
-# With fewer, nothing is left to judge intervals by once one is played as new.
+# With fewer, too little is left to judge intervals by once one of them is played as new.
 LEAST_DEVICES = 4
+# The smallest pools that were tried and ranked no worse than FLOPs had so many.
+LEAST_ARCHITECTURES = 20
 
 
-def too_small(pool: DevicePool, space: str | None = None) -> str | None:
+def too_small(pool: DevicePool) -> str | None:
     """Why predictions from this pool may be worth less than counting FLOPs; None where not.
 
-    A rule of thumb over the pool's size and its space, in no time; `checking.check` plays it.
+    A rule of thumb over the pool's size, in no time; `checking.check` plays it.
     """
+    few = []
     if len(pool.devices) < LEAST_DEVICES:
-        return (
-            f"the pool has {len(pool.devices)} devices: fewer than {LEAST_DEVICES} do not tell how "
-            "devices differ; measure its architectures on more"
+        few.append(f"{len(pool.devices)} devices, where fewer than {LEAST_DEVICES} do not tell how "
+                   "devices differ")  # fmt: skip
+    measured = int(pool.measured.any(axis=1).sum())
+    if measured < LEAST_ARCHITECTURES:
+        few.append(
+            f"{measured} architectures, where fewer than {LEAST_ARCHITECTURES} may predict others "
+            "worse than FLOPs alone"
         )
-    return None
+    return f"the pool has {' and '.join(few)}; measure more" if few else None

@@ -42,8 +42,8 @@ def objective(goals: Goals) -> str:
 def outcome_constraints(goals: Goals) -> list[str]:
     """One constraint per limit, such as `violation0 <= 0.0`; `evaluate` reports the violations.
 
-    A violation is the cost less its limit, so that Ax sees numbers of one sign convention whatever
-    the unit.
+    A violation is how far a cost lies outside of its limit, above or below, so that Ax sees numbers
+    of one sign convention whatever the unit.
     """
     return [f"violation{number} <= 0.0" for number in range(goals.constraints)]
 
@@ -62,7 +62,8 @@ def evaluate(goals: Goals, chosen: Mapping[str, Any]) -> dict[str, tuple[float, 
     """`(mean, standard error)` of each goal and violation of one parameterisation.
 
     The standard error of a predicted mean is the predictor's deviation; 0 says that a value is
-    exact, which holds for scores that hwprof does not know, quantiles and violations.
+    exact, which holds for scores that hwprof does not know, quantiles and violations. NaN, which Ax
+    takes for an unknown error that it infers, is that of costs whose deviation nobody knows.
     """
     row = row_of(goals, chosen)[None]
     mean, deviation = goals.moments(row)
@@ -76,8 +77,8 @@ def evaluate(goals: Goals, chosen: Mapping[str, Any]) -> dict[str, tuple[float, 
 
 
 def _name(name: str) -> str:
-    """Ax reads names as parts of expressions: dots and dashes become underscores."""
-    found = name.replace(".", "_").replace("-", "_")
+    """Ax reads names as parts of expressions: dots, dashes and spaces become underscores."""
+    found = name.replace(".", "_").replace("-", "_").replace(" ", "_")
     if not found.isidentifier():
         raise OptionError(f"Ax cannot name a metric or parameter {name!r}; use letters and digits")
     return found

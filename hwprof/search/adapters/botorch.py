@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hwprof.errors import OptionError
 from hwprof.search.adapters.extras import missing
+from hwprof.search.goals import Goals
 from hwprof.search.objective import Objective
 
 try:
@@ -68,6 +69,11 @@ class CostModel(Model):  # type: ignore[misc]
     ) -> Any:
         """The posterior at X `[b, q, d]`; the noise of one measurement is always part of it."""
         mean, std = self.objective.moments(_architectures(X, self.inputs))
+        if np.isnan(std).any():
+            raise OptionError(
+                f"nothing is known of the deviation of these {self.objective.kind} costs, so that "
+                "they make no posterior; use CostFunction"
+            )
         shape = X.shape[:-1]
         centre = torch.as_tensor(-mean / self.unit, dtype=X.dtype).reshape(shape)
         variance = torch.as_tensor((std / self.unit) ** 2, dtype=X.dtype).reshape(shape)
@@ -92,24 +98,78 @@ class CostFunction(DeterministicModel):  # type: ignore[misc]
         return torch.as_tensor(-cost / self.unit, dtype=X.dtype).reshape(*X.shape[:-1], 1)
 
 
+class GoalFunction(DeterministicModel):  # type: ignore[misc]
+    """Goals as certain values, `[b, q, m + c]`: losses negated, then violations.
+
+    For limits of several devices and metrics at once; with relative goals the violations are near
+    1, on whose scale BoTorch smooths constraints. X holds rows of choices.
+    """
+
+    def __init__(self, goals: Goals) -> None:
+        super().__init__()
+        self.goals = goals
+        self._num_outputs = len(goals.names) + goals.constraints
+
+    def forward(self, X: Any) -> Any:
+        """The values at X `[b, q, p]`, shape `[b, q, m + c]`."""
+        found = self.goals.evaluate(_architectures(X, "choices"))
+        columns = np.concatenate([-found.losses, found.violations], axis=1)
+        return torch.as_tensor(columns, dtype=X.dtype).reshape(*X.shape[:-1], -1)
+
+    def constraints(self) -> list[Callable[[Any], Any]]:
+        """One per limit, as acquisition functions take them: samples `[..., m + c] -> [...]`."""
+        first = len(self.goals.names)
+        return [_column(first + number) for number in range(self.goals.constraints)]
+
+
+def _column(number: int) -> Callable[[Any], Any]:
+    def violation(samples: Any) -> Any:
+        return samples[..., number]
+
+    return violation
+
+
 def cost_constraint(
-    model: CostModel | CostFunction, output: int = 0, limit: float | None = None
+    model: CostModel | CostFunction,
+    output: int = 0,
+    limit: float | None = None,
+    at_least: float | None = None,
 ) -> Callable[[Any], Any]:
     """What acquisition functions take as a constraint: samples `[..., m]` to numbers `[...]`, at
-    most 0 where the cost, output number `output` of all models, meets the limit.
+    most 0 where the cost, output number `output` of all models, meets the limits.
 
-    `limit` is in base units, by default the objective's. Raises OptionError without either.
+    `limit` and `at_least` are in base units, by default the objective's. Raises OptionError without
+    any, and where the lower limit of an objective is held against another quantile than the model
+    gives: then name `at_least` here, for a model of that quantile.
     """
-    bound = (model.objective.need_limit() if limit is None else limit) / model.unit
+    own = model.objective
+    told = limit is None and at_least is None
+    bounds = (own if told else own.within(limit, at_least)).bounds.need()
+    if (
+        told
+        and bounds.at_least is not None
+        and own.statistic != "mean"
+        and own.predictor is not None
+    ):
+        raise OptionError(
+            f"a lower limit is held against the quantile {1 - own.statistic:.4g}, which this model "
+            "does not give; make a CostFunction of that statistic and give at_least= here"
+        )
+    low, high = (
+        None if one is None else one / model.unit for one in (bounds.at_least, bounds.at_most)
+    )
 
     def violation(samples: Any) -> Any:
-        return -samples[..., output] - bound
+        cost = -samples[..., output]
+        if low is None:
+            return cost - high
+        return low - cost if high is None else torch.maximum(low - cost, cost - high)
 
     return violation
 
 
 def _unit(objective: Objective, unit: float | None) -> float:
-    found = unit if unit is not None else objective.limit or 1.0
+    found = unit if unit is not None else objective.limit or objective.at_least or 1.0
     if not found > 0:
         raise OptionError(f"unit must be positive, but is {unit}; give one in base units")
     return found

@@ -49,17 +49,18 @@ def directions(goals: Goals) -> list[str]:
 def optuna_objective(goals: Goals) -> Callable[[Trial], float | tuple[float, ...]]:
     """The function that `Study.optimize` takes: suggests, predicts, and states the constraints.
 
-    Each limit becomes a constraint of the trial, feasible at most 0, which samplers and
-    `study.best_trial` heed.
+    Each limit, from above or below, becomes a constraint of the trial under its name in
+    `goals.constraint_names`, feasible at most 0, which samplers and `study.best_trial` heed.
     """
 
     def evaluate(trial: Trial) -> float | tuple[float, ...]:
         row = suggest(trial, goals.space)[None]
-        violations = goals.violations(row)[0].tolist()
-        for number, violation in enumerate(violations):
-            trial.set_constraint(f"limit{number}", violation)
+        found = goals.evaluate(row)
+        violations = found.violations[0].tolist()
+        for name, violation in zip(goals.constraint_names, violations, strict=True):
+            trial.set_constraint(name, violation)
         trial.set_user_attr(_KEY, violations)
-        values = goals.values(row)[0].tolist()
+        values = found.values[0].tolist()
         return float(values[0]) if len(values) == 1 else tuple(values)
 
     return evaluate

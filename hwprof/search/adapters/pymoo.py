@@ -27,7 +27,10 @@ except ImportError as error:
 
 
 class ArchitectureProblem(Problem):  # type: ignore[misc]
-    """Rows of choices `[n, p]`; `F` less is better (maximised goals negated), `G <= 0` feasible."""
+    """Rows of choices `[n, p]`; `F` less is better (maximised goals negated), `G <= 0` feasible.
+
+    pymoo adds up what of `G` is above 0: with limits of several metrics, give relative goals.
+    """
 
     def __init__(self, goals: Goals) -> None:
         self.goals = goals
@@ -41,10 +44,10 @@ class ArchitectureProblem(Problem):  # type: ignore[misc]
         )
 
     def _evaluate(self, X: Any, out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-        rows = self.rows(X)
-        out["F"] = self.goals.losses(rows)
+        found = self.goals.evaluate(self.rows(X))
+        out["F"] = found.losses
         if self.goals.constraints:
-            out["G"] = self.goals.violations(rows)
+            out["G"] = found.violations
 
     def rows(self, X: Any) -> IntArray:
         """What pymoo calls X, such as `result.X`, as rows of choices `[n, p]`."""

@@ -36,7 +36,8 @@ class ArchitectureBlackbox(Blackbox):  # type: ignore[misc]
     """Objectives by name: the goals in their own units, `violation` and `elapsed_time`.
 
     `violation` is the greatest excess over a limit, at most 0 where all are met; it is there when
-    the goals have limits. Schedulers are told by `do_minimize` which way each goes.
+    the goals have limits, and compares those of several metrics where the goals are relative.
+    Schedulers are told by `do_minimize` which way each goes.
     """
 
     def __init__(self, goals: Goals, *, seconds: float = 1.0) -> None:
@@ -62,9 +63,10 @@ class ArchitectureBlackbox(Blackbox):  # type: ignore[misc]
 
     def evaluate(self, rows: IntArray) -> FloatArray:
         """The objectives of rows of choices `[n, p]`, in the order of `objectives_names`."""
-        columns = [self.goals.values(rows)]
+        found = self.goals.evaluate(rows)
+        columns = [found.values]
         if self.goals.constraints:
-            columns.append(self.goals.violations(rows).max(axis=1, keepdims=True))
+            columns.append(found.violations.max(axis=1, keepdims=True))
         columns.append(np.full((len(rows), 1), self.seconds))
         return np.concatenate(columns, axis=1)
 

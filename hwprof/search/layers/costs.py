@@ -29,8 +29,8 @@ BoolArray = NDArray[np.bool_]
 class PartCosts:
     """One part of a network: a layer, or all that belongs to none."""
 
-    scope: str
-    """What the names of its nodes have in them; empty for the rest."""
+    layer: str
+    """Its name; empty for all that belongs to none."""
     positions: tuple[int, ...]
     """Numbers of the positions that it depends on; none for what is always the same."""
     values: FloatArray

@@ -41,7 +41,7 @@ class _Header(msgspec.Struct, frozen=True):
     profiled: int
     agreement: _Agreement
     parts: tuple[tuple[str, tuple[int, ...]], ...]
-    """Scope and positions of each part; its arrays are `values.N` and `measured.N`."""
+    """Layer and positions of each part; its arrays are `values.N` and `measured.N`."""
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -59,7 +59,7 @@ def save_costs(path: Path, costs: LayerCosts) -> None:
         costs.constant,
         costs.profiled,
         _Agreement(told.architectures, told.mape, told.correlation, told.noise),
-        tuple((part.scope, part.positions) for part in costs.parts),
+        tuple((part.layer, part.positions) for part in costs.parts),
     )
     tensors = {}
     for i, part in enumerate(costs.parts):
@@ -79,7 +79,7 @@ def load_costs(kind: type[_Costs], path: Path) -> _Costs:
     try:
         space = spaces.get(header.space)
         parts = []
-        for i, (scope, positions) in enumerate(header.parts):
+        for i, (layer, positions) in enumerate(header.parts):
             values, measured = tensors[f"values.{i}"], tensors[f"measured.{i}"]
             sizes = tuple(len(space.positions[place].choices) for place in positions)
             if min(positions, default=0) < 0 or not values.shape == measured.shape == sizes:
@@ -88,7 +88,7 @@ def load_costs(kind: type[_Costs], path: Path) -> _Costs:
                 raise ValueError("its costs are not finite numbers from 0")
             if measured.dtype != np.bool_:
                 raise ValueError("it does not say what was measured")
-            parts.append(PartCosts(scope, positions, values, measured))
+            parts.append(PartCosts(layer, positions, values, measured))
         if not (0 <= header.constant < np.inf) or not parts:
             raise ValueError("its parts are no costs")
         told = header.agreement

@@ -5,14 +5,13 @@ Shapes: n architectures, s parts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwprof.measurement import Measurement
-from hwprof.spaces.analytic import PartWork
+from hwprof.spaces.analytic import CountedSpace
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -38,7 +37,7 @@ class Observed:
         )
 
 
-def parts_of(measurement: Measurement, parts: Sequence[PartWork]) -> FloatArray | str:
+def parts_of(measurement: Measurement, space: CountedSpace) -> FloatArray | str:
     """Seconds of each part's kernels, `[s]`, or why there are none.
 
     A kernel belongs to the part of the first node that it covers. One that covers none, such as a
@@ -47,8 +46,8 @@ def parts_of(measurement: Measurement, parts: Sequence[PartWork]) -> FloatArray 
     profile = measurement.profile
     if profile is None:
         return measurement.profile_reason or "its kernels were not measured (--no-per-op)"
-    rest = next(i for i, part in enumerate(parts) if not part.scope)
-    total, part = np.zeros(len(parts)), rest
+    place = {part.layer: i for i, part in enumerate(space.part_works)}
+    total, part = np.zeros(len(place)), place[""]
     for occurrence in profile.occurrences:
         latency_s = profile.latency_s(occurrence)
         if latency_s is None:
@@ -56,8 +55,7 @@ def parts_of(measurement: Measurement, parts: Sequence[PartWork]) -> FloatArray 
                 profile.node_cost_reason or "what the profiler itself costs per kernel is not known"
             )
         if occurrence.source_nodes:
-            node = occurrence.source_nodes[0]
-            part = next((i for i, each in enumerate(parts) if each.has(node)), rest)
+            part = place[space.layer_of(occurrence.source_nodes[0])]
         total[part] += latency_s
     if not (total > 0).any():
         return "its kernels took no time that can be told"

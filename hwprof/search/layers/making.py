@@ -40,7 +40,7 @@ def layer_costs(
     kernels, and for several devices; TableError for a file that is no table, or is damaged.
     """
     known = spaces.get(space)
-    if not isinstance(known, CountedSpace):
+    if not isinstance(known, CountedSpace) or not known.part_works:
         raise OptionError(
             f"the space {space} does not say which layers its architectures have; its costs do "
             "not add up here"
@@ -71,7 +71,7 @@ def layer_costs(
             f"where at least {LEAST} are needed{why}; measure more of them, such as 'hwprof lut "
             f"additive --space {space} --plan' names"
         )
-    parts = known.part_works()
+    parts = known.part_works
     sums, apart = fit_sums(observed, parts)
     noise = observed.std_error_s / observed.latency_s
     agreement = Agreement(
@@ -82,7 +82,7 @@ def layer_costs(
     )
     costs = tuple(
         PartCosts(
-            part.scope,
+            part.layer,
             part.positions,
             sums.scale * values,
             seen(part, observed.rows, observed.parts_s[:, i] > 0),
@@ -94,11 +94,11 @@ def layer_costs(
 
 def _observed(rows: list[Row], space: CountedSpace) -> tuple[Observed, Counter[str]]:
     """The measurements with kernels, and why others are none."""
-    parts = space.part_works()
+    parts = space.part_works
     reasons: Counter[str] = Counter()
     kept, times = [], []
     for row in rows:
-        took = parts_of(row.measured, parts)
+        took = parts_of(row.measured, space)
         if isinstance(took, str):
             reasons[took] += 1
             continue

@@ -23,7 +23,7 @@ def covering(space: str, *, least: int = 20, seed: int = 0) -> list[str]:
     `seed`. Raises OptionError for a space without layers, and a number that is none.
     """
     known = spaces.get(space)
-    if not isinstance(known, CountedSpace):
+    if not isinstance(known, CountedSpace) or not known.part_works:
         raise OptionError(f"the space {space} does not say which layers its architectures have")
     if least < 1:
         raise OptionError(f"least must be 1 or more, but is {least}; 20 are usual")
@@ -50,7 +50,7 @@ def covering(space: str, *, least: int = 20, seed: int = 0) -> list[str]:
 def _marks(space: CountedSpace, rows: IntArray) -> NDArray[np.bool_]:
     """Which layer's choices each architecture makes, `[n, choices of all layers]`."""
     columns = []
-    for part in space.part_works():
+    for part in space.part_works:
         there = np.ones(len(rows), dtype=np.bool_)
         if part.positions:
             there = part.work[tuple(rows[:, list(part.positions)].T)].any(axis=1)
