@@ -15,6 +15,7 @@ from hwprof.lut import Table
 from hwprof.measurement import Measurement, Subject
 from hwprof.profile import KernelOccurrence, Profile
 from hwprof.search.layers.fitting import kernel_sums
+from tests.cli.conftest import hwprof  # noqa: F401 - a fixture for the command
 from tests.profiler.results import result
 
 NODE_COST_S = 2e-6
@@ -32,7 +33,7 @@ class Truth:
     """Seconds of the kernels of each part, by choices."""
 
     def kernels_s(self, rows: np.ndarray) -> np.ndarray:
-        return kernel_sums(self.values, spaces.get(self.space).part_works(), rows)
+        return kernel_sums(self.values, spaces.get(self.space).part_works, rows)
 
     def latency_s(self, rows: np.ndarray) -> np.ndarray:
         return SCALE * self.kernels_s(rows) + CONSTANT_S
@@ -41,7 +42,7 @@ class Truth:
 def truth(name: str, spread: float = 0.2, seed: int = 0) -> Truth:
     """Costs that are work, but for a factor of each layer and of each choice in it."""
     rng, values = np.random.default_rng(seed), []
-    parts = spaces.get(name).part_works()
+    parts = spaces.get(name).part_works
     unit = np.mean([part.work.reshape(-1, part.work.shape[-1]).mean(axis=0) for part in parts], 0)
     each = np.where(unit > 0, 1e-4 * rng.dirichlet(np.ones(len(unit))) / np.maximum(unit, 1), 0)
     for part in parts:
@@ -60,11 +61,13 @@ def measured(known: Truth, row: np.ndarray, number: int, speed: float = 1.0) -> 
     arch = space.texts(row[None])[0]
     side = SIDES.get(known.space) or space.resolution(arch)
     occurrences = []
-    for i, (part, values) in enumerate(zip(space.part_works(), known.values, strict=True)):
+    for i, (part, values) in enumerate(zip(space.part_works, known.values, strict=True)):
         took = float(values[tuple(row[list(part.positions)])]) * speed
         if took == 0:
             continue
-        scope = part.scope or "head"
+        scope = part.layer or "head"
+        if known.space == "fbnet" and part.layer:  # numbered through in built models
+            scope = f"layer{part.positions[0] + 1}"
         node = f"stage1.cell1.{scope}.Conv_{i}" if "edge" in scope else f"{scope}.Conv_{i}"
         # A layer is two kernels, the second a change of layout that covers no node.
         for share, nodes in ((0.75, (node,)), (0.25, ())):
