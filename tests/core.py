@@ -27,6 +27,7 @@ NEEDS_MORE = (
     "predictors/test_damaged_help.py",
     "predictors/test_help.py",
     "search/test_additive.py",
+    "search/test_predicted.py",
     "spaces/test_bert.py",
     "spaces/test_fbnet.py",
     "spaces/test_gpt.py",

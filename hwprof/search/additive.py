@@ -6,14 +6,21 @@ Shapes: p positions, c choices at most, v = all choices of all positions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hwprof.errors import OptionError
-from hwprof.predictors.base import AdaptedPredictor, FloatArray, IntArray, of_any_metric
+from hwprof.metrics import parse_limit
+from hwprof.predictors.base import (
+    AdaptedPredictor,
+    FloatArray,
+    IntArray,
+    metric_told,
+    of_any_metric,
+)
 from hwprof.predictors.fewshot.adapted import AdaptedFewShot
 from hwprof.search.architectures import Architectures
 
@@ -21,6 +28,11 @@ from hwprof.search.architectures import Architectures
 _PROBES = 256
 # Relative to the mean cost: the last digits of a sum in another order.
 _CLOSE = 1e-6
+# Architectures drawn for the closest sum, one in `_APART` of which tells its error.
+_DRAWN, _APART = 6000, 4
+# Least of them between two limits: some hundred choices are to be told apart.
+_FEWEST = 500
+_RIDGE = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +44,9 @@ class AdditiveTable:
     sizes: IntArray
     """Choices of each position, `[p]`."""
     constant: float = 0.0
+    error: float | None = None
+    """Mean absolute relative error against the predictor that it approximates; None where it is
+    not an approximation."""
 
     @classmethod
     def of(cls, table: ArrayLike, constant: float = 0.0) -> AdditiveTable:
@@ -68,15 +83,29 @@ class AdditiveTable:
         return total + self.constant
 
 
-def additive_table(adapted: AdaptedPredictor, space: object) -> AdditiveTable:
+def additive_table(
+    adapted: AdaptedPredictor,
+    space: object,
+    *,
+    approximate: bool = False,
+    between: tuple[float | str, float | str] | None = None,
+) -> AdditiveTable:
     """The table of a predictor whose mean is a sum over the positions of `space`.
 
     Exact where the few-shot model is linear in one-hot features (FBNet); predictors of another
     kind are asked for each choice, then compared with the sum. The few-shot predictor's rounding of
-    regular devices and its floor are left out: a table has to be a sum. Raises OptionError for a
-    predictor that is no sum.
+    regular devices and its floor are left out: a table has to be a sum. With `approximate`, the sum
+    that is closest to the predictor, by least squares of relative errors on architectures drawn
+    from the space; its `error` is on others. `between` draws only those that are predicted to cost
+    between two limits, in base units or texts such as `15ms`: a sum is closer there. It is for
+    architectures in canonical form. Raises OptionError for a predictor that is no sum, unless
+    `approximate`, and for limits between which too few architectures are.
     """
     view = Architectures.of(space)
+    if approximate:
+        return _approximate(adapted, view, between)
+    if between is not None:
+        raise OptionError("between goes with approximate=True; leave it out for an exact table")
     rows = np.random.default_rng(0).integers(0, view.sizes, (_PROBES, len(view.sizes)))
     canonical = view.indices(rows)
     ends = np.cumsum(view.sizes)
@@ -97,18 +126,56 @@ def additive_table(adapted: AdaptedPredictor, space: object) -> AdditiveTable:
     truth = _means(adapted, view, rows)
     worst = float(np.abs(table(rows) - truth).max() / np.abs(truth).mean())
     if worst > _CLOSE:
-        raise _not_additive(f"the sum is up to {100 * worst:.2g} % off")
+        closest = _approximate(adapted, view, None)
+        raise _not_additive(
+            f"its choices added one by one are up to {100 * worst:.2g} % off", closest.error
+        )
     return table
+
+
+def _approximate(
+    adapted: AdaptedPredictor, view: Architectures, between: tuple[float | str, float | str] | None
+) -> AdditiveTable:
+    """The closest sum, and how far it is off on architectures that it was not fitted to."""
+    rng = np.random.default_rng(0)
+    rows = np.unique(view.sample(_DRAWN, rng), axis=0)
+    truth = _means(adapted, view, rows)
+    if between is not None:
+        low, high = (parse_limit(limit, metric_told(adapted)) for limit in between)
+        inside = (truth >= low) & (truth <= high)
+        rows, truth = rows[inside], truth[inside]
+        if len(rows) < _FEWEST:
+            raise OptionError(
+                f"only {len(rows)} of {_DRAWN:,} architectures drawn from {view.space.name} are "
+                f"predicted to cost between {between[0]} and {between[1]}; widen the limits"
+            )
+    order = rng.permutation(len(rows))
+    apart, kept = np.split(order, [max(1, len(rows) // _APART)])
+    one_hot = view.one_hot(rows)
+    # Errors relative to the cost, so that costs are fitted alike whatever their size.
+    weight = truth.mean() / np.maximum(truth, _CLOSE * truth.mean())
+    design = one_hot[kept] * weight[kept, None]
+    # One-hot columns of a position sum to one: the least ridge makes the solution unique.
+    gram = design.T @ design
+    ridge = _RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
+    found = np.linalg.solve(gram + ridge, design.T @ (truth[kept] * weight[kept]))
+    table = AdditiveTable.of(np.split(found, np.cumsum(view.sizes)[:-1]))
+    off = np.abs(table(rows[apart]) - truth[apart]) * weight[apart] / truth.mean()
+    return replace(table, error=float(off.mean()))
 
 
 def _means(adapted: AdaptedPredictor, view: Architectures, rows: IntArray) -> FloatArray:
     return of_any_metric(adapted.predict(view.features(view.indices(rows)))).mean
 
 
-def _not_additive(why: str) -> OptionError:
+def _not_additive(why: str, error: float | None = None) -> OptionError:
+    closest = ""
+    if error is not None:
+        closest = f"approximate=True gives the closest sum, {100 * error:.2g} % off on average, "
     return OptionError(
-        f"this predictor is no sum over positions ({why}); adapt one that is linear in one-hot "
-        "features, such as the few-shot model on fbnet or ridge"
+        f"this predictor is no sum over positions ({why}); {closest}'hwprof lut additive' makes a "
+        "sum of measured kernels and states its error, and PredictedCost takes gradients of any "
+        "predictor"
     )
 
 

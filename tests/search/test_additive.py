@@ -72,6 +72,43 @@ def test_what_is_no_sum(raspi, pixel):
             AdditiveTable.of(wrong)
 
 
+def test_the_closest_sum_and_its_error(raspi):
+    near = additive_table(raspi, "nasbench201", approximate=True)
+    rows = np.random.default_rng(5).integers(0, 5, (3000, 6))
+    objective = Objective(raspi, space="nasbench201")
+    predicted = objective(rows)
+    told = np.abs(near(rows) / predicted - 1).mean()
+    assert near.error == pytest.approx(told, rel=0.35)
+    assert 0.001 < near.error < 0.5
+    low, high = np.quantile(predicted, [0.3, 0.7])
+    within = additive_table(raspi, "nasbench201", approximate=True, between=(low, f"{high}s"))
+    inside = (predicted >= low) & (predicted <= high)
+    off = [np.abs(t(rows[inside]) / predicted[inside] - 1).mean() for t in (near, within)]
+    assert off[1] < off[0]
+    assert within.error == pytest.approx(off[1], rel=0.35)
+    # The refusal names what there is, with the error that it has.
+    refused = f"approximate=True gives the closest sum, {100 * near.error:.2g} % off"
+    with pytest.raises(OptionError, match=refused):
+        additive_table(raspi, "nasbench201")
+
+
+def test_a_sum_is_its_own_closest_sum():
+    near = additive_table(Sum(WEIGHTS), Plain(), approximate=True)
+    exact = additive_table(Sum(WEIGHTS), Plain())
+    np.testing.assert_allclose(near(ROWS), exact(ROWS), rtol=1e-5)
+    assert near.error < 1e-5
+    assert exact.error is None
+
+
+def test_closest_sums_that_cannot_be(raspi):
+    with pytest.raises(OptionError, match="between goes with approximate=True"):
+        additive_table(raspi, "nasbench201", between=(1e-3, 2e-3))
+    with pytest.raises(OptionError, match=r"only 0 of 6,000 architectures.*widen the limits"):
+        additive_table(raspi, "nasbench201", approximate=True, between=("1us", "2us"))
+    with pytest.raises(OptionError, match="limit"):
+        additive_table(raspi, "nasbench201", approximate=True, between=("1us", "soon"))
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**31), st.floats(0.2, 5), st.booleans())
 def test_gradients_equal_finite_differences(seed, tau, ragged):

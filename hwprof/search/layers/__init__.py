@@ -4,8 +4,9 @@
 `bilinear` are coefficients for programmes.
 """
 
-from hwprof.search.layers.costs import Agreement, LayerCosts, PartCosts
+from hwprof.search.layers.costs import LayerCosts
 from hwprof.search.layers.making import layer_costs
+from hwprof.search.layers.parts import Agreement, PartCosts
 from hwprof.search.layers.plan import covering
 
 __all__ = ["Agreement", "LayerCosts", "PartCosts", "covering", "layer_costs"]

@@ -6,7 +6,7 @@ Shapes: n architectures, p positions of the space.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
@@ -18,56 +18,12 @@ from hwprof.errors import OptionError
 from hwprof.metrics import LATENCY, Metric
 from hwprof.predictors.setting import Setting
 from hwprof.search.additive import BilinearCost
+from hwprof.search.layers.files import load_costs, save_costs
+from hwprof.search.layers.parts import Agreement, Kept, PartCosts
 from hwprof.search.layers.programmes import LayerChoices, bilinear, linear
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PartCosts:
-    """One part of a network: a layer, or all that belongs to none."""
-
-    layer: str
-    """Its name; empty for all that belongs to none."""
-    positions: tuple[int, ...]
-    """Numbers of the positions that it depends on; none for what is always the same."""
-    values: FloatArray
-    """Seconds by the choices made at each of them."""
-    measured: BoolArray
-    """Whether each of those choices was measured in this part; what was not is estimated from the
-    work that it has to do."""
-
-    def of(self, rows: IntArray) -> FloatArray:
-        """Seconds of rows of choices, `[n, p] -> [n]`."""
-        if not self.positions:
-            return np.full(len(rows), float(self.values))
-        found: FloatArray = self.values[tuple(rows[:, list(self.positions)].T)]
-        return found
-
-    def known(self, rows: IntArray) -> BoolArray:
-        """Which rows' choices were measured, `[n, p] -> [n]`."""
-        if not self.positions:
-            return np.full(len(rows), bool(self.measured))
-        found: BoolArray = self.measured[tuple(rows[:, list(self.positions)].T)]
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How the sums compare with latencies measured end to end.
-
-    Of architectures that were left out when the costs were worked out, an eighth of them at a time.
-    """
-
-    architectures: int
-    mape: float
-    """Mean absolute relative error, 0.05 for 5 %."""
-    correlation: float
-    """Pearson's, between sums and latencies."""
-    noise: float | None = None
-    """Median standard error of the latencies themselves, relative; None where unknown."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,16 +100,14 @@ class LayerCosts:
 
     def save(self, path: str | Path) -> None:
         """Write the costs as safetensors. Raises TableError if the path cannot be written."""
-        from hwprof.search.layers.files import save_costs
-
-        save_costs(Path(path), self)
+        kept = Kept(*(getattr(self, each.name) for each in fields(Kept)))
+        save_costs(Path(path), kept)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote. Raises TableError for any other file."""
-        from hwprof.search.layers.files import load_costs
-
-        return load_costs(cls, Path(path))
+        kept = load_costs(Path(path))
+        return cls(*(getattr(kept, each.name) for each in fields(Kept)))
 
     def _rows(self, archs: ArrayLike) -> IntArray:
         if isinstance(archs, str):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import numpy as np
@@ -15,13 +14,10 @@ from hwprof.codec import CodecError, from_json, to_json
 from hwprof.errors import HwprofError, OptionError, TableError, WrongTable
 from hwprof.files import is_safetensors, whole_file
 from hwprof.predictors.setting import Setting
-
-if TYPE_CHECKING:
-    from hwprof.search.layers.costs import LayerCosts
+from hwprof.search.layers.parts import Agreement, Kept, PartCosts
 
 SCHEMA = 1
 _KEY = "hwprof.layers"
-_Costs = TypeVar("_Costs", bound="LayerCosts")
 
 
 class _Agreement(msgspec.Struct, frozen=True):
@@ -48,7 +44,7 @@ class _Version(msgspec.Struct, frozen=True):
     schema: int
 
 
-def save_costs(path: Path, costs: LayerCosts) -> None:
+def save_costs(path: Path, costs: Kept) -> None:
     """See `LayerCosts.save`."""
     told = costs.agreement
     header = _Header(
@@ -71,10 +67,8 @@ def save_costs(path: Path, costs: LayerCosts) -> None:
         stream.write(data)
 
 
-def load_costs(kind: type[_Costs], path: Path) -> _Costs:
+def load_costs(path: Path) -> Kept:
     """See `LayerCosts.load`."""
-    from hwprof.search.layers.costs import Agreement, PartCosts
-
     header, tensors = _read(path)
     try:
         space = spaces.get(header.space)
@@ -92,7 +86,7 @@ def load_costs(kind: type[_Costs], path: Path) -> _Costs:
         if not (0 <= header.constant < np.inf) or not parts:
             raise ValueError("its parts are no costs")
         told = header.agreement
-        return kind(
+        return Kept(
             header.space,
             header.device,
             header.setting,

@@ -14,9 +14,10 @@ from hwprof.metrics import LATENCY
 from hwprof.predictors.measurements import Wanted
 from hwprof.predictors.pools.making import one_setting
 from hwprof.predictors.pools.rows import Row, find_rows, nothing_found
-from hwprof.search.layers.costs import Agreement, LayerCosts, PartCosts
+from hwprof.search.layers.costs import LayerCosts
 from hwprof.search.layers.fitting import fit_sums, seen
 from hwprof.search.layers.kernels import Observed, parts_of
+from hwprof.search.layers.parts import Agreement, PartCosts
 from hwprof.spaces.analytic import CountedSpace
 
 # Fewer architectures leave nothing to compare the sums with.

@@ -1,8 +1,7 @@
-"""PyTorch: the expected cost of a distribution over architectures, to be trained through.
+"""The expected cost of a table under a distribution, to be trained through.
 
 ProxylessNAS (Cai et al., ICLR 2019) and FBNet (Wu et al., CVPR 2019) add the expected latency,
-`sum softmax(alpha / tau) * table`, to the loss. Needs the extra `torch`. Shapes: p positions, c
-choices at most.
+`sum softmax(alpha / tau) * table`, to the loss. Shapes: p positions, c choices at most.
 """
 
 from __future__ import annotations
@@ -10,18 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
+from torch import Tensor, nn
 
 from hwprof.errors import OptionError
 from hwprof.predictors.base import AdaptedPredictor
-from hwprof.search.adapters.extras import missing
 from hwprof.search.additive import AdditiveTable, additive_table
-
-try:
-    import torch
-    from torch import Tensor, nn
-except ImportError as error:
-    raise missing("torch", "torch", error) from error
 
 
 class ExpectedCost(nn.Module):
