@@ -39,6 +39,7 @@ from hwprof.predictors.fewshot.smoothing import smooth
 from hwprof.predictors.fewshot.transfer import transfer_maps
 from hwprof.predictors.naming import given
 from hwprof.predictors.pool import DevicePool
+from hwprof.predictors.threads import one_thread
 from hwprof.similarity import PLAIN, Similarity, check_similarity
 
 FloatArray = NDArray[np.float64]
@@ -52,6 +53,7 @@ class FewShotPredictor(Predictor, OfMetric):
     fitted: Fitted
 
     @classmethod
+    @one_thread()
     def fit(cls, pool: DevicePool, *, similarity: Similarity | None = None, seed: int = 0) -> Self:
         """Fit on a pool.
 
@@ -120,6 +122,7 @@ class FewShotPredictor(Predictor, OfMetric):
         logs = self.fitted.logs
         return logs.inner.calibration if logs else self.fitted.calibration
 
+    @one_thread()
     def select(
         self,
         k: int,
@@ -152,6 +155,7 @@ class FewShotPredictor(Predictor, OfMetric):
         prior = fitted.prior
         return design(fitted.rows, prior.slices, fitted.grid, rows, k, prior.switches)
 
+    @one_thread()
     def adapt(
         self,
         indices: ArrayLike,
@@ -197,6 +201,7 @@ class FewShotPredictor(Predictor, OfMetric):
         save_fitted(Path(path), self.fitted)
 
     @classmethod
+    @one_thread()
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote; an adapted predictor's file gives the predictor it came from.
 
