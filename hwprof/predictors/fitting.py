@@ -70,8 +70,12 @@ def folder() -> Path:
         return Path(own) / "fitted"
     caches = os.environ.get("XDG_CACHE_HOME", "")
     # Relative ones are to be ignored (XDG Base Directory Specification).
-    base = Path(caches) if caches.startswith("/") else Path(os.path.expanduser("~")) / ".cache"
-    return base / "hwprof" / "fitted"
+    if caches.startswith("/"):
+        return Path(caches) / "hwprof" / "fitted"
+    try:
+        return Path.home() / ".cache" / "hwprof" / "fitted"
+    except RuntimeError:  # nobody's
+        return Path(os.devnull) / "fitted"
 
 
 def _load(path: Path, pool: DevicePool) -> FewShotPredictor | None:
