@@ -2,9 +2,9 @@
 
 From rows of choices `[n, positions]` to mean costs: `Space.encode` and `predict(features).mean`.
 For each space idealised machines are the pool, and ten measurements the device. `general` evaluates
-the bases of the model, as for relaxed features, and nothing else; `folded` is `predict`, which looks
-the pool's rows up and takes the others from tables of the choices (in fbnet the model is linear:
-one product either way). `first ms` is what folding a device's weights takes.
+the bases of the model, as for relaxed features, and nothing else; `folded` is `predict`, which
+looks the pool's rows up and takes the others from tables of the choices (in fbnet the model is
+linear: one product either way). `first ms` is what folding a device's weights takes.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python scripts/bench_outside.py [--rows N] [SPACE ...]
 """

@@ -163,10 +163,11 @@ def _exponentials(
         add(places, np.exp(logs) @ weights[functions])
     if not left:
         return []
-    kept = np.flatnonzero(slope[:, left].any(axis=1))
-    kind = np.float32 if in_single(weights[left], scale) else np.float64
-    parts = (slope[np.ix_(kept, left)], start[left], weights[left])
-    return [Exponentials(kept, *(part.astype(kind) for part in parts))]
+    slope, start, weights = slope[:, left], start[left], weights[left]
+    kept = np.flatnonzero(slope.any(axis=1))
+    kind: type[np.floating[Any]] = np.float32 if in_single(weights, scale) else np.float64
+    parts = slope[kept].astype(kind), start.astype(kind), weights.astype(kind)
+    return [Exponentials(kept, *parts)]
 
 
 def _sums(
