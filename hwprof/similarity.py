@@ -57,9 +57,11 @@ class HammingBasis(Basis):
     positions: int
 
     def __call__(self, features: FloatArray) -> FloatArray:
-        equal = features @ self.landmarks.T
-        powers: FloatArray = np.exp((self.positions - equal) * np.log(self.rho))
-        return powers
+        # In place: it is the largest array of all.
+        powers: FloatArray = features @ self.landmarks.T
+        powers -= self.positions
+        powers *= -np.log(self.rho)
+        return np.exp(powers, out=powers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

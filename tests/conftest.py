@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,15 @@ from onnx import TensorProto, helper, numpy_helper
 from hwprof.telemetry import opt_out
 from tests.core import needs_more
 from tests.small_models import mlp_proto
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Pools that tests fit are kept for these tests alone, and nothing comes from the home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HWPROF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
 
 # Tests import runtimes in their own process, too.
 opt_out()

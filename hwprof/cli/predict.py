@@ -13,7 +13,7 @@ from hwprof.cli import completion
 from hwprof.cli.answers import print_answers, within
 from hwprof.cli.archs import named_archs
 from hwprof.cli.options import AsJson, PoolFile, Seed, examples, predicting
-from hwprof.cli.printing import print_json, say, tell
+from hwprof.cli.printing import fitting, print_json, say, tell
 from hwprof.cli.settings import Include, OfBatch, OfPrecision, OfResolution, OfThreads
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def select(
 def selection(space: str | None, pool: Path | None, samples: int, seed: int | None) -> list[str]:
     """What `hwprof select` prints. Raises OptionError and TableError."""
     shipped = predicting()
-    known = shipped.known_devices(space, pool, seed=seed or 0)
+    known = shipped.known_devices(space, pool, seed=seed or 0, announce=fitting)
     if known.idealised:
         tell(known.says)
     chosen: list[str] = shipped.to_measure(known, samples, seed=seed)
@@ -133,7 +133,10 @@ def adapt(
     with suppress(OSError, ValueError):
         check_kind(output, OptionError, is_safetensors)
     asked = None if metric is None else check_metric(metric)
-    known = shipped.known_devices(space, pool, metric=asked or LATENCY, seed=seed or 0)
+    drawn = seed or 0
+    known = shipped.known_devices(
+        space, pool, metric=asked or LATENCY, seed=drawn, announce=fitting
+    )
     # Of a pool in a file its metric is meant, unless another is named.
     wanted = asked or (None if pool is None else known.pool.metric)
     rows = Wanted(batch, resolution, precision, threads, tuple(include or ()))
@@ -141,7 +144,9 @@ def adapt(
     known.check_setting(reading.setting, asked=(batch, resolution, precision, threads))
     if known.idealised:
         tell(known.says)
-        known = shipped.known_devices(known.space.name, metric=reading.metric, seed=seed or 0)
+        known = shipped.known_devices(
+            known.space.name, metric=reading.metric, seed=drawn, announce=fitting
+        )
     fitted = shipped.adapt_shipped(
         known, reading.measured, device, metric=wanted, check_units=not any_speed
     )
@@ -289,7 +294,7 @@ def _loaded(
         return found
     if pool is None and space is None:
         raise OptionError("give a predictor that 'hwprof adapt' wrote, with --predictor FILE")
-    known = shipped.known_devices(space, pool)
+    known = shipped.known_devices(space, pool, announce=fitting)
     if known.idealised:
         raise OptionError(
             f"nothing is known of any device with {known.space.name}; measure some architectures, "

@@ -43,6 +43,12 @@ def tell(text: str) -> None:
     _print(shortened(visible_lines(text), MESSAGE), sys.stderr)
 
 
+def fitting() -> None:
+    """Say to whoever waits at a terminal why it takes seconds."""
+    if sys.stderr.isatty():
+        tell("fitting the pool (once, some seconds) ...")
+
+
 def complain(message: str) -> None:
     """One line on standard error."""
     shown = shortened(visible(" ".join(message.split())), MESSAGE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from hwprof.errors import OptionError
 from hwprof.metrics import LATENCY, Metric
 from hwprof.predictors import pools
 from hwprof.predictors.fewshot import FewShotPredictor
+from hwprof.predictors.fitting import fit_cached
 from hwprof.predictors.pool import DevicePool
 from hwprof.predictors.pools.pseudo import pseudo_pool
 from hwprof.predictors.setting import Setting
@@ -33,6 +34,8 @@ class KnownDevices:
     """Where it was read from; None for a pool that ships, and for idealised machines."""
     idealised: bool = False
     """Whether no device of it was ever measured."""
+    announce: Callable[[], object] | None = None
+    """Called before a fit that takes seconds."""
 
     @property
     def says(self) -> str:
@@ -66,8 +69,8 @@ class KnownDevices:
 
     def fit(self) -> FewShotPredictor:
         """The few-shot predictor of this pool; takes seconds where it was not fitted before."""
-        return FewShotPredictor.fit(
-            thinned(self.pool, FITTED_ROWS), similarity=self.space.similarity()
+        return fit_cached(
+            thinned(self.pool, FITTED_ROWS), self.space.similarity(), announce=self.announce
         )
 
 
@@ -77,10 +80,12 @@ def known_devices(
     *,
     metric: Metric = LATENCY,
     seed: int = 0,
+    announce: Callable[[], object] | None = None,
 ) -> KnownDevices:
     """The pool in a file, else that which ships for `space`, else idealised machines.
 
-    These are of any `metric`, and of architectures that `seed` draws. Raises TableError for a file
+    These are of any `metric`, and of architectures that `seed` draws. `announce` is called before a
+    fit that takes seconds. Raises TableError for a file
     that is no pool, and OptionError for a space that is not known, is not that of the pool, or
     counts too little to stand in for measurements.
     """
@@ -92,13 +97,14 @@ def known_devices(
                 f"the pool '{path}' is of {stored.space}, not of {space}; leave --space out, or "
                 "give another pool"
             )
-        return KnownDevices(spaces.get(stored.space), stored.pool, path)
+        return KnownDevices(spaces.get(stored.space), stored.pool, path, announce=announce)
     if space is None:
         raise OptionError("name a search space with --space, or a pool's file with --pool")
     if space in pools.names():
-        return KnownDevices(spaces.get(space), pools.load(space))
+        return KnownDevices(spaces.get(space), pools.load(space), announce=announce)
     form = spaces.get(space)
-    return KnownDevices(form, pseudo_pool(space, metric=metric, seed=seed), idealised=True)
+    machines = pseudo_pool(space, metric=metric, seed=seed)
+    return KnownDevices(form, machines, idealised=True, announce=announce)
 
 
 def thinned(pool: DevicePool, rows: int) -> DevicePool:

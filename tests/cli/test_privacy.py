@@ -30,6 +30,8 @@ FOLDERS = {
 # Inductor keeps the code that it compiled in a folder with the user's name.
 CACHE = "temporary/torchinductor_"
 TABLE = ("here/hwprof.db", "here/hwprof.db-shm", "here/hwprof.db-wal")
+# And pools that were fitted are kept by what went into them.
+FITTED = ("cache/hwprof", "cache/hwprof/fitted")
 # Six more workers tell what their profilers cost, and each takes long to import them.
 SLOW = ("executorch-cpu", "torch-cpu:mode=compiled", "tvm-cpu")
 
@@ -64,10 +66,11 @@ class Room:
         return found
 
     def left(self) -> set[str]:
-        """Everything that is there now, but for the table and the cache of compiled code."""
+        """Everything that is there now, but for the table and what docs/privacy.md calls caches."""
         found = {str(p.relative_to(self.root)) for p in self.root.rglob("*")}
         ours = {"here", *FOLDERS.values(), *TABLE}
-        return {each for each in found - ours if not each.startswith(CACHE)}
+        caches = (CACHE, f"{FITTED[-1]}/")
+        return {each for each in found - ours - {*FITTED} if not each.startswith(caches)}
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def test_blocks_give_what_the_whole_gives(whole, monkeypatch):
     answers = [expected.predict(asked) for asked in (everything, new)]
     quantiles = [answer.quantile(0.9) for answer in answers]
     monkeypatch.setattr(blocks, "ROWS", 16)
-    monkeypatch.setattr(weighted, "_CACHED", 7)
+    monkeypatch.setattr(weighted, "CACHED", 7)
     parts = FewShotPredictor.fit(pool, similarity=QUICK)
     np.testing.assert_array_equal(parts.select(10), rows)
     found = parts.adapt(rows, latency_s=y[rows])

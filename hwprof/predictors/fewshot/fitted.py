@@ -14,6 +14,7 @@ from hwprof.errors import OptionError
 from hwprof.metrics import LATENCY, Metric
 from hwprof.predictors.fewshot.calibration import Calibration
 from hwprof.predictors.fewshot.checks import check_rows
+from hwprof.predictors.fewshot.folds import Folds
 from hwprof.predictors.fewshot.lookup import RowLookup
 from hwprof.predictors.fewshot.posterior import Grid
 from hwprof.predictors.fewshot.prior import PriorFeatures, PriorRows
@@ -63,12 +64,15 @@ class Fitted:
     halves it, and is a thousand times finer than any clock."""
     lookup: RowLookup | None = field(init=False)
     """Finds the pool's row of a feature row, where that is quicker than to map its features."""
+    folds: Folds = field(init=False)
+    """Means of many feature rows, where each is one of the choices at some positions."""
 
     def __post_init__(self) -> None:
         narrow = self.linear and self.features.shape[1] < len(self.prior.constant)
         compact = self.features.astype(np.float32) if narrow else self.prior.table(self.features)
         object.__setattr__(self, "compact", compact)
         object.__setattr__(self, "lookup", None if self.linear else RowLookup.of(self.features))
+        object.__setattr__(self, "folds", Folds(self.prior, self.features))
 
     @property
     def own(self) -> int:
@@ -167,16 +171,23 @@ class Fitted:
         """
         checked = check_features(features, self.features.shape[1], copy=False)
         if self.lookup is None:
-            return self._mapped(checked, weights)
+            return self._outside(checked, weights)
         rows = self.lookup(checked)
-        means = np.empty(len(rows))
         new = rows < 0
+        if new.all():
+            return self._outside(checked, weights)
+        means = np.empty(len(rows))
         means[~new] = self.means(rows[~new], weights)
         if new.any():
-            means[new] = self._mapped(checked[new], weights)
+            means[new] = self._outside(checked[new], weights)
         return means
 
-    def _mapped(self, features: FloatArray, weights: FloatArray) -> FloatArray:
+    def _outside(self, features: FloatArray, weights: FloatArray) -> FloatArray:
+        found = self.folds(features, weights, lambda rows: self.mapped(rows, weights))
+        return self.mapped(features, weights) if found is None else found
+
+    def mapped(self, features: FloatArray, weights: FloatArray) -> FloatArray:
+        """Weighted prior features of any feature rows, `[n, d] -> [n]`, by their bases."""
         # Folding first: one weight per basis function, and no prior features at all.
         folded, constant = self.prior.fold(weights)
         total = np.full(len(features), constant)

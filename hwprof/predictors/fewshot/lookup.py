@@ -54,10 +54,15 @@ class RowLookup:
         found = np.empty(len(features), dtype=np.int64)
         for rows in blocks(len(features)):
             asked = features[rows]
-            place = np.searchsorted(self.keys, asked @ self.weights)
-            place = np.minimum(place, len(self.keys) - 1)
-            same = (self.features[place] == asked).all(axis=1)
-            found[rows] = np.where(same, self.rows[place], -1)
+            key = asked @ self.weights
+            place = np.minimum(np.searchsorted(self.keys, key), len(self.keys) - 1)
+            # Most of what is outside the pool has a key that is not in it.
+            alike = np.flatnonzero(self.keys[place] == key)
+            place = place[alike]
+            same = (self.features[place] == asked[alike]).all(axis=1)
+            part = found[rows]
+            part[:] = -1
+            part[alike] = np.where(same, self.rows[place], -1)
         return found
 
 

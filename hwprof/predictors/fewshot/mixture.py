@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
 
 from hwprof.errors import OptionError
 from hwprof.metrics import LATENCY, Metric
 from hwprof.predictors.base import MetricPrediction, broadcast
+from hwprof.predictors.fewshot.normal import below, score_of
 from hwprof.predictors.fewshot.posterior import MEAN_FLOOR, Evidence, Posterior
 
 FloatArray = NDArray[np.float64]
@@ -61,8 +61,8 @@ class Mixture:
 
     def cdf(self, value: FloatArray) -> FloatArray:
         """Probability of at most `value`, `[n] -> [n]`."""
-        below: FloatArray = self.weight @ ndtr((value - self.mean) / self.deviation)
-        return below
+        share: FloatArray = self.weight @ below((value - self.mean) / self.deviation)
+        return share
 
     def quantile(self, q: float) -> FloatArray:
         """The q-quantile of the mixture, shape `[n]`.
@@ -70,7 +70,7 @@ class Mixture:
         By Newton's method on the normal score of the distribution function, which is a straight
         line for one normal and nearly one for a mixture. The quantiles of the parts bracket it.
         """
-        score = float(ndtri(q))
+        score = float(score_of(q))
         each = self.mean + score * self.deviation
         if len(self.weight) == 1:
             found: FloatArray = each[0]
@@ -82,12 +82,12 @@ class Mixture:
         close = _EXACT * self.deviation.min(axis=0) + 1e-13 * np.abs(x)
         for step in range(_NEWTON + _HALVINGS):
             z = (x - self.mean) / self.deviation
-            below = self.weight @ ndtr(z)
-            low, high = np.where(below > q, low, x), np.where(below > q, x, high)
+            share = self.weight @ below(z)
+            low, high = np.where(share > q, low, x), np.where(share > q, x, high)
             moved = 0.5 * (low + high)
             if step < _NEWTON:
                 # The density over that of a standard normal at the same score: both may vanish.
-                own = ndtri(below)
+                own = score_of(share)
                 slope = (rate * np.exp(0.5 * (own**2 - z**2))).sum(axis=0)
                 with np.errstate(invalid="ignore"):
                     newton = x - (own - score) / slope

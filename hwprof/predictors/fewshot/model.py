@@ -40,6 +40,7 @@ from hwprof.predictors.fewshot.smoothing import smooth
 from hwprof.predictors.fewshot.transfer import transfer_maps
 from hwprof.predictors.naming import given
 from hwprof.predictors.pool import DevicePool
+from hwprof.predictors.threads import one_thread
 from hwprof.similarity import PLAIN, Similarity, check_similarity
 
 FloatArray = NDArray[np.float64]
@@ -53,6 +54,7 @@ class FewShotPredictor(Predictor, OfMetric):
     fitted: Fitted
 
     @classmethod
+    @one_thread()
     def fit(cls, pool: DevicePool, *, similarity: Similarity | None = None, seed: int = 0) -> Self:
         """Fit on a pool.
 
@@ -121,6 +123,7 @@ class FewShotPredictor(Predictor, OfMetric):
         logs = self.fitted.logs
         return logs.inner.calibration if logs else self.fitted.calibration
 
+    @one_thread()
     def select(
         self,
         k: int,
@@ -178,6 +181,7 @@ class FewShotPredictor(Predictor, OfMetric):
         places: IntArray = allowed[first[np.searchsorted(distinct, chosen)]]
         return places
 
+    @one_thread()
     def adapt(
         self,
         indices: ArrayLike,
@@ -227,6 +231,7 @@ class FewShotPredictor(Predictor, OfMetric):
         save_fitted(Path(path), self.fitted)
 
     @classmethod
+    @one_thread()
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote; an adapted predictor's file gives the predictor it came from.
 

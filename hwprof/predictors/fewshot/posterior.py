@@ -142,7 +142,7 @@ def infer(evidence: Evidence, grid: Grid, *, outliers: bool = True) -> Posterior
     if most < len(noises):
         spread = np.linspace(0, count - 1, _WHOLE_GRID).astype(np.int64)
         first = _solve(evidence.part(spread), amplitudes, noises, log_prior, np.ones(_WHOLE_GRID))
-        kept = np.argsort(-first.log_weight, kind="stable")[:most]
+        kept = np.sort(np.argsort(-first.log_weight, kind="stable")[:most])
         amplitudes, noises, log_prior = amplitudes[kept], noises[kept], log_prior[kept]
     inflation = np.ones(count)
     posterior = _solve(evidence, amplitudes, noises, log_prior, inflation)
@@ -177,21 +177,49 @@ def _solve(
     log_prior: FloatArray,
     inflation: FloatArray,
 ) -> Posterior:
-    count = len(evidence.relative)
-    speed = evidence.phi[:, 0]
-    unique, inverse = np.unique(amplitudes, axis=0, return_inverse=True)
-    signal = np.tensordot(evidence.grams(), unique, axes=(0, 1))
-    covariance = signal[:, :, inverse.reshape(-1)]
-    covariance += (evidence.speed_variance * np.outer(speed, speed))[:, :, None]
-    diagonal = np.arange(count)
-    covariance[diagonal, diagonal] += (noises * (evidence.mean * inflation)[:, None]) ** 2
-    # The last term keeps a repeated architecture on a noiseless device solvable.
-    covariance[diagonal, diagonal] += (evidence.extra + 1e-11)[:, None]
+    covariance = _covariance(evidence, amplitudes, noises, inflation)
     lower_inverse, log_det = inverse_factor(covariance)
     white = np.einsum("ijg,j->ig", lower_inverse, evidence.relative)
     alpha = np.einsum("jig,jg->ig", lower_inverse, white)
     score = log_prior - 0.5 * (white**2).sum(axis=0) - 0.5 * log_det
     return Posterior(amplitudes, noises, score, alpha, lower_inverse, inflation)
+
+
+def _covariance(
+    evidence: Evidence, amplitudes: FloatArray, noises: FloatArray, inflation: FloatArray
+) -> FloatArray:
+    """Covariance of the measurements at each grid point, `[k, k, g]`."""
+    speed = evidence.phi[:, 0]
+    # Neighbours on the grid differ in their noise alone.
+    new = np.append(True, (amplitudes[1:] != amplitudes[:-1]).any(axis=1))
+    signal = np.tensordot(evidence.grams(), amplitudes[new], axes=(0, 1))
+    signal += (evidence.speed_variance * np.outer(speed, speed))[:, :, None]
+    covariance: FloatArray = signal[:, :, np.cumsum(new) - 1]
+    diagonal = np.arange(len(speed))
+    covariance[diagonal, diagonal] += (noises * (evidence.mean * inflation)[:, None]) ** 2
+    # The last term keeps a repeated architecture on a noiseless device solvable.
+    covariance[diagonal, diagonal] += (evidence.extra + 1e-11)[:, None]
+    return covariance
+
+
+def log_evidence(evidence: Evidence, grid: Grid) -> FloatArray:
+    """Log of prior times evidence over the whole grid, `[g]`: all that `infer` has to do for it."""
+    amplitudes, noises = grid.points()
+    count = len(evidence.relative)
+    covariance = _covariance(evidence, amplitudes, noises, np.ones(count))
+    white = np.empty((count, len(noises)))
+    log_det = np.zeros(len(noises))
+    for j in range(count):
+        row = covariance[j, :j]
+        pivot = np.maximum(covariance[j, j] - np.einsum("ag,ag->g", row, row), 1e-14)
+        log_det += np.log(pivot)
+        root = 1 / np.sqrt(pivot)
+        white[j] = (evidence.relative[j] - np.einsum("ag,ag->g", row, white[:j])) * root
+        below = covariance[j + 1 :, j]
+        below -= np.einsum("kag,ag->kg", covariance[j + 1 :, :j], row)
+        below *= root
+    score: FloatArray = grid.log_prior - 0.5 * (white**2).sum(axis=0) - 0.5 * log_det
+    return score
 
 
 def inverse_factor(covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -209,17 +237,17 @@ def inverse_factor(covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
     result = np.zeros_like(covariance)
     log_det = np.zeros(covariance.shape[2])
     for j in range(count):
-        pivot = np.maximum(covariance[j, j], 1e-14)
+        # Row j of the factor stands left of the diagonal, in place of the covariance.
+        row = covariance[j, :j]
+        pivot = np.maximum(covariance[j, j] - np.einsum("ag,ag->g", row, row), 1e-14)
         log_det += np.log(pivot)
         root = 1 / np.sqrt(pivot)
         # Row j of the inverse factor: the identity, less what the rows above it explain.
-        result[j, :j] *= root
+        result[j, :j] = np.einsum("ag,abg->bg", row, result[:j, :j]) * -root
         result[j, j] = root
-        column = covariance[j + 1 :, j] * root
-        for i in range(j + 1, count):
-            below = column[i - j - 1]
-            covariance[i, j + 1 : i + 1] -= below * column[: i - j]
-            result[i, : j + 1] -= below * result[j, : j + 1]
+        below = covariance[j + 1 :, j]
+        below -= np.einsum("kag,ag->kg", covariance[j + 1 :, :j], row)
+        below *= root
     return result, log_det
 
 

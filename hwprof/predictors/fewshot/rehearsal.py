@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hwprof.predictors.fewshot.posterior import MEAN_FLOOR, Evidence, Grid, infer, normalised
+from hwprof.predictors.fewshot.posterior import MEAN_FLOOR, Evidence, Grid, log_evidence, normalised
 from hwprof.predictors.fewshot.prior import (
     device_columns,
     device_shares,
@@ -139,8 +139,7 @@ def grid_shares(found: list[Rehearsal], grid: Grid, rng: np.random.Generator) ->
                 continue
             for _ in range(_REPEATS):
                 chosen = rng.choice(len(rehearsal.latency_s), count, replace=False)
-                posterior = infer(rehearsal.evidence(chosen), grid, outliers=False)
-                mine += normalised(posterior.log_weight)
+                mine += normalised(log_evidence(rehearsal.evidence(chosen), grid))
         if mine.any():
             mine /= mine.sum()
     return shares

@@ -15,7 +15,7 @@ from hwprof.similarity import Basis, Identity, RbfBasis
 FloatArray = NDArray[np.float64]
 
 # Rows whose distances from 300 landmarks stay in the cache of a core.
-_CACHED = 2048
+CACHED = 2048
 # Error of one Gaussian in single precision, and what their weighted sum may be wrong by, relative
 # to what it is added to: a thousandth of the step to which equal latencies are rounded.
 _SINGLE, _NEGLIGIBLE = 1e-7, 1e-6
@@ -30,13 +30,17 @@ def weighted(basis: Basis, features: FloatArray, weights: FloatArray, scale: flo
         product: FloatArray = features @ weights
         return product
     total = np.empty(len(features))
-    error = _SINGLE * float(np.sqrt((weights**2).sum()))
-    if isinstance(basis, RbfBasis) and error < _NEGLIGIBLE * scale:
+    if isinstance(basis, RbfBasis) and in_single(weights, scale):
         _gaussians(basis, features, weights, total)
         return total
     for rows in blocks(len(features)):
         total[rows] = basis(features[rows]) @ weights
     return total
+
+
+def in_single(weights: FloatArray, scale: float) -> bool:
+    """Whether Gaussians in single precision change their weighted sum by no more than that."""
+    return _SINGLE * float(np.sqrt((weights**2).sum())) < _NEGLIGIBLE * scale
 
 
 def _gaussians(
@@ -51,10 +55,10 @@ def _gaussians(
     right[:width] = landmarks.T
     right[width + 1] = -0.5 * (landmarks**2).sum(axis=1)
     single = weights.astype(np.float32)
-    left = np.ones((min(_CACHED, len(features)), width + 2), dtype=np.float32)
+    left = np.ones((min(CACHED, len(features)), width + 2), dtype=np.float32)
     values = np.empty((len(left), count), dtype=np.float32)
-    for start in range(0, len(features), _CACHED):
-        part = features[start : start + _CACHED] / basis.scale - centre
+    for start in range(0, len(features), CACHED):
+        part = features[start : start + CACHED] / basis.scale - centre
         x, value = left[: len(part)], values[: len(part)]
         x[:, :width] = part
         x[:, width] = -0.5 * np.einsum("ij,ij->i", part, part)
