@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from operator import attrgetter
 
@@ -40,7 +40,7 @@ class Work:
     """The same with 4 per byte."""
     roofline_8: int = 0
     """The same with 8 per byte: a machine that is short of bandwidth."""
-    layers: tuple[tuple[int, int], ...] = field(default=(), compare=False, repr=False)
+    layers: tuple[tuple[int, int], ...] = field(default=(), compare=False, repr=False, kw_only=True)
     """Multiply-accumulates and bytes of traffic of each operator, for machines of any balance
     (`hwprof.spaces.layers`); empty where only sums are known. No number of `NAMES`."""
 
@@ -48,16 +48,18 @@ class Work:
     def of(cls, traffic: int, arithmetic: int = 0, depthwise: int = 0, attention: int = 0) -> Work:
         """What one operator has to do."""
         products = arithmetic + depthwise + attention
-        rooflines = [max(products, balance * traffic) for balance in BALANCES]
+        rooflines = (max(products, balance * traffic) for balance in BALANCES)
         layers = ((products, traffic),)
-        return cls(arithmetic, depthwise, attention, traffic, 1, *rooflines, layers)
+        made = cls(arithmetic, depthwise, attention, traffic, 1, *rooflines)
+        return replace(made, layers=layers)
 
     @classmethod
     def total(cls, works: Iterable[Work]) -> Work:
         """What several operators or networks have to do together."""
         found = [*works]
         layers = tuple(chain.from_iterable(work.layers for work in found))
-        return cls(*map(sum, zip(*(work.numbers for work in found), strict=True)), layers=layers)
+        sums = map(sum, zip(*(work.numbers for work in found), strict=True))
+        return replace(cls(*sums), layers=layers)
 
     @property
     def numbers(self) -> tuple[int, ...]:

@@ -105,7 +105,7 @@ def _trained(graph: Graph, features: FloatArray, typical: FloatArray, seed: int)
         batch = torch.randint(len(x), (min(_BATCH, len(x)),), generator=generator)
         loss = ((_standard(parameters, hears, x[batch]) - y[batch]) ** 2).mean()
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     return {name: p.detach() for name, p in parameters.items()}
@@ -131,7 +131,7 @@ def _tuned(
     for _ in range(_TUNING):
         loss = (share * (_standard(own, hears, x) - target) ** 2).sum()
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     return {name: p.detach() for name, p in own.items()}
 
