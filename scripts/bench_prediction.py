@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from bench_baselines import section_of, with_section
 from bench_fewshot import run
 from fewshot_data import load
 
@@ -220,7 +221,11 @@ def main() -> None:
         for name, found in go("fbnet", 20, sampler, splits="tasks").items():
             lines.append(row(f"{name}, {sampler}", found))
     (options.docs / "benchmarks").mkdir(parents=True, exist_ok=True)
-    (options.docs / "prediction.md").write_text("\n".join(lines) + "\n")
+    page = options.docs / "prediction.md"
+    # bench_baselines.py writes a section of its own: it stays as it was.
+    section = section_of(page.read_text()) if page.exists() else None
+    text = "\n".join(lines) + "\n"
+    page.write_text(text if section is None else with_section(text, section))
     raw = json.dumps(rounded(go.kept))
     (options.docs / "benchmarks" / "prediction.json").write_text(raw + "\n")
 

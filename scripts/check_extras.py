@@ -39,6 +39,7 @@ PROGRAMS = {
     "predict": "from hwprof.predictors.shipped import fit_shipped; fit_shipped('fbnet').select(3)",
     "parquet": "import hwprof.lut.exchange.parquet, pyarrow",
     "lightgbm": "from hwprof.predictors.baselines.boosting import BoostedTrees; import lightgbm",
+    "sklearn": "from hwprof.predictors.baselines.gp import GaussianProcess; import sklearn",
     "nvml": "import pynvml; from hwprof.machine.meters import list_meters; list_meters()",
     "optuna": "import hwprof.search.adapters.optuna, optuna",
     "pymoo": "import hwprof.search.adapters.pymoo, pymoo",

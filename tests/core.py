@@ -25,6 +25,7 @@ NEEDS_MORE = (
     "models/tflite",
     # PyTorch, to count FLOPs with or to train
     "predictors/test_damaged_help.py",
+    "predictors/test_gcn.py",
     "predictors/test_help.py",
     "search/test_additive.py",
     "search/test_predicted.py",
@@ -37,6 +38,7 @@ NEEDS_MORE = (
     "spaces/test_transformer.py",
     "spaces/test_vit.py",
     # search libraries
+    "search/estimators/test_adapters.py",
     "search/test_examples.py",
     "search/test_libraries.py",
     # NVIDIA's binding, Zeus

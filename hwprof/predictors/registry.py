@@ -26,6 +26,7 @@ REGISTRY = Registry(
         "forest": "hwprof.predictors.baselines.forest:RandomForest",
         "gbm": "hwprof.predictors.baselines.gbm:QuantileBoosting",
         "mlp": "hwprof.predictors.baselines.mlp:SmallNetworks",
+        "gcn": "hwprof.predictors.baselines.gcn:GraphConvolution",
     },
 )
 

@@ -60,7 +60,8 @@ def summed_layers(space: object, of_layers: OfLayers) -> Summed:
             return np.zeros((0, of_layers(np.zeros(0), np.zeros(0)).shape[1]))
         return np.stack([of_costs(costs(row)) for row in rows])
 
-    one_by_one(np.zeros((1, len(given.positions)), dtype=np.int64))  # type: ignore[attr-defined]
+    positions: Sequence[object] = getattr(given, "positions", ())
+    one_by_one(np.zeros((1, len(positions)), dtype=np.int64))
     return one_by_one
 
 

@@ -46,7 +46,7 @@ class Work:
     """The same with 4 per byte."""
     roofline_8: int = 0
     """The same with 8 per byte: a machine that is short of bandwidth."""
-    layers: tuple[tuple[int, int], ...] = field(default=(), compare=False, repr=False)
+    layers: tuple[tuple[int, int], ...] = field(default=(), compare=False, repr=False, kw_only=True)
     """Multiply-accumulates and bytes of traffic of each operator, for machines of any balance
     (`hwprof.spaces.layers`); empty where only sums are known. No number of `NAMES`."""
 

@@ -13,7 +13,7 @@ from hwprof.predictors.baselines import DeviceMixture
 
 KNOWN = {
     *("fewshot", "help", "flops", "nearest", "nnls", "ridge", "lightgbm", "lut_sum"),
-    *("gp", "forest", "gbm", "mlp"),
+    *("gp", "forest", "gbm", "mlp", "gcn"),
 }
 
 
@@ -53,7 +53,7 @@ def test_a_broken_plugin_is_named(value, sentence):
 def test_names_import_nothing_heavy():
     program = (
         "import sys; from hwprof.predictors import registry; registry.names(); "
-        "registry.get('help'); registry.get('lightgbm'); registry.get('gp'); "
+        "registry.get('help'); registry.get('lightgbm'); registry.get('gp'); registry.get('gcn'); "
         "print(sorted({'torch', 'lightgbm', 'sklearn', 'safetensors'} & set(sys.modules)))"
     )
     done = subprocess.run(

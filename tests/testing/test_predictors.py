@@ -26,6 +26,7 @@ TINY = HelpOptions(
 NEEDS = {
     "help": ("torch", "safetensors"),
     "lightgbm": ("lightgbm",),
+    "gcn": ("torch",),
     **dict.fromkeys(("gp", "forest", "gbm", "mlp"), ("sklearn",)),
 }
 N = POOL.rows

@@ -20,10 +20,11 @@ from hwprof.spaces.layers import Summed, summed_layers
 
 # FLOPs that a machine does while it moves one byte, as a fit tries them: from a machine that is
 # short of arithmetic in every layer to one that is short of bandwidth in every layer.
-BALANCES: FloatArray = 2.0 ** np.arange(-4, 10)
-# Errors count relative to the value down to this share of the mean.
-_LEVEL = 0.1
-_FEWEST = 4
+BALANCES = np.array([2.0**power for power in range(-4, 10)])
+# Errors count relative to the value down to this share of the mean, and absolute below it: a device
+# that drops dead operations runs some cells in next to no time, which no roofline explains.
+_LEVEL = 0.5
+_FEWEST, _NOTHING = 4, 1e-6
 # Beside the measured errors, what is believed of a fit: a roofline is rarely closer than this.
 _PRIOR = 0.3
 
@@ -80,7 +81,8 @@ class Roofline(Estimator):
 
         def whole(rows: IntArray) -> FloatArray:
             flops, moved = totals(rows)
-            return np.maximum(flops / peak_flops, moved / bandwidth)[:, None]
+            longer: FloatArray = np.maximum(flops / peak_flops, moved / bandwidth)
+            return longer[:, None]
 
         totals = _totals(view)
         self.sums: Summed = summed_layers(view.space, layers) if per_layer else whole
@@ -112,21 +114,25 @@ class Roofline(Estimator):
                 f"are {len(np.unique(rows, axis=0))}; measure more"
             )
         columns = _columns(view, rows)
-        found = [_left_out(columns[i], measured) for i in range(len(BALANCES))]
-        best = int(np.argmin([float((errors**2).sum()) for errors in found]))
-        coefficients = _solved(columns[best], measured)
-        if coefficients[0] == 0:
+        solved = [_solved(each, measured) for each in columns]
+        # Layers alone, whatever they do, are no roofline; nor is what rounding leaves.
+        least = _NOTHING * float(measured.mean())
+        working = [i for i, s in enumerate(solved) if s[0] * columns[i, :, 0].mean() > least]
+        errors = {i: _left_out(columns[i], measured) for i in working}
+        best = min(working, key=lambda i: float((errors[i] ** 2).sum()), default=None)
+        if best is None:
             raise OptionError(
                 "the values do not grow with what the layers have to do, so that no roofline "
                 "explains them; check that each belongs to its architecture, or measure more"
             )
+        coefficients = solved[best]
         return cls(
             view,
             peak_flops=float(1 / coefficients[0]),
             bandwidth=float(1 / (coefficients[0] * BALANCES[best])),
             per_layer_overhead_s=float(coefficients[1]),
             overhead_s=float(coefficients[2]),
-            spread=Spread.of(_PRIOR, found[best], _LEVEL * float(measured.mean())),
+            spread=Spread.of(_PRIOR, errors[best], _LEVEL * float(measured.mean())),
         )
 
     @property
@@ -179,10 +185,11 @@ def _solved(columns: FloatArray, values: FloatArray) -> FloatArray:
     """Seconds per FLOP, per layer and per call, `[3]`."""
     from scipy.optimize import nnls
 
-    relative = columns / values[:, None]
+    unit = np.maximum(values, _LEVEL * values.mean())
+    relative = columns / unit[:, None]
     # So that no column's unit decides when the solver stops.
     size = relative.mean(axis=0)
-    found: FloatArray = nnls(relative / size, np.ones(len(values)))[0] / size
+    found: FloatArray = nnls(relative / size, values / unit)[0] / size
     return found
 
 
