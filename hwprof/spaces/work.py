@@ -64,8 +64,10 @@ class Work:
         products = arithmetic + depthwise + attention
         two, four, eight = (max(products, balance * traffic) for balance in BALANCES)
         wide = depthwise if taps > USUAL_TAPS else 0
-        layers = ((products, traffic),)
-        return cls(*(arithmetic, depthwise, wide, attention, traffic, 1), two, four, eight, layers)
+        return cls(
+            *(arithmetic, depthwise, wide, attention, traffic, 1, two, four, eight),
+            layers=((products, traffic),),
+        )
 
     @classmethod
     def total(cls, works: Iterable[Work]) -> Work:
