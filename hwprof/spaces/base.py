@@ -79,6 +79,9 @@ def compute_intensity(
 TOTALS = ("flops", "parameters", "activation_bytes")
 """Names of the numbers that all costs have."""
 
+SUFFIX = "+int8"
+"""What the name of a space with a precision per layer ends with."""
+
 
 class Space(ABC):
     """A search space: an architecture chooses one of several options at each position.

@@ -28,10 +28,9 @@ from hwprof.spaces.analytic import (
     numbers,
     together,
 )
-from hwprof.spaces.base import Choices, Costs, Indices, Position, Space
+from hwprof.spaces.base import SUFFIX, Choices, Costs, Indices, Position, Space
 from hwprof.spaces.cells import Dropped, Live
 from hwprof.spaces.leading import Leading, columns_as_tables
-from hwprof.spaces.registry import SUFFIX
 from hwprof.spaces.tables import Table, TableBasis, table_basis
 from hwprof.spaces.work import NAMES, Work
 

@@ -7,10 +7,7 @@ from functools import cache
 
 from hwprof.errors import OptionError
 from hwprof.plugins import Entry, Registry
-from hwprof.spaces.base import Space
-
-SUFFIX = "+int8"
-"""What the name of a space with a precision per layer ends with."""
+from hwprof.spaces.base import SUFFIX, Space
 
 REGISTRY = Registry(
     "hwprof.spaces",
