@@ -1,8 +1,8 @@
 """Every registered predictor side by side: a table in docs/prediction.md between its marks.
 
 HELP's protocol as in bench_fewshot.py (nine train devices, HELP's test devices), random samples,
-another draw per seed. HELP itself trains for minutes: with --help-too it is fitted once per space,
-without, its row says where its figures stand. Raw figures go to docs/benchmarks/baselines.json.
+another draw per seed. HELP itself trains for minutes: only with --help-too is it fitted, once per
+space. Raw figures go to docs/benchmarks/baselines.json.
 
     python scripts/bench_baselines.py --seeds 3
 """
@@ -35,7 +35,8 @@ HEAD = """## Every predictor, side by side
 Written by `scripts/bench_baselines.py`; raw figures in
 [benchmarks/baselines.json](benchmarks/baselines.json). HELP's protocol, k random samples, means
 over {seeds} seeds: STRICT Spearman correlation and median error, mean coverage of nominal 90 %
-intervals (each model tells them in its own way), and what adapting takes on one core.
+intervals (each model tells them in its own way), and what adapting takes on one core of whatever
+machine it was run on, other work beside it. HELP stands above, with its own protocol.
 """
 COLUMNS = (
     "| predictor | "
@@ -128,8 +129,6 @@ def main() -> None:
         for name in by_rank:
             found = {count: rated[name][str(count)] for count in COUNTS}
             lines.append(f"| {name} | {cells(found)} |")
-        if "help" not in rated:
-            lines += ["", "HELP stands above with its own protocol, ten samples."]
         lines.append("")
     page = options.docs / "prediction.md"
     page.write_text(with_section(page.read_text(), "\n".join(lines)))

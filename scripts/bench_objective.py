@@ -3,6 +3,7 @@
 - Encoding and predicting a whole space (nasbench201), from rows of choices and from texts.
 - Every cell of it from a saved predictor, in a fresh process, the first call included.
 - Objectives: mean and 0.9 quantile.
+- Estimators in place of the predictor: a roofline, and a table that answers by the nearest cell.
 - The differentiable expected cost of 22 positions with 9 choices, forward and backward (PyTorch).
 
     OMP_NUM_THREADS=1 python scripts/bench_objective.py
@@ -25,7 +26,7 @@ from hwprof import spaces
 from hwprof.predictors import pools
 from hwprof.predictors.fewshot import FewShotPredictor
 from hwprof.predictors.shipped import FITTED_ROWS, thinned
-from hwprof.search import Objective
+from hwprof.search import Objective, Roofline, TableLookup
 
 SPACE, UNSEEN = "nasbench201", "raspi4"
 
@@ -95,6 +96,14 @@ def main() -> None:
             [sys.executable, "-c", FIRST, str(path)], capture_output=True, text=True, check=True
         )
         found["load_s"], found["first_call_s"] = map(float, done.stdout.split())
+        # A tenth of the cells is measured: the others are answered by the nearest of these.
+        csv = Path(folder, "cells.csv")
+        lines = [f"{texts[i]},{1e3 * truth[i]}" for i in range(0, n, 10)]
+        csv.write_text("\n".join(["arch,latency_ms", *lines]))
+        lookup = Objective(TableLookup(csv, space, missing="nearest"))
+        found["lookup_s"] = best_of(lambda: lookup(rows), 3)
+    roofline = Objective(Roofline(space, peak_flops=1e11, bandwidth=1e10))
+    found["roofline_s"] = best_of(lambda: roofline(rows))
     found |= {
         "rows_archs_per_s": n / best_of(lambda: adapted.predict(space.encode(rows)).mean_s),
         "texts_archs_per_s": n / best_of(lambda: adapted.predict(space.encode(texts)).mean_s),
@@ -110,6 +119,8 @@ def main() -> None:
     print(f"  loading the predictor before it     {found['load_s'] * 1e3:8.1f} ms")
     print(f"objective, mean of all cells          {found['objective_mean_s'] * 1e3:8.1f} ms")
     print(f"objective, 0.9 quantile of all cells  {found['objective_q90_s'] * 1e3:8.1f} ms")
+    print(f"objective, roofline of all cells      {found['roofline_s'] * 1e3:8.1f} ms")
+    print(f"objective, nearest of a tenth         {found['lookup_s'] * 1e3:8.1f} ms")
     print(f"expected cost 22 x 9, with gradient   {found['expected_cost_s'] * 1e6:8.1f} us")
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1) + "\n")

@@ -19,6 +19,7 @@ from hwprof.predictors.pool import DevicePool
 from hwprof.spaces.base import Space
 from hwprof.spaces.recorder import CONSTANT
 from hwprof.spaces.work import NAMES
+from hwprof.spaces.work import Work as Counted
 
 Work = tuple[float, float, float]
 """FLOPs, bytes, and the narrowest width of one operation."""
@@ -45,9 +46,16 @@ def kernels_of(model: onnx.ModelProto) -> list[Kernel]:
     return kernels
 
 
-def work_of(kernels: Sequence[Kernel]) -> dict[str, int]:
-    """The numbers of a network's `Work`, worked out kernel by kernel from `hwprof.opcosts`."""
+def told(work: Counted | None) -> dict[str, object]:
+    """What work holds, the layers in rising order: a network may be written in another one."""
+    assert work is not None
+    return {**dict(zip(NAMES, work.numbers, strict=True)), "layers": sorted(work.layers)}
+
+
+def work_of(kernels: Sequence[Kernel]) -> dict[str, object]:
+    """What `told` gives of a network, worked out kernel by kernel from `hwprof.opcosts`."""
     found = dict.fromkeys(NAMES, 0)
+    layers = []
     for kernel in kernels:
         moved, products = bytes_moved(kernel), macs(kernel)
         assert moved is not None
@@ -65,7 +73,8 @@ def work_of(kernels: Sequence[Kernel]) -> dict[str, int]:
         found["operators"] += 1
         for balance in (2, 4, 8):
             found[f"roofline_{balance}"] += max(products, balance * moved.total)
-    return found
+        layers.append((products, moved.total))
+    return {**found, "layers": sorted(layers)}
 
 
 def learned(model: onnx.ModelProto) -> int:
