@@ -1,7 +1,6 @@
 """A precision per layer: text, costs, models, and what runtimes do with these."""
 
 import re
-from dataclasses import asdict
 
 import numpy as np
 import onnx
@@ -17,6 +16,7 @@ from hwprof.opcosts import flops, macs
 from hwprof.predictors.fewshot import FewShotPredictor
 from hwprof.predictors.pool import DevicePool
 from hwprof.spaces.mixed import INT8, MixedPrecision
+from hwprof.spaces.work import NAMES
 from hwprof.testing.spaces import check_space
 from tests.spaces import networks
 from tests.spaces.tiny import Tiny
@@ -133,7 +133,11 @@ def test_costs_are_those_of_the_network_but_for_what_is_stored(name):
     assert (costs.flops, costs.parameters) == (plain.flops, plain.parameters)
     kernels = networks.kernels_of(space.space.build(INNER[name]))
     names = [node.name for node in space.space.build(INNER[name]).graph.node]
-    stored, work, macs_of = plain.activation_bytes, asdict(plain.work), 0
+    stored, work, macs_of = (
+        plain.activation_bytes,
+        dict(zip(NAMES, plain.work.numbers, strict=True)),
+        0,
+    )
     for kernel, node in zip(kernels, names, strict=True):
         if kernel.op in PRODUCTS and space.layer_of(node) in int8:
             left, right, *biases = (tensor.elements for tensor in kernel.inputs)
@@ -147,7 +151,7 @@ def test_costs_are_those_of_the_network_but_for_what_is_stored(name):
                 work[key] += max(size, balance * after) - max(size, balance * before)
             macs_of += macs(kernel)
     assert costs.activation_bytes == stored < plain.activation_bytes
-    assert asdict(costs.work) == work
+    assert dict(zip(NAMES, costs.work.numbers, strict=True)) == work
     machines = dict(zip(space.analytic_names, space.analytic([text])[0], strict=True))
     assert sum(machines.get(machine, 0) for machine in INT8) == macs_of > 0
 
