@@ -172,6 +172,15 @@ class Measured:
     std_error: FloatArray | None = None
     """In the same unit, shape `[k]`; zero where unknown."""
     metric: Metric = LATENCY
+    own: int | None = None
+    """Rows that the pool has; the others are of architectures that it never held. None where all
+    are of it."""
+
+    def label(self, place: int) -> str:
+        """How messages call the architecture of one measurement."""
+        row = int(self.indices[place])
+        known = self.own is None or row < self.own
+        return f"row {row}" if known else f"architecture {place + 1} of those measured"
 
     @property
     def latency_s(self) -> FloatArray:
@@ -247,4 +256,8 @@ class Predictor(ABC):
         device: str | None = None,
         std_error: ArrayLike | None = None,
     ) -> AdaptedPredictor:
-        """A predictor for the device on which the rows `indices` cost `values`, base unit."""
+        """A predictor for the device on which the rows `indices` cost `values`, base unit.
+
+        A predictor that learns of architectures which the pool never held takes their features
+        `[k, d]` in place of rows; others raise OptionError for such.
+        """

@@ -8,7 +8,8 @@ architecture that promises most, so that what is chosen in the end has usually b
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from operator import index
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -95,8 +96,15 @@ class LimitedSearch:
         place = int(promise.argmax())
         return int(self.rows[place]) if promise[place] > 0 else None
 
-    def tell(self, row: int, cost: float) -> Self:
-        """The search that knows this measurement as well. Raises OptionError as `update` does."""
+    def tell(self, row: int | ArrayLike, cost: float) -> Self:
+        """The search that knows this measurement as well.
+
+        `row` is what was proposed, or any architecture by its features, `[d]`: one that is no
+        candidate teaches the predictor alone. Raises OptionError as `update` does.
+        """
+        if np.ndim(row) > 0:
+            return self._tell_features(np.asarray(row), float(cost))
+        row = _integer(row)
         of: ArrayLike = [row]
         if self.features is not None:
             if not 0 <= row < len(self.features):
@@ -109,6 +117,25 @@ class LimitedSearch:
             self,
             adapted=self.adapted.update(of, [cost]),
             known=(*self.known, (int(row), float(cost))),
+        )
+
+    def _tell_features(self, given: NDArray[Any], cost: float) -> Self:
+        """`tell` of an architecture by its features, `[d]` or `[1, d]`."""
+        if given.ndim > 2 or (given.ndim == 2 and len(given) != 1):
+            raise OptionError(
+                f"the features must be of one architecture, [d], but have shape {given.shape}; "
+                "tell one at a time"
+            )
+        one = check_features(given.reshape(1, -1))
+        adapted = self.adapted.update(one, [cost])
+        if self.features is not None:
+            same = np.flatnonzero((self.features == one).all(axis=1)).tolist()
+        else:
+            # A predictor that learns of features finds those of the pool; others are no candidates.
+            measured = getattr(adapted, "measured", None)
+            same = [] if measured is None else [int(measured.indices[-1])]
+        return replace(
+            self, adapted=adapted, known=(*self.known, *((place, cost) for place in same))
         )
 
     def best(self, level: float = 0.9) -> int | None:
@@ -145,3 +172,13 @@ class LimitedSearch:
     def _best_known(self) -> int | None:
         met = [place for place, cost in self._places().items() if cost <= self.limit]
         return max(met, key=lambda place: self.gain[place], default=None)
+
+
+def _integer(row: Any) -> int:
+    try:
+        return index(row)
+    except TypeError as error:
+        raise OptionError(
+            f"row must be an integer or the features of an architecture, but is {row!r}; tell what "
+            "was proposed"
+        ) from error

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hwprof import spaces
 from hwprof.errors import OptionError, TableError
 from hwprof.predictors import shipped
+from hwprof.predictors.baselines.ridge import RidgeRegression
 from hwprof.predictors.fewshot import AdaptedFewShot, FewShotPredictor
 from hwprof.predictors.known import KnownDevices, known_devices
 from hwprof.predictors.measurements import ArchCost
@@ -108,6 +109,73 @@ def test_order_makes_no_difference(
     later = fitted.adapt(features[some], seconds[some], check_units=False)
     later = later.update(features[others], seconds[others])
     np.testing.assert_allclose(later.predict(features).mean, once.predict(features).mean, rtol=1e-6)
+
+
+@pytest.mark.parametrize("space", ["mobilenetv3", "fbnet", "nasbench201"])
+@pytest.mark.parametrize("count", [10, 40, 80])
+def test_order_makes_no_difference_to_many(space: str, count: int) -> None:
+    """Beyond 20 measurements some of them choose among the hyper-parameters: always the same."""
+    form, rng = spaces.get(space), np.random.default_rng(3)
+    small = pseudo_pool(space, rows=200)
+    predictor = FewShotPredictor.fit(small, similarity=form.similarity())
+    drawn = np.unique(form.encode(form.sample(200, rng)).astype(np.float64), axis=0)
+    features = rng.permutation(drawn[predictor.fitted.find(drawn) < 0])[:count]
+    assert len(features) == count
+    base = predictor.adapt(np.arange(10), 0.01 * small.values[:10, 1], check_units=False)
+    values = base.predict(features).mean * np.exp(0.15 * rng.standard_normal(count))
+    values[5] *= 6
+
+    def told(order: np.ndarray) -> AdaptedFewShot:
+        adapted = predictor.adapt(features[order[:5]], values[order[:5]], check_units=False)
+        for start in range(5, count, 5):
+            some = order[start : start + 5]
+            adapted = adapted.update(features[some], values[some])
+        return adapted
+
+    one, other = told(np.arange(count)), told(rng.permutation(count))
+    asked = form.encode(form.sample(100, rng))
+    for read in ("mean", "std"):
+        first, second = (getattr(each.predict(asked), read) for each in (one, other))
+        np.testing.assert_allclose(first, second, rtol=1e-6)
+    np.testing.assert_array_equal(one.outliers, other.outliers)
+    np.testing.assert_allclose(one.embedding.similarity, other.embedding.similarity, rtol=1e-6)
+    np.testing.assert_array_equal(one.embedding.nearest, other.embedding.nearest)
+
+
+def test_messages_count_what_was_measured(
+    fitted: FewShotPredictor, outside: tuple[np.ndarray, np.ndarray]
+) -> None:
+    features, seconds = outside
+    with pytest.raises(OptionError, match="is -1 for architecture 2 of those measured; measure"):
+        fitted.adapt(features[:2], [1.0, -1.0])
+    with pytest.raises(OptionError, match=r"duplicates \(architecture 1 of those measured\)"):
+        fitted.adapt(features[[0, 0]], seconds[:2], check_units=False)
+    values = np.where(np.arange(40) == 2, 9 * seconds, seconds)
+    order = [2, *range(2), *range(3, 6)]
+    adapted = fitted.adapt(features[order], values[order], check_units=False)
+    (told,) = [each for each in adapted.warnings if "outliers" in each]
+    assert "(architecture 1 of those measured)" in told
+
+
+def test_other_predictors_say_that_they_take_no_features(pool: DevicePool) -> None:
+    with pytest.raises(OptionError, match="the few-shot predictor alone takes features"):
+        RidgeRegression.fit(pool).adapt(pool.features[:4], pool.values[:4, 0])
+
+
+def test_the_file_of_a_device_gives_its_predictor(
+    fitted: FewShotPredictor, outside: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    features, seconds = outside
+    fitted.adapt(features, seconds, check_units=False).save(tmp_path / "a.device")
+    again = FewShotPredictor.load(tmp_path / "a.device")
+    assert again.fitted.foreign == 0
+    np.testing.assert_array_equal(again.fitted.features, fitted.fitted.features)
+    np.testing.assert_array_equal(again.select(10), fitted.select(10))
+
+
+def test_candidates_are_whole_numbers_or_features(fitted: FewShotPredictor) -> None:
+    with pytest.raises(OptionError, match="must be integers"):
+        fitted.select(2, candidates=[0.2, 1.5, 2.7])
 
 
 def test_repeats_are_one_architecture(
@@ -209,3 +277,45 @@ def test_idealised_machines_stand_in_for_a_pool() -> None:
     assert known.pool.names != known_devices(SPACE, seed=4).pool.names
     with pytest.raises(OptionError, match="--space"):
         known_devices()
+
+
+def test_a_limited_search_is_told_of_features(
+    fitted: FewShotPredictor, outside: tuple[np.ndarray, np.ndarray]
+) -> None:
+    features, seconds = outside
+    adapted = fitted.adapt(features[:3], seconds[:3], check_units=False)
+    gain = np.linspace(1, 2, 20)
+    search = LimitedSearch.start(adapted, features[:20], gain, float(seconds.max()))
+    # A candidate, which counts as told by its place.
+    by_place, by_feature = search.tell(7, 1.0), search.tell(features[7], 1.0)
+    assert by_feature.known == by_place.known == ((7, 1.0),)
+    np.testing.assert_array_equal(
+        by_feature.adapted.predict(features).mean_s, by_place.adapted.predict(features).mean_s
+    )
+    # Any other teaches the predictor alone.
+    other = search.tell(features[30], float(seconds[30]))
+    assert other.known == ()
+    assert not np.array_equal(
+        other.adapted.predict(features).mean_s, adapted.predict(features).mean_s
+    )
+    for wrong in (features[:2], np.ones(3)):
+        with pytest.raises(OptionError, match="features must"):
+            search.tell(wrong, 1.0)
+    with pytest.raises(OptionError, match="row must be an integer"):
+        search.tell(1.5, 1.0)
+
+
+def test_a_search_among_rows_is_told_of_features(
+    fitted: FewShotPredictor, pool: DevicePool, outside: tuple[np.ndarray, np.ndarray]
+) -> None:
+    features, seconds = outside
+    adapted = fitted.adapt([0, 1, 2], seconds[:3], check_units=False)
+    search = LimitedSearch.start(adapted, np.arange(20), np.linspace(1, 2, 20), 1.0)
+    assert search.tell(pool.features[9], 0.5).known == ((9, 0.5),)
+    after = search.tell(pool.features[19], 0.5)
+    assert after.best() == 19
+    # No candidate: nothing to propose or find, but something to learn.
+    other = search.tell(features[30], float(seconds[30]))
+    assert other.propose() in range(20)
+    assert isinstance(other.adapted, AdaptedFewShot)
+    assert other.adapted.measured.indices[-1] == pool.rows

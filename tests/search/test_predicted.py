@@ -125,6 +125,19 @@ def test_batches_units_precision_and_padding(relaxed):
     torch.testing.assert_close(units(alpha)[1], alone(alpha))
 
 
+def test_devices_share_functions_whatever_they_measured():
+    space = spaces.get("mobilenetv3")
+    first, _ = _devices("mobilenetv3")
+    features = space.encode(space.sample(3, np.random.default_rng(9))).astype(float)
+    other = first.update(features, [0.01, 0.011, 0.012])
+    assert other.fitted is not first.fitted
+    both, alone = relax([first, other], space), relax([first], space)
+    assert len(both.products) == len(alone.products)
+    rows = space.sample(20, np.random.default_rng(3))
+    found = PredictedCost([first, other], space).of_weights(_one_hot(space, rows))
+    np.testing.assert_allclose(found, _predicted([first, other], space, rows), rtol=1e-5)
+
+
 def test_straight_through(relaxed):
     space, adapted, cost = relaxed
     shape = (len(space.sizes), int(space.sizes.max()))

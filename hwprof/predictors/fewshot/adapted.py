@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -19,7 +19,7 @@ from hwprof.predictors.fewshot.checks import check_measured, check_rows, check_u
 from hwprof.predictors.fewshot.embedding import DeviceEmbedding, embed
 from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.mixture import LEAST, FewShotPrediction, Mixture, mixture
-from hwprof.predictors.fewshot.outside import placed
+from hwprof.predictors.fewshot.outside import moved, placed
 from hwprof.predictors.fewshot.posterior import (
     Evidence,
     Posterior,
@@ -243,8 +243,9 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
             *(self.metric, values, std_error), latency_s=latency_s, std_error_s=std_error_s
         )
         fitted, rows = placed(self.fitted, indices)
-        more = check_measured(rows, values, error, len(fitted.rows), metric)
-        return self.infer(fitted, merge(self.measured, more), self.device, self.units_checked)
+        more = check_measured(rows, values, error, len(fitted.rows), metric, fitted.own)
+        before = replace(self.measured, indices=moved(self.fitted, fitted, self.measured.indices))
+        return self.infer(fitted, merge(before, more), self.device, self.units_checked)
 
     @property
     def finite(self) -> bool:
@@ -264,7 +265,7 @@ class AdaptedFewShot(AdaptedPredictor, OfMetric):
 
     @property
     def outliers(self) -> IntArray:
-        """Rows whose measurement was taken for an outlier."""
+        """Rows of `fitted.features` whose measurement was taken for an outlier."""
         posterior = self.posterior if self.logs is None else self.logs.posterior
         return np.unique(self.measured.indices)[posterior.inflation > 1]
 

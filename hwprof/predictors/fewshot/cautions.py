@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwprof.predictors.base import Measured
-from hwprof.predictors.fewshot.checks import ends_of, mistaken, speed_of
+from hwprof.predictors.fewshot.checks import ends_of, labels, mistaken, speed_of
 from hwprof.predictors.fewshot.fitted import Fitted
 from hwprof.predictors.fewshot.posterior import Evidence, Posterior
 from hwprof.predictors.pool import tied_share
@@ -72,10 +72,9 @@ def cautions(
         )
     outliers = posterior.inflation > 1
     if outliers.mean() >= _OUTLIERS:
-        rows = ", ".join(map(str, np.unique(measured.indices)[outliers][:4]))
         yield (
-            f"{int(outliers.sum())} of {count} measurements look like outliers (rows {rows}); "
-            "measure them again"
+            f"{int(outliers.sum())} of {count} measurements look like outliers "
+            f"({labels(measured, first[outliers])}); measure them again"
         )
 
 

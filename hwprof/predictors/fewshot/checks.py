@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -28,7 +30,10 @@ def check_rows(rows: ArrayLike, count: int, what: str = "indices") -> IntArray:
     """Rows of the pool as integers `[k]`. Raises OptionError unless each lies in 0..count-1."""
     array = np.asarray(rows)
     if array.ndim != 1:
-        raise OptionError(f"{what} must be 1-d, but has shape {array.shape}; pass a flat list")
+        remedy = "pass a flat list"
+        if what == "indices" and array.ndim == 2:
+            remedy = "pass rows of the pool; the few-shot predictor alone takes features, as floats"
+        raise OptionError(f"{what} must be 1-d, but has shape {array.shape}; {remedy}")
     if array.size == 0:
         return np.zeros(0, dtype=np.int64)
     if not np.issubdtype(array.dtype, np.integer):
@@ -52,39 +57,58 @@ def check_distinct(rows: IntArray, what: str, remedy: str) -> None:
         raise OptionError(f"{what} has duplicates ({twice}); {remedy}")
 
 
+def check_repeats(measured: Measured, remedy: str) -> None:
+    """Raise OptionError naming architectures that were measured twice."""
+    _, first, count = np.unique(measured.indices, return_index=True, return_counts=True)
+    twice = first[count > 1]
+    if len(twice):
+        raise OptionError(f"indices has duplicates ({labels(measured, twice, '')}); {remedy}")
+
+
+def labels(measured: Measured, places: IntArray, word: str = "rows ") -> str:
+    """The first few of some measurements' architectures, as messages call them."""
+    rows = measured.indices[places[:4]]
+    if measured.own is None or (rows < measured.own).all():
+        return word + ", ".join(map(str, rows))
+    return ", ".join(measured.label(place) for place in places[:4])
+
+
 def check_measured(
     indices: ArrayLike,
     values: ArrayLike,
     std_error: ArrayLike | None,
     count: int,
     metric: Metric = LATENCY,
+    own: int | None = None,
 ) -> Measured:
-    """Measurements on the target. Raises OptionError for anything that `metric` cannot be."""
+    """Measurements on the target; `own` as in `Measured`.
+
+    Raises OptionError for anything that `metric` cannot be.
+    """
     rows = check_rows(indices, count)
     if rows.size == 0:
         raise OptionError("adapting needs at least 1 measurement, but got 0; measure what "
                           "select(k) proposes")  # fmt: skip
     what, of_errors = values_name(metric), error_name(metric)
     numbers = _numbers(values, what, rows, metric)
-    for row, value in zip(rows, numbers, strict=True):
+    measured = Measured(rows, numbers, metric=metric, own=own)
+    for place, value in enumerate(numbers):
         if not (np.isfinite(value) and value > 0):
             raise OptionError(
-                f"{what} must be positive finite {metric.words}, but is {value:g} for row {row}; "
-                "measure it again or leave it out"
+                f"{what} must be positive finite {metric.words}, but is {value:g} for "
+                f"{measured.label(place)}; measure it again or leave it out"
             )
     if std_error is None:
-        check_distinct(
-            rows, "indices", f"average the repeats, pass {of_errors}, or add them with update()"
-        )
-        return Measured(rows, numbers, metric=metric)
+        check_repeats(measured, f"average the repeats, pass {of_errors}, or add them with update()")
+        return measured
     error = _numbers(std_error, of_errors, rows, metric)
-    for row, value in zip(rows, error, strict=True):
+    for place, value in enumerate(error):
         if not (np.isfinite(value) and value >= 0):
             raise OptionError(
                 f"{of_errors} must be finite {metric.words}, zero or more, but is {value:g} for "
-                f"row {row}; pass 0 where it is unknown"
+                f"{measured.label(place)}; pass 0 where it is unknown"
             )
-    return Measured(rows, numbers, error, metric)
+    return replace(measured, std_error=error)
 
 
 def check_units(
@@ -117,11 +141,10 @@ def check_units(
             )
     wrong = np.flatnonzero(ratio > UNIT_CELL * scale)
     if wrong.size:
-        rows = ", ".join(map(str, measured.indices[wrong][:4]))
         raise OptionError(
-            f"{what} of row {rows} is over {UNIT_CELL:.0f} times what the other measurements "
-            f"let expect: another unit than the rest; pass all in {metric.words}, or "
-            f"say {_ANYWAY}"
+            f"{what} of {labels(measured, wrong, 'row ')} is over {UNIT_CELL:.0f} times what the "
+            f"other measurements let expect: another unit than the rest; pass all in "
+            f"{metric.words}, or say {_ANYWAY}"
         )
 
 
@@ -155,11 +178,11 @@ def merge(first: Measured, second: Measured) -> Measured:
     error = None
     if first.std_error is not None or second.std_error is not None:
         error = np.concatenate([_error(first), _error(second)])
-    return Measured(
-        np.concatenate([first.indices, second.indices]),
-        np.concatenate([first.values, second.values]),
-        error,
-        first.metric,
+    return replace(
+        first,
+        indices=np.concatenate([first.indices, second.indices]),
+        values=np.concatenate([first.values, second.values]),
+        std_error=error,
     )
 
 

@@ -91,7 +91,7 @@ def _likeness(
     Whole latency functions are compared, not coordinates: what the pool's devices do not explain
     is part of how unlike them the new one is.
     """
-    phi = fitted.rows[np.linspace(0, len(fitted.rows) - 1, _ROWS).astype(np.int64)]
+    phi = fitted.rows[np.linspace(0, fitted.own - 1, _ROWS).astype(np.int64)]
     columns = evidence.slices[0]
     mean = phi[:, :1]
     pool = mean + fitted.prior.reach * phi[:, columns]

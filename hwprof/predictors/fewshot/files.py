@@ -132,6 +132,7 @@ def load_adapted(path: Path) -> tuple[Fitted, Measured, str | None, bool]:
             tensors["measured.latency_s"].astype(np.float64),
             None if error is None else error.astype(np.float64),
             read_metric(header.measured_metric),
+            fitted.own,
         )
         sound = (
             measured.indices.ndim == 1

@@ -93,16 +93,25 @@ class Fitted:
         return found
 
     def extended(self, features: FloatArray) -> Self:
-        """With more rows, `[k, d]`, that the pool never held."""
+        """With more rows, `[k, d]`, that the pool never held.
+
+        Such rows stand in an order of their own, so that it does not matter which came first: rows
+        of theirs move (`outside.moved`).
+        """
+        known = self.features[self.own :]
+        return self.with_foreign(np.unique(np.concatenate([known, features]), axis=0))
+
+    def with_foreign(self, features: FloatArray) -> Self:
+        """With these rows, `[k, d]`, in place of all that the pool never held."""
         new = copy(self)
         set_ = object.__setattr__
-        set_(new, "features", np.concatenate([self.features, features]))
-        set_(new, "foreign", self.foreign + len(features))
+        set_(new, "features", np.concatenate([self.features[: self.own], features]))
+        set_(new, "foreign", len(features))
         same = self.compact.shape[1] == len(self.prior.constant)
         more = self.prior.table(features) if same else features.astype(np.float32)
-        set_(new, "compact", np.concatenate([self.compact, more]))
+        set_(new, "compact", np.concatenate([self.compact[: self.own], more]))
         set_(new, "lookup", None if self.lookup is None else RowLookup.of(new.features))
-        set_(new, "logs", None if self.logs is None else self.logs.extended(features))
+        set_(new, "logs", None if self.logs is None else self.logs.with_foreign(features))
         return new
 
     @property
@@ -119,8 +128,8 @@ class Fitted:
 
     def share_below(self, typical: float) -> float:
         """Share of the pool's rows that cost less on its mean device."""
-        step = max(1, len(self.features) // _SAMPLE)
-        return float(np.mean(self.typical(np.arange(0, len(self.rows), step)) < typical))
+        step = max(1, self.own // _SAMPLE)
+        return float(np.mean(self.typical(np.arange(0, self.own, step)) < typical))
 
     @property
     def rows(self) -> PriorRows:

@@ -74,9 +74,9 @@ class LogScale:
             array = self.warp(array.astype(np.float64))
         return offset_first(self.inner.phi(array))
 
-    def extended(self, features: FloatArray) -> LogScale:
-        """With more rows, features as the pool has them, `[k, d]`."""
-        return LogScale(self.inner.extended(self.warp(features)), self.warp)
+    def with_foreign(self, features: FloatArray) -> LogScale:
+        """See `Fitted.with_foreign`; features as the pool has them, `[k, d]`."""
+        return LogScale(self.inner.with_foreign(self.warp(features)), self.warp)
 
     def select(self, candidates: IntArray, k: int) -> IntArray:
         """The k best candidates to measure, best first, shape `[k]`."""

@@ -140,8 +140,10 @@ class FewShotPredictor(Predictor, OfMetric):
         OptionError for k below 1 or above the number of candidates, and for rows that are not of
         the pool or given twice.
         """
-        if candidates is not None and np.asarray(candidates).dtype.kind == "f":
-            return self._select_features(k, candidates, exclude)
+        if candidates is not None:
+            given_rows = np.asarray(candidates)
+            if given_rows.ndim == 2 and given_rows.dtype.kind == "f":
+                return self._select_features(k, given_rows, exclude)
         count = self.fitted.own
         rows = np.arange(count) if candidates is None else check_rows(candidates, count)
         check_distinct(rows, "candidates", "name each row once")
@@ -210,7 +212,7 @@ class FewShotPredictor(Predictor, OfMetric):
             *(self.metric, values, std_error, metric), latency_s=latency_s, std_error_s=std_error_s
         )
         fitted, rows = placed(self.fitted, indices)
-        measured = check_measured(rows, values, error, len(fitted.rows), wanted)
+        measured = check_measured(rows, values, error, len(fitted.rows), wanted, fitted.own)
         return AdaptedFewShot.infer(fitted, measured, device, check_units)
 
     def before_measuring(
@@ -239,7 +241,8 @@ class FewShotPredictor(Predictor, OfMetric):
         """
         from hwprof.predictors.fewshot.files import load_fitted
 
-        return cls(load_fitted(Path(path)))
+        found = load_fitted(Path(path))
+        return cls(found.with_foreign(found.features[:0]) if found.foreign else found)
 
 
 def _beyond(pool: DevicePool, typical: FloatArray) -> float:

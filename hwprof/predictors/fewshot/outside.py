@@ -26,6 +26,13 @@ def placed(fitted: Fitted, architectures: ArrayLike) -> tuple[Fitted, ArrayLike]
     new = rows < 0
     if not new.any():
         return fitted, rows
-    unlike, which = np.unique(features[new], axis=0, return_inverse=True)
-    rows[new] = len(fitted.features) + which.reshape(-1)
-    return fitted.extended(unlike), rows
+    wider = fitted.extended(features[new])
+    return wider, wider.find(features)
+
+
+def moved(fitted: Fitted, wider: Fitted, rows: IntArray) -> IntArray:
+    """Where rows `[k]` of a fitted pool stand in what `placed` made of it, `[k]`."""
+    found = rows.copy()
+    foreign = rows >= fitted.own
+    found[foreign] = wider.find(fitted.features[rows[foreign]])
+    return found

@@ -47,11 +47,12 @@ def relax(adapted: Sequence[AdaptedPredictor], space: object) -> Relaxed:
     for number, one in enumerate(adapted):
         if not isinstance(one, AdaptedFewShot):
             made.add_sum(_sum(one, view), number)
-    by_fit: dict[int, list[int]] = {}
+    # Not by `fitted`, which differs where devices measured architectures outside the pool.
+    by_prior: dict[int, list[int]] = {}
     for number, one in enumerate(adapted):
         if isinstance(one, AdaptedFewShot):
-            by_fit.setdefault(id(one.fitted), []).append(number)
-    for numbers in by_fit.values():
+            by_prior.setdefault(id(one.fitted.prior), []).append(number)
+    for numbers in by_prior.values():
         _take_apart([(n, _few_shot(adapted[n], view)) for n in numbers], usage, made)
     tables = tuple(Tables(np.array(at), np.stack(v)) for at, v in made.tables.values())
     return Relaxed(view.sizes, usage, made.constant, made.linear, tables, tuple(made.products))
