@@ -141,7 +141,8 @@ def adapt(
     wanted = asked or (None if pool is None else known.pool.metric)
     rows = Wanted(batch, resolution, precision, threads, tuple(include or ()))
     reading = read(measurements, known.space.name, device, wanted, rows)
-    known.check_setting(reading.setting, asked=(batch, resolution, precision, threads))
+    named = {"batch": batch, "resolution": resolution, "precision": precision, "threads": threads}
+    known.check_setting(reading.setting, asked=[n for n, v in named.items() if v is not None])
     if known.idealised:
         tell(known.says)
         known = shipped.known_devices(
@@ -153,7 +154,7 @@ def adapt(
     fitted.save(output)
     say(f"fitted {len(reading.measured)} measurements of {known.space.name}; predictor in {output}")
     for reason, count in Counter(reading.left_out).items():
-        tell(f"measurements left out for lack of {reading.metric.name}: {count} ({reason})")
+        tell(f"measurements left out: {count} ({reason})")
     if not fitted.metric.is_same(fitted.pool_metric):
         say(
             f"  of {fitted.metric.name} in {fitted.metric.words}, with the shape that the pool's "
@@ -227,7 +228,9 @@ def predict(
     if bool(texts) == everything:
         raise OptionError("give architectures, or --all for every one of the pool, but not both")
     asked = {"--max-latency": max_latency, "--max-memory": max_memory, "--max-energy": max_energy}
-    given = {option: limit for option, limit in {**asked, "--max": most}.items() if limit}
+    given = {
+        option: limit for option, limit in {**asked, "--max": most}.items() if limit is not None
+    }
     if len(given) > 1:
         raise OptionError(f"{' and '.join(given)} are one limit; give one of them")
     if quantile is not None and not given:

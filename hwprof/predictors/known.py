@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,16 +50,16 @@ class KnownDevices:
         where = "that ships" if self.file is None else f"of '{self.file}'"
         return f"the pool {where}: {size}, {self.pool.metric.name}"
 
-    def check_setting(self, measured: Setting | None, asked: Iterable[object] = ()) -> None:
+    def check_setting(self, measured: Setting | None, asked: Collection[str] = ()) -> None:
         """Raise OptionError where measurements are of another setting than the pool's.
 
-        What is not known of either is not compared, nor is anything where `asked` names it: whoever
+        What is not known of either is not compared, nor are the parts that `asked` names: whoever
         names a batch of 8 for a pool of batch 1 means its shape over architectures.
         """
         own = self.pool.setting
-        if own is None or measured is None or any(value is not None for value in asked):
+        if own is None or measured is None:
             return
-        apart = [*own.differences(measured)]
+        apart = [each for each in own.differences(measured) if each.partition(" ")[0] not in asked]
         if apart:
             raise OptionError(
                 f"the pool and the measurements differ: {'; '.join(apart)}; measure as the pool "
@@ -114,7 +114,11 @@ def thinned(pool: DevicePool, rows: int) -> DevicePool:
     """
     if pool.rows <= rows:
         return pool
-    kept = np.random.default_rng(0).permutation(pool.rows)[:rows]
+    order = np.random.default_rng(0).permutation(pool.rows)
+    there = pool.measured[order]
+    # Each device's first cells come first: one with few keeps them.
+    place = np.where(there, there.cumsum(axis=0), pool.rows + 1).min(axis=1)
+    kept = order[np.argsort(place, kind="stable")[:rows]]
     values = np.full_like(pool.values, np.nan)
     values[kept] = pool.values[kept]
     return DevicePool(

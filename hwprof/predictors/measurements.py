@@ -12,7 +12,7 @@ from hwprof.codec import CodecError, from_json
 from hwprof.errors import OptionError
 from hwprof.metrics import LATENCY, METRICS, Metric, check_metric
 from hwprof.predictors.naming import need_latency
-from hwprof.predictors.pools.making import one_setting
+from hwprof.predictors.pools.making import one_kind_of_values, one_setting
 from hwprof.predictors.pools.rows import find_rows, nothing_found
 from hwprof.predictors.setting import Setting
 from hwprof.predictors.table_costs import OF_MEASUREMENT
@@ -109,6 +109,11 @@ def read(
     if start == _SQLITE:
         reading = _from_table(path, space, device, asked or LATENCY, wanted or Wanted())
     else:
+        if wanted is not None and wanted != Wanted():
+            raise OptionError(
+                f"'{path}' is no table of hwprof, and does not say under what it was measured; "
+                "leave --batch, --resolution, --precision, --threads and --include out"
+            )
         in_json = path.suffix.lower() in (".jsonl", ".ndjson", ".json")
         rows = _json_rows if in_json else _csv_rows
         if asked is None:
@@ -196,12 +201,6 @@ def _from_table(
         if not found.left_out and not device:
             return Reading(metric, (), ())
         raise nothing_found(found, [path], space, metric, () if device is None else (device,))
-    devices = sorted({row.device.slug for row in found.rows})
-    if len(devices) > 1:
-        raise OptionError(
-            f"'{path}' holds measurements of several devices ({', '.join(devices)}); choose one "
-            "with --device"
-        )
     setting, rows = one_setting(
         found.rows,
         space,
@@ -210,8 +209,15 @@ def _from_table(
         precision=wanted.precision,
         threads=wanted.threads,
     )
+    rows, reasons = one_kind_of_values(rows)
+    devices = {row.device.fingerprint: row.device.slug for row in rows}
+    if len(devices) > 1:
+        named = ", ".join(sorted(f"{slug} ({mark})" for mark, slug in devices.items()))
+        raise OptionError(
+            f"'{path}' holds measurements of several devices ({named}); choose one with --device"
+        )
     costs = tuple(ArchCost(row.arch, row.value, row.std_error, metric) for row in rows)
-    return Reading(metric, costs, tuple(found.left_out), setting)
+    return Reading(metric, costs, (*found.left_out, *reasons), setting)
 
 
 def _csv_rows(path: Path, columns: frozenset[str]) -> Iterable[tuple[int, Mapping[str, Any]]]:

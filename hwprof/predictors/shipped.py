@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from hwprof.predictors.fewshot.adapted import AdaptedFewShot
 from hwprof.predictors.known import FITTED_ROWS, KnownDevices, known_devices, thinned
 from hwprof.predictors.measurements import ArchCost
 from hwprof.predictors.naming import need_latency
+from hwprof.predictors.repeats import taken_together
 
 __all__ = [
     "FITTED_ROWS",
@@ -125,9 +125,13 @@ def adapt_shipped(
     groups: dict[str, list[ArchCost]] = {}
     for each, name in zip(known, names, strict=True):
         groups.setdefault(name, []).append(each)
-    values = [statistics.median(m.value for m in group) for group in groups.values()]
-    errors = [[m.std_error for m in group if m.std_error is not None] for group in groups.values()]
-    std_error = [statistics.median(group) if group else 0.0 for group in errors]
+    costs = [
+        taken_together([m.value for m in group], [m.std_error for m in group])
+        for group in groups.values()
+    ]
+    values = [value for value, _ in costs]
+    # Zero says that nobody knows (`Measured.std_error`).
+    std_error = [error or 0.0 for _, error in costs]
     rows = _rows_by_name(predictor)
     architectures: ArrayLike = [rows.get(name, -1) for name in groups]
     if not all(name in rows for name in groups):

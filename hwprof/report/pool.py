@@ -182,7 +182,8 @@ def plan_lines(plan: Plan, stored: StoredPool) -> Iterator[str]:
     """What to measure next, with the commands that do it."""
     yield (
         f"estimates of a mean error of {_share(plan.target)} or less on architectures not measured "
-        f"yet; errors on cells held back were {plan.correction:.1f} times those the model expected"
+        f"yet; errors are taken for {plan.correction:.1f} times what the model expects, after "
+        "cells held back"
     )
     yield ""
     yield f"{'device':{_NAME}s} {'archs':>6s} {'now':>7s} {'more':>7s}  then"

@@ -110,6 +110,7 @@ def test_limits_speak_the_predictors_metric(hwprof: Cli, ten: Path) -> None:
     assert "a limit on energy must look like" in hwprof(*ASK, "--all", "--max-energy", "2MB").error
     least = hwprof(*ASK, "--all", "--top", "1", "--json").json[0]["mean"]
     assert hwprof(*ASK, "--all", "--max-energy", f"{least * 1e6}J").code == 0
+    assert "must look like" in hwprof(*ASK, "--all", "--max-energy", "").error
     assert "goes with a limit" in hwprof(*ASK, "--all", "--quantile", "0.5").error
     for wrong in ("0", "1", "1.5", "-1"):
         found = hwprof(*ASK, "--all", "--max", "2mJ", f"--quantile={wrong}")
@@ -164,7 +165,7 @@ def test_a_table_without_a_sensor_is_told(hwprof: Cli, tmp_path: Path, pool: Dev
     assert done.code == 0, done.err
     assert "fitted 4 measurements" in done.out
     left_out, *warnings = done.err.splitlines()
-    assert left_out == "measurements left out for lack of energy: 2 (no energy sensor)"
+    assert left_out == "measurements left out: 2 (no energy sensor)"
     assert warnings[0].startswith("4 measurements do not tell")
 
 

@@ -11,7 +11,7 @@ import pytest
 from hwprof.errors import OptionError
 from hwprof.graph import TensorSpec
 from hwprof.lut import Table
-from hwprof.measurement import Energy, EnergyReading, Measurement, Memory
+from hwprof.measurement import Energy, EnergyReading, Measurement, Memory, Values
 from hwprof.metrics import LATENCY, METRICS, Metric
 from hwprof.predictors.measurements import ArchCost, Wanted, read, read_measurements
 from hwprof.testing.examples import example_measurement
@@ -219,3 +219,35 @@ def test_rows_of_another_origin_count_when_asked(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="it is imported, not measured here"):
         read(path, SPACE)
     assert len(read(path, SPACE, wanted=Wanted(include=("imported",))).measured) == 1
+
+
+def test_devices_are_told_apart_after_settings_and_by_their_fingerprints(tmp_path: Path) -> None:
+    rows = [measured(seed, ARCHS[0], 0.5, 5) for seed in range(1, 4)]
+    four = replace(rows[1], device=replace(rows[1].device, threads=4))
+    hardware = replace(rows[2].device.hardware, memory_bytes=7)
+    twin = replace(rows[2], device=replace(rows[2].device, hardware=hardware))
+    path = table_of(tmp_path / "threads.db", rows[0], four)
+    found = read(path, SPACE, wanted=Wanted(threads=4))
+    assert [each.value for each in found.measured] == [four.latency.headline_s]
+    path = table_of(tmp_path / "twins.db", rows[0], twin)
+    with pytest.raises(OptionError, match=f"several devices .*{twin.device.fingerprint}") as error:
+        read(path, SPACE)
+    assert rows[0].device.fingerprint in str(error.value)
+    assert len(read(path, SPACE, twin.device.fingerprint).measured) == 1
+
+
+def test_rows_whose_inputs_held_something_else_are_left_out(tmp_path: Path) -> None:
+    rows = [measured(seed, ARCHS[0], 0.5, 5) for seed in range(1, 5)]
+    given = Values("image", "x.npy", "given", sha256="ab" * 32)
+    odd = replace(rows[3], subject=replace(rows[3].subject, values=(given,)))
+    found = read(table_of(tmp_path / "t.db", *rows[:3], odd), SPACE)
+    assert len(found.measured) == 3
+    assert found.left_out == ("image held other values than in most of the measurements",)
+
+
+def test_a_file_that_does_not_tell_its_setting_is_not_asked_for_one(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "arch,latency_ms\nx,1\n")
+    assert len(read(path, SPACE, wanted=Wanted()).measured) == 1
+    for wanted in (Wanted(batch=8), Wanted(include=("imported",))):
+        with pytest.raises(OptionError, match="is no table of hwprof, and does not say"):
+            read(path, SPACE, wanted=wanted)

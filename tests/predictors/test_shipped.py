@@ -106,9 +106,9 @@ def test_measurements_from_a_table_of_one_device(tmp_path: Path, chosen: list[st
     assert sorted(m.arch for m in known) == sorted(chosen[:3])
     with Table.open(path) as table:
         one = example_measurement(20)
-        other = replace(one.device, threads=97)
-        subject = replace(one.subject, name=chosen[4])
-        table.add(replace(one, subject=subject, device=other))
+        other = replace(device, runtime_build="another")
+        subject = replace(example_measurement(0).subject, name=chosen[4])
+        table.add(replace(one, subject=subject, device=other, source="measured"))
     with pytest.raises(OptionError, match="--device"):
         read_measurements(path, SPACE)
 

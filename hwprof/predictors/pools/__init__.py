@@ -13,7 +13,7 @@ from hwprof.predictors.pools.files import (
     write_stored,
 )
 from hwprof.predictors.pools.making import Made, from_tables
-from hwprof.predictors.pools.shipping import load, names, open_pool, shipped_file, source
+from hwprof.predictors.pools.shipping import load, names, shipped_file, source
 from hwprof.predictors.pools.size import too_small
 from hwprof.predictors.pools.stored import DeviceSource, StoredPool, TableFile
 
@@ -27,7 +27,6 @@ __all__ = [
     "from_tables",
     "load",
     "names",
-    "open_pool",
     "read",
     "read_stored",
     "shipped_file",

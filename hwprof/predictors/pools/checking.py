@@ -41,7 +41,10 @@ class Check:
     def verdict(self) -> str:
         """The whole in one sentence."""
         if self.good:
-            return "the pool is large enough: it ranks no worse than FLOPs, and its intervals hold"
+            ranks = (
+                "FLOPs were not compared" if self.flops_reason else "it ranks no worse than FLOPs"
+            )
+            return f"the pool is large enough: {ranks}, and its intervals hold"
         return f"the pool is too small for its space: {'; '.join(self.problems)}"
 
 
@@ -98,6 +101,7 @@ def _problems(plays: list[Play]) -> Iterable[str]:
             yield f"it ranks {which} worse than FLOPs alone do ({rank:.3f} against {flops:.3f})"
     if not new:
         yield "too few architectures to tell how others are predicted"
-    coverage = mean_of(known, "coverage")
-    if coverage is not None and coverage < _LEAST_COVERAGE:
-        yield f"its {LEVEL:.0%} intervals hold {coverage:.0%} of what was measured"
+    for scores, which in kinds:
+        coverage = mean_of(scores, "coverage")
+        if coverage is not None and coverage < _LEAST_COVERAGE:
+            yield f"its {LEVEL:.0%} intervals hold {coverage:.0%} of what was measured on {which}"

@@ -5,11 +5,9 @@ Shapes: n architectures, m devices.
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
-from math import sqrt
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,7 @@ from hwprof.predictors.pool import MIN_CELLS, MIN_DEVICES, DevicePool
 from hwprof.predictors.pools.labels import asked_as, short_names
 from hwprof.predictors.pools.rows import Row, find_rows, nothing_found
 from hwprof.predictors.pools.stored import DeviceSource, StoredPool
+from hwprof.predictors.repeats import taken_together
 from hwprof.predictors.setting import Setting
 from hwprof.predictors.table_costs import OF_MEASUREMENT
 
@@ -82,7 +81,7 @@ def from_tables(
     setting, rows = one_setting(
         found.rows, space, batch=batch, resolution=resolution, precision=precision, threads=threads
     )
-    rows, reasons = _one_kind_of_values(rows)
+    rows, reasons = one_kind_of_values(rows)
     rows, few = _enough(rows, space, found_metric)
     stored = _pool(rows, setting, found_metric)
     return Made(stored, (*found.left_out, *reasons, *few))
@@ -105,7 +104,7 @@ def one_setting(
     wanted = {"batch": batch, "resolution": resolution, "precision": precision, "threads": threads}
     asked = {name: value for name, value in wanted.items() if value is not None}
     # All architectures at a side that each has by itself: then it is none that was forced on them.
-    forced = resolution is not None and not all(row.own for row in rows if row.side == resolution)
+    forced = resolution is not None and not all(row.own == (row.side == resolution) for row in rows)
     for row in rows:
         side = None if row.own and not (forced and row.side == resolution) else row.side
         setting = Setting(space, row.batch, side, row.precision, row.device.threads)
@@ -154,7 +153,7 @@ def _part(name: str, value: object) -> str:
     return f"{name} {'of its own' if value is None else value}"
 
 
-def _one_kind_of_values(rows: list[Row]) -> tuple[list[Row], list[str]]:
+def one_kind_of_values(rows: list[Row]) -> tuple[list[Row], list[str]]:
     """Rows whose inputs held the same, the most common; why the others are left out."""
     kinds = Counter(row.values for row in rows)
     if len(kinds) == 1:
@@ -210,21 +209,14 @@ def _pool(rows: list[Row], setting: Setting, metric: Metric) -> StoredPool:
         for row in those:
             cells[row.arch].append(row)
         for arch, repeats in cells.items():
-            values[places[arch], column] = statistics.median(row.value for row in repeats)
-            errors[places[arch], column] = _std_error(repeats)
+            value, error = taken_together(
+                [row.value for row in repeats], [row.std_error for row in repeats]
+            )
+            values[places[arch], column] = value
+            errors[places[arch], column] = np.nan if error is None else error
     pool = DevicePool(known.encode(archs), values, names, archs, metric=metric, setting=setting)
     sources = tuple(map(_source, names, order))
     return StoredPool(setting.space, pool, None if np.isnan(errors).all() else errors, sources)
-
-
-def _std_error(repeats: Sequence[Row]) -> float:
-    """Standard error of a cell: what the measurements say of themselves, or how they scatter."""
-    known = [row.std_error for row in repeats if row.std_error is not None]
-    if known:
-        return statistics.median(known)
-    if len(repeats) > 1:
-        return statistics.stdev(row.value for row in repeats) / sqrt(len(repeats))
-    return float("nan")
 
 
 def _source(name: str, rows: Sequence[Row]) -> DeviceSource:

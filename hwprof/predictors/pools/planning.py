@@ -67,7 +67,8 @@ class Plan:
     target: float
     devices: tuple[DevicePlan, ...]
     correction: float
-    """How many times larger errors on cells held back were than the model had said."""
+    """How many times larger errors are taken to be than the model says, after cells held back: by
+    `_CORRECTION` at least and at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +121,7 @@ def plan(
         )
     correction = float(np.median([device.correction for device in found.values()]))
     curves = {
-        name: _curve(device, wide, asked, target / correction, seed, budget or _STEPS)
+        name: _curve(device, wide, asked, target / correction, seed)
         for name, device in found.items()
     }
     errors = {name: [correction * e for e in curve[0]] for name, curve in curves.items()}
@@ -184,7 +185,7 @@ def _prepared(stored: StoredPool, wide: DevicePool, column: int, seed: int) -> _
 
 
 def _curve(
-    device: _Device, wide: DevicePool, asked: IntArray, target: float, seed: int, most: int
+    device: _Device, wide: DevicePool, asked: IntArray, target: float, seed: int
 ) -> tuple[list[float], list[int]]:
     """Error that the model expects after each further measurement, and which they are."""
     rng = np.random.default_rng(seed)
@@ -194,7 +195,7 @@ def _curve(
     others = np.setdiff1d(free, asked)
     free = others if len(others) else free
     errors, chosen = [_expected(adapted, asked)], list[int]()
-    while errors[-1] > target and len(chosen) < min(_STEPS, most) and len(free):
+    while errors[-1] > target and len(chosen) < _STEPS and len(free):
         prediction = adapted.predict(free)
         place = int(np.argmax(prediction.std / prediction.mean))
         row = int(free[place])

@@ -100,7 +100,13 @@ def play(
             f"selected: too few to measure {k} and predict others; ask for a smaller k (-k)"
         )
     rest = pool.subset([name for name in pool.devices if name != device])
-    known = _score(stored, rest, column, k, allowed, rows, flops, seed)
+    shared = rows[rest.measured[rows].any(axis=1)]
+    if len(shared) < k + LEAST_PREDICTED:
+        raise OptionError(
+            f"{device} shares {len(shared)} architectures with other devices of the pool: too few "
+            f"to measure {k} and predict others; measure those of other devices on it"
+        )
+    known = _score(stored, rest, column, k, allowed, shared, flops, seed)
     unseen = None
     if new:
         rng = np.random.default_rng(seed)

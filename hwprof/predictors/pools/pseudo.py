@@ -29,6 +29,8 @@ def pseudo_pool(
     cannot be checked against them. Architectures are drawn with `seed`. Raises OptionError for a
     space that counts too little to tell two machines apart.
     """
+    if seed < 0:
+        raise OptionError(f"a seed must be 0 or more, but is {seed}; any such number will do")
     known = spaces.get(space)
     archs = known.sample(rows, np.random.default_rng(seed))
     archs = np.unique(archs, axis=0)

@@ -180,6 +180,8 @@ def _precision(subject: Subject, said: str) -> str:
     """What the arithmetic was in: the model's own where the runtime takes it as it is."""
     if said != _NATIVE:
         return said
+    if any(tensor.dtype in ("int8", "uint8") for tensor in subject.inputs):
+        return "int8"
     floats = {tensor.dtype for tensor in subject.inputs if tensor.dtype.startswith("float")}
     own = {"float32": _BUILT, "float16": "fp16", "float64": "fp64"}
     # Tokens are whole numbers: the model behind them is float32, as all that a space builds.

@@ -43,25 +43,3 @@ def shipped_file(space: str) -> Path:
             f"'hwprof pool make TABLE --space {space} -o FILE' makes one of your own measurements"
         )
     return Path(str(files(_FOLDER) / f"{space}{_SUFFIX}"))
-
-
-def open_pool(space: str | None, path: Path | str | None) -> DevicePool:
-    """The pool in a file, or the one that ships for a space.
-
-    Where both are given, the file must be of that space. Raises OptionError where neither is or
-    they differ, and TableError as `read` does.
-    """
-    if path is not None:
-        stored = read_stored(path)
-        if space is not None and space != stored.space:
-            raise OptionError(
-                f"the pool '{path}' is of {stored.space}, not of {space}; leave out --space, or "
-                "name another pool"
-            )
-        return stored.pool
-    if space is None:
-        raise OptionError(
-            "which architectures are meant is not said; name a search space with --space, or a "
-            "pool's file with --pool"
-        )
-    return load(space)

@@ -84,6 +84,16 @@ class StoredPool:
                 "the devices' sources must be in the order of the pool's devices; give one for "
                 "each, or none"
             )
+        if any(
+            each.rows < 1
+            or not 0 <= each.contended <= each.rows
+            or not 0 <= each.noisy <= each.rows
+            for each in self.devices
+        ):
+            raise OptionError(
+                "a device's source needs measurements, of which some may be contended or noisy; "
+                "correct their numbers"
+            )
         if pool.setting is not None and pool.setting.space != self.space:
             raise OptionError(
                 f"the pool was measured on architectures of {pool.setting.space}, not of "

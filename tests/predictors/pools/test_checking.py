@@ -101,7 +101,8 @@ def test_the_verdict_is_good_where_nothing_speaks_against_it(monkeypatch, stored
             r"that it holds worse than FLOPs .*0.700 against 0.8",
         ),
         (scored(), scored(0.3), "architectures that it does not hold worse than FLOPs"),
-        (scored(coverage=0.5), scored(), "90% intervals hold 50% of what was measured"),
+        (scored(coverage=0.5), scored(), "90% intervals hold 50% of what .* that it holds"),
+        (scored(), scored(coverage=0.05), "intervals hold 5% of what .* that it does not hold"),
         (scored(), None, "too few architectures to tell how others are predicted"),
     ],
 )
@@ -113,7 +114,10 @@ def test_what_makes_a_pool_too_small(monkeypatch, stored, known, new, says) -> N
 
 def test_without_flops_the_rest_is_judged(monkeypatch, stored) -> None:
     blank = scored(0.1, None)
-    assert told(monkeypatch, stored, lambda device: Play(device, 6, blank, blank)).good
+    monkeypatch.setattr(checking, "known_flops", lambda stored: (None, "nobody knows"))
+    found = told(monkeypatch, stored, lambda device: Play(device, 6, blank, blank))
+    assert found.good
+    assert "FLOPs were not compared, and its intervals hold" in found.verdict
 
 
 def test_a_device_that_cannot_be_played_is_told(monkeypatch, stored) -> None:
@@ -175,6 +179,31 @@ def test_a_plan_says_what_to_measure_where(uneven: pools.StoredPool, monkeypatch
         assert len(set(each.archs)) == len(each.archs)
         assert all(spaces.get(SPACE).parse(arch) for arch in each.archs)
     assert plan(uneven, 0.001, budget=4) == found
+
+
+def test_a_small_budget_does_not_make_a_target_unreachable(uneven: pools.StoredPool) -> None:
+    wide, narrow = plan(uneven, 0.03), plan(uneven, 0.03, budget=1)
+    needed = {each.device: each.needed for each in wide.devices}
+    assert {each.device: each.needed for each in narrow.devices} == needed
+    assert any(needed.values())
+    assert sum(len(each.archs) for each in narrow.devices) == 1
+
+
+def test_what_no_other_device_measured_is_not_among_what_others_have() -> None:
+    names = archs(48)
+    values = np.full((48, 4), np.nan)
+    known = costs(names, 4)
+    for device in range(4):
+        # Twelve of its own, and from the second on twelve that the first has too.
+        own = np.arange(12 * device, 12 * device + 12)
+        shared = np.arange(12 if device else 0)
+        values[own, device] = known[own, device]
+        values[shared, device] = known[shared, device]
+    pool = DevicePool(spaces.get(SPACE).encode(names), values, tuple("abcd"), names)
+    whole = pools.StoredPool(SPACE, pool)
+    played = play(whole, "b", 6, flops=None, candidates=np.arange(12).tolist(), new=False)
+    # Its other twelve nobody else has.
+    assert played.known.cells == 12 - 6
 
 
 def test_a_plan_for_an_error_that_is_there_already_asks_for_nothing(uneven) -> None:

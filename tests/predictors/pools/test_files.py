@@ -18,6 +18,7 @@ from hwprof import spaces
 from hwprof.errors import HwprofError, OptionError, TableError
 from hwprof.metrics import Metric
 from hwprof.predictors import pools
+from hwprof.predictors.known import known_devices, thinned
 from hwprof.predictors.pool import DevicePool
 from hwprof.predictors.setting import Setting
 from tests.predictors.pools.tables import SPACE, archs, full_table
@@ -223,13 +224,50 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_pool_is_opened_by_its_space_or_its_file(tmp_path: Path) -> None:
     pools.write_stored(tmp_path / "x", stored())
-    assert pools.open_pool(None, tmp_path / "x").setting == Setting(SPACE, 8, 224, "int8", 2)
-    assert pools.open_pool(SPACE, tmp_path / "x").devices == ("a", "b")
+    known = known_devices(None, tmp_path / "x")
+    assert (known.pool.setting, known.space.name) == (Setting(SPACE, 8, 224, "int8", 2), SPACE)
+    assert known_devices(SPACE, tmp_path / "x").pool.devices == ("a", "b")
     with pytest.raises(OptionError, match="is of mobilenetv3, not of fbnet"):
-        pools.open_pool("fbnet", tmp_path / "x")
+        known_devices("fbnet", tmp_path / "x")
     with pytest.raises(OptionError, match="name a search space with --space, or a pool's file"):
-        pools.open_pool(None, None)
+        known_devices(None, None)
     with pytest.raises(OptionError, match=r"no pool ships .*hwprof pool make TABLE --space mobile"):
-        pools.open_pool(SPACE, None)
-    shipped = pools.open_pool("fbnet", None)
+        pools.load(SPACE)
+    with pytest.raises(OptionError, match="a seed must be 0 or more"):
+        known_devices(SPACE, seed=-1)
+    shipped = known_devices("fbnet", None).pool
     assert (shipped.rows, shipped.setting) == (5000, None)
+
+
+def test_naming_one_part_of_a_setting_lets_only_that_differ(tmp_path: Path) -> None:
+    pools.write_stored(tmp_path / "x", stored())
+    known = known_devices(None, tmp_path / "x")
+    other = Setting(SPACE, 1, 224, "fp32", 2)
+    for asked, left in (((), "batch 8 and 1; precision"), (("batch",), "differ: precision int8")):
+        with pytest.raises(OptionError, match=left):
+            known.check_setting(other, asked)
+    known.check_setting(other, ("batch", "precision"))
+    known.check_setting(None)
+
+
+def test_a_source_without_measurements_is_no_source() -> None:
+    whole = stored()
+    for wrong in ({"rows": 0}, {"contended": 10**6}, {"noisy": -1}):
+        first, *others = whole.devices
+        with pytest.raises(OptionError, match="a device's source needs measurements"):
+            replace(whole, devices=(replace(first, **wrong), *others))
+
+
+def test_a_device_with_few_cells_keeps_them_where_a_pool_is_thinned() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.uniform(1, 2, (500, 3))
+    few = np.arange(500) >= 8
+    values[rng.permutation(500)[few], 2] = np.nan
+    pool = DevicePool(rng.random((500, 4)), values, ("a", "b", "few"))
+    thin = thinned(pool, 60)
+    assert thin.measured.sum(axis=0).tolist()[2] == 8
+    assert thin.measured.any(axis=1).sum() == 60
+    # Rows that nobody measured do not count.
+    none = np.full((400, 3), np.nan)
+    wide = DevicePool(rng.random((900, 4)), np.concatenate([none, values]), pool.devices)
+    assert thinned(wide, 500).measured.sum() == pool.measured.sum()

@@ -10,6 +10,7 @@ import pytest
 
 from hwprof import spaces
 from hwprof.errors import OptionError, TableError
+from hwprof.graph import TensorSpec
 from hwprof.measurement import MeasurementWarning, Values, WarningCode
 from hwprof.predictors import pools
 from hwprof.predictors.setting import Setting
@@ -57,6 +58,10 @@ def test_repeats_count_with_their_median_and_their_scatter(tmp_path: Path) -> No
     assert memory.stored.std_error is not None
     assert memory.stored.std_error[0, 0] == pytest.approx(np.std([1000, 9, 8], ddof=1) / 3**0.5)
     assert np.isnan(memory.stored.std_error[1, 0])
+    # Errors that measurements state of themselves do not hide how far apart they are.
+    assert made.stored.std_error is not None
+    scatter = np.std([0.001, 0.004, 0.005], ddof=1) / 3**0.5
+    assert made.stored.std_error[0, 0] == pytest.approx(scatter)
     assert memory.sources[0].rows == 5
 
 
@@ -103,6 +108,16 @@ def test_an_architectures_own_side_is_no_resolution_unless_it_is_forced_on_other
     made = pools.from_tables([written(tmp_path / "t.db", forced)], SPACE, resolution=own)
     assert made.pool.setting == Setting(SPACE, resolution=own)
     assert made.pool.rows == 3
+    # Among sides of their own, one can be asked for.
+    sides = {arch: spaces.get(SPACE).resolution(arch) for arch in archs(30)}
+    side = max(set(sides.values()), key=[*sides.values()].count)
+    rows = [
+        row(100 * j + i, arch, on, 0.01 * (i + 1))
+        for j, on in enumerate((A, B))
+        for i, arch in enumerate(sides)
+    ]
+    some = pools.from_tables([written(tmp_path / "o.db", rows)], SPACE, resolution=side)
+    assert some.pool.rows == [*sides.values()].count(side) > 1
     # What all have by themselves is not forced on any.
     fixed = "fbnet"
     names = archs(2, fixed)
@@ -120,6 +135,10 @@ def test_a_native_runtime_computes_as_the_model_is(tmp_path: Path) -> None:
     setting = pools.from_tables([written(tmp_path / "t.db", mixed)], SPACE).pool.setting
     assert setting is not None
     assert setting.precision == "fp32"
+    image = TensorSpec("image", "uint8", (1, 3, 224, 224))
+    whole = [replace(e, subject=replace(e.subject, inputs=(image,))) for e in simple()]
+    made = pools.from_tables([written(tmp_path / "8.db", whole)], SPACE, resolution=224)
+    assert made.pool.setting == Setting(SPACE, resolution=224, precision="int8")
 
 
 def test_only_what_was_measured_counts_unless_more_is_asked_for(tmp_path: Path) -> None:
