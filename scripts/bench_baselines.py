@@ -86,6 +86,10 @@ def main() -> None:
     options = parser.parse_args()
     path = options.docs / "benchmarks" / "baselines.json"
     kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    if options.predictors and kept.get("seeds", options.seeds) != options.seeds:
+        parser.error(
+            f"the others were made with {kept['seeds']} seeds; give --seeds {kept['seeds']}"
+        )
     wanted = options.predictors or registry.names(plugins=())
     for space in SPACES:
         data = load(options.data, space)

@@ -16,6 +16,7 @@ from hwprof.predictors.pools.making import one_kind_of_values, one_setting
 from hwprof.predictors.pools.rows import find_rows, nothing_found
 from hwprof.predictors.setting import Setting
 from hwprof.predictors.table_costs import OF_MEASUREMENT
+from hwprof.spaces.base import Space
 
 _SQLITE = b"SQLite format 3\x00"
 # Of a file of measurements: some hundred thousand of them.
@@ -88,7 +89,7 @@ def read_measurements(
 
 def read(
     path: Path,
-    space: str,
+    space: str | Space,
     device: str | None = None,
     metric: Metric | str | None = None,
     wanted: Wanted | None = None,
@@ -105,6 +106,7 @@ def read(
     OptionError that names the line and what is wrong.
     """
     asked = None if metric is None else check_metric(metric)
+    name = space if isinstance(space, str) else space.name
     start = _start(path, asked)
     if start == _SQLITE:
         reading = _from_table(path, space, device, asked or LATENCY, wanted or Wanted())
@@ -123,12 +125,12 @@ def read(
     if not reading.measured:
         if reading.left_out:
             raise OptionError(
-                f"'{path}' holds no {reading.metric.name} of an architecture of {space} "
+                f"'{path}' holds no {reading.metric.name} of an architecture of {name} "
                 f"({reading.left_out[0]}); measure it, or name another metric"
             )
         raise OptionError(
-            f"'{path}' holds no measurement of an architecture of {space}; "
-            f"'hwprof select --space {space}' prints which to measure"
+            f"'{path}' holds no measurement of an architecture of {name}; "
+            f"'hwprof select --space {name}' prints which to measure"
         )
     return reading
 
@@ -189,8 +191,9 @@ def _start(path: Path, metric: Metric | None) -> bytes:
 
 
 def _from_table(
-    path: Path, space: str, device: str | None, metric: Metric, wanted: Wanted
+    path: Path, space: str | Space, device: str | None, metric: Metric, wanted: Wanted
 ) -> Reading:
+    name = space if isinstance(space, str) else space.name
     if metric.name not in OF_MEASUREMENT:
         raise OptionError(
             f"a table of hwprof holds {', '.join(OF_MEASUREMENT)}, and not {metric.name}; name "
@@ -200,10 +203,10 @@ def _from_table(
     if not found.rows:
         if not found.left_out and not device:
             return Reading(metric, (), ())
-        raise nothing_found(found, [path], space, metric, () if device is None else (device,))
+        raise nothing_found(found, [path], name, metric, () if device is None else (device,))
     setting, rows = one_setting(
         found.rows,
-        space,
+        name,
         batch=wanted.batch,
         resolution=wanted.resolution,
         precision=wanted.precision,

@@ -129,7 +129,11 @@ class Goals:
         """
         view = Architectures.of(space)
         pairs = Pairs(predictors, limits or {}, at_least or {}, space=view, statistic=statistic)
-        best: dict[str, Cost] = {**pairs.objectives(maximise), **(scores or {})}
+        costs = pairs.objectives(maximise)
+        twice = costs.keys() & (scores or {}).keys()
+        if twice:
+            raise OptionError(f"{min(twice)!r} is both a cost and a score; rename the score")
+        best: dict[str, Cost] = {**costs, **(scores or {})}
         return cls(
             view,
             minimise=pairs.objectives(minimise),

@@ -61,10 +61,10 @@ class Objective:
         `space` where no predictor is named for them. `statistic` is the mean or a quantile from 0
         to 1: a high one errs on the safe side, where costs have a distribution. `limit` is the most
         allowed and `at_least` the least, in base units or a text such as `15ms`; of a quantile q,
-        `at_least` is held against the quantile 1 - q, so that both are met with probability q.
-        `encode` turns what is neither feature rows nor rows of the pool into one of them.
-        `cache_size` values are remembered: none by default, since a genetic search of 10,000 rows,
-        43 % of them new, gains 0.01 to 0.04 s.
+        `at_least` is held against the quantile 1 - q: each is met with probability q, both together
+        with 2 q - 1 at least (`feasible` asks for both). `encode` turns what is neither feature
+        rows nor rows of the pool into one of them. `cache_size` values are remembered: none by
+        default, since a genetic search of 10,000 rows, 43 % of them new, gains 0.01 to 0.04 s.
 
         Raises OptionError for a metric that nothing tells, and options that cannot be.
         """
@@ -182,7 +182,7 @@ class Objective:
             return bounds.holds(self.of_read(read)).astype(np.float64)
         prediction = self.prediction(read)
         above = 1.0 if bounds.at_most is None else prediction.cdf(bounds.at_most)
-        below = 0.0 if bounds.at_least is None else prediction.cdf(bounds.at_least)
+        below = 0.0 if bounds.at_least is None else prediction.cdf(np.nextafter(bounds.at_least, 0))
         return np.asarray(above - below, dtype=np.float64)
 
     def feasible(self, archs: ArrayLike, level: float = 0.9) -> BoolArray:

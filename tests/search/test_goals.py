@@ -95,6 +95,7 @@ def test_scores_of_ones_own(memory):
         ({"limits": {"gpu": "9ms", ("gpu", "latency"): "8ms"}}, "gpu latency is limited twice"),
         ({"limits": {"gpu": "9MB"}}, "must look like 15ms"),
         ({"minimise": ["flops"]}, "both minimised and maximised"),
+        ({"maximise": ["flops"], "scores": {"flops": len}}, "'flops' is both a cost and a score"),
     ],
 )
 def test_pairs_that_cannot_be(memory, options, says):

@@ -76,7 +76,7 @@ class Found:
 
 def find_rows(
     paths: Sequence[Path],
-    space: str,
+    space: str | Space,
     metric: Metric,
     devices: Sequence[str],
     include: Collection[str],
@@ -90,7 +90,8 @@ def find_rows(
     for source in include:
         if source not in SOURCES:
             raise OptionError(f"'{source}' is not a source; choose one of {', '.join(SOURCES)}")
-    known, found, seen = spaces.get(space), Found(), set[str]()
+    known = spaces.get(space) if isinstance(space, str) else space
+    found, seen = Found(), set[str]()
     for path in paths:
         file = table_file(path)
         with Table.open(path, create=False, readonly=True) as table:

@@ -145,12 +145,7 @@ def cost_constraint(
     own = model.objective
     told = limit is None and at_least is None
     bounds = (own if told else own.within(limit, at_least)).bounds.need()
-    if (
-        told
-        and bounds.at_least is not None
-        and own.statistic != "mean"
-        and own.predictor is not None
-    ):
+    if told and bounds.at_least is not None and own.statistic != "mean" and own.kind != "counted":
         raise OptionError(
             f"a lower limit is held against the quantile {1 - own.statistic:.4g}, which this model "
             "does not give; make a CostFunction of that statistic and give at_least= here"

@@ -157,6 +157,9 @@ class MeasuredDevice(Estimator):
 
         Raises OptionError for a metric that is measured without a standard error.
         """
+        if not self.metric.is_same(LATENCY):
+            # Said before anything is measured for it.
+            return super().distribution(rows)
         held = self._measured(rows)
         own = MeasuredPrediction.of(self.metric, *self._told(rows[held]))
         if held.all() or self.fallback is None:

@@ -125,6 +125,8 @@ class TableLookup(Estimator):
 
     def distribution(self, rows: IntArray) -> MetricPrediction:
         """See `Estimator.distribution`. Raises OptionError where a standard error is not known."""
+        if np.isnan(self.values.std_error).all():
+            return super().distribution(rows)
         held = self.covered(rows)
         if held.all() or not isinstance(self.missing, Estimator):
             return MeasuredPrediction.of(self.metric, *self._told(rows))

@@ -80,11 +80,11 @@ class Roofline(Estimator):
             return (longer + per_layer_overhead_s)[:, None]
 
         def whole(rows: IntArray) -> FloatArray:
-            flops, moved = totals(rows)
+            flops, moved = totals(rows)  # type: ignore[misc]
             longer: FloatArray = np.maximum(flops / peak_flops, moved / bandwidth)
             return longer[:, None]
 
-        totals = _totals(view)
+        totals = None if per_layer else _totals(view)
         self.sums: Summed = summed_layers(view.space, layers) if per_layer else whole
         self.view, self.per_layer, self.spread = view, per_layer, spread
         self.peak_flops, self.bandwidth = float(peak_flops), float(bandwidth)
@@ -114,11 +114,13 @@ class Roofline(Estimator):
                 f"are {len(np.unique(rows, axis=0))}; measure more"
             )
         columns = _columns(view, rows)
+        # Repeats of an architecture are left out together: one would tell of the others.
+        alike = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
         solved = [_solved(each, measured) for each in columns]
         # Layers alone, whatever they do, are no roofline; nor is what rounding leaves.
         least = _NOTHING * float(measured.mean())
         working = [i for i, s in enumerate(solved) if s[0] * columns[i, :, 0].mean() > least]
-        errors = {i: _left_out(columns[i], measured) for i in working}
+        errors = {i: _left_out(columns[i], measured, alike) for i in working}
         best = min(working, key=lambda i: float((errors[i] ** 2).sum()), default=None)
         if best is None:
             raise OptionError(
@@ -193,14 +195,14 @@ def _solved(columns: FloatArray, values: FloatArray) -> FloatArray:
     return found
 
 
-def _left_out(columns: FloatArray, values: FloatArray) -> FloatArray:
-    """Relative errors on each value by a fit to the others, `[k]`."""
-    errors = np.empty(len(values))
+def _left_out(columns: FloatArray, values: FloatArray, alike: IntArray) -> FloatArray:
+    """Relative errors on each architecture by a fit to the others, one per architecture."""
+    errors = np.empty(int(alike.max()) + 1)
     level = _LEVEL * float(values.mean())
-    for out in range(len(values)):
-        kept = np.arange(len(values)) != out
-        told = float(columns[out] @ _solved(columns[kept], values[kept]))
-        errors[out] = (values[out] - told) / max(told, level)
+    for out in range(len(errors)):
+        left, kept = alike == out, alike != out
+        told = float(columns[left][0] @ _solved(columns[kept], values[kept]))
+        errors[out] = (values[left].mean() - told) / max(told, level)
     return errors
 
 
@@ -209,6 +211,11 @@ def _totals(view: Architectures) -> Any:
 
     Of a space that counts totals alone, weights and activations are moved once each.
     """
+    if not callable(getattr(view.space, "costs", None)):
+        raise OptionError(
+            f"the space {view.space.name} does not tell what an architecture has to do; choose "
+            "another space or another estimator"
+        )
     first = view.space.costs(np.zeros(len(view.sizes), dtype=np.int64))
     if getattr(first, "work", None) is not None and first.work.layers:
         sums = summed_layers(view.space, lambda p, t: np.stack([2 * p, t], axis=1))

@@ -131,7 +131,7 @@ class CostTiers:
         return tiers.astype(np.int64)
 
     def _edges(self, tiers: int | Sequence[float | str], ends: FloatArray) -> FloatArray:
-        if isinstance(tiers, int):
+        if isinstance(tiers, int | np.integer):
             if tiers < 1 or not ends[1] > ends[0]:
                 raise OptionError(
                     f"there cannot be {tiers} tiers of costs from {ends[0]:g} to {ends[1]:g}; give "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,7 @@ def test_it_gives_what_was_measured_with_its_error(table, some):
     np.testing.assert_allclose(lookup.cost(ROWS[:5]), [m.latency.headline_s for m in some])
     low, high = some[0].latency.ci95_s
     assert lookup.moments(ROWS[:1])[1][0] == pytest.approx((high - low) / 3.92)
-    assert lookup.setting == Setting("nasbench201", 1, 32, "fp32", 1)
+    assert lookup.setting == Setting("nasbench201", 1, None, "fp32", 1)
     assert len(lookup) == 5
     by_path = TableLookup(table.path, CELLS)
     np.testing.assert_array_equal(by_path.cost(ROWS[:5]), lookup.cost(ROWS[:5]))
@@ -76,15 +78,15 @@ def test_a_predictor_answers_for_the_rest_with_its_own_distribution(table, raspi
 def test_settings_and_devices_are_never_mixed(tmp_path, some):
     others = [measured(50, HELD[0], batch=8), measured(51, HELD[0], threads=4)]
     with filled(tmp_path / "mixed.db", *some, *others) as table:
-        with pytest.raises(OptionError, match="several devices"):
+        with pytest.raises(OptionError, match=r"differ in what never shares a pool .*threads"):
             TableLookup(table, "nasbench201")
-        with pytest.raises(OptionError, match=r"several settings, which are never mixed .*batch"):
+        with pytest.raises(OptionError, match=r"differ in what never shares a pool .*batch"):
             TableLookup(table, "nasbench201", threads=1)
         assert len(TableLookup(table, "nasbench201", threads=1, batch=1)) == 5
         eight = TableLookup(table, "nasbench201", batch=8)
         assert eight.setting.batch == 8
         assert eight.cost(ROWS[:1])[0] == others[0].latency.headline_s
-        with pytest.raises(OptionError, match="under the setting that was asked for"):
+        with pytest.raises(OptionError, match="no measurement of nasbench201 is of precision int8"):
             TableLookup(table, "nasbench201", precision="int8")
 
 
@@ -138,3 +140,48 @@ def test_goals_take_it_as_any_objective(table):
     deviation = goals.moments(ROWS)[1][:, 0]
     assert (deviation[:5] > 0).all()
     assert np.isnan(deviation[5:]).all()
+
+
+def test_what_an_emulator_ran_is_no_measurement(tmp_path, some):
+    device = some[0].device
+    emulated = replace(device, hardware=replace(device.hardware, emulated=True))
+    with (
+        filled(tmp_path / "e.db", replace(some[0], device=emulated)) as table,
+        pytest.raises(OptionError, match="emulated hardware, whose costs mean nothing"),
+    ):
+        TableLookup(table, "nasbench201")
+
+
+def test_two_builds_of_a_runtime_are_two_devices(tmp_path, some):
+    other = replace(some[0], id="f" * 32, device=replace(some[0].device, runtime_build="theirs"))
+    assert other.device.slug == some[0].device.slug
+    with filled(tmp_path / "two.db", some[0], other) as table:
+        with pytest.raises(OptionError, match="several devices"):
+            TableLookup(table, "nasbench201")
+        assert len(TableLookup(table, "nasbench201", device=other.device.fingerprint)) == 1
+
+
+def test_a_value_on_the_limit_keeps_it(tmp_path):
+    (tmp_path / "sure.csv").write_text(f"arch,latency_ms,std_error_ms\n{HELD[0]},10,0\n")
+    lookup = TableLookup(tmp_path / "sure.csv", "nasbench201")
+    for limits in ({"limit": "10ms"}, {"at_least": "10ms"}):
+        objective = Objective(lookup, **limits)
+        assert objective.violation([HELD[0]])[0] <= 0
+        assert objective.probability([HELD[0]]).tolist() == [1]
+
+
+def test_no_quantile_is_promised_where_no_error_is_known(tmp_path):
+    (tmp_path / "m.csv").write_text(f"arch,peak_memory_MB\n{HELD[0]},10\n")
+    with pytest.raises(OptionError, match="comes without a distribution"):
+        Objective(TableLookup(tmp_path / "m.csv", "nasbench201"), statistic=0.9)
+
+
+def test_botorch_is_not_given_a_lower_limit_of_the_wrong_quantile(tmp_path):
+    pytest.importorskip("botorch")
+    from hwprof.search.adapters.botorch import CostFunction, cost_constraint
+
+    (tmp_path / "b.csv").write_text(f"arch,latency_ms,std_error_ms\n{HELD[0]},10,1\n")
+    lookup = TableLookup(tmp_path / "b.csv", "nasbench201")
+    objective = Objective(lookup, statistic=0.9, limit="30ms", at_least="10ms")
+    with pytest.raises(OptionError, match=r"held against the quantile 0.1"):
+        cost_constraint(CostFunction(objective))

@@ -61,6 +61,17 @@ def test_a_fit_finds_the_machine_again():
     assert ((low < made.cost(others)) & (made.cost(others) < high)).mean() > 0.9
 
 
+def test_repeats_make_a_fit_no_surer():
+    made = Roofline(CELLS, peak_flops=1e11, bandwidth=2.5e10)
+    noisy = made.cost(ROWS[:8]) * np.exp(0.25 * np.random.default_rng(3).standard_normal(8))
+    once = Roofline.fitted(CELLS, ROWS[:8], noisy)
+    often = Roofline.fitted(CELLS, np.tile(ROWS[:8], (10, 1)), np.tile(noisy, 10))
+    for one, ten in zip(
+        once.distribution(ROWS).interval(0.9), often.distribution(ROWS).interval(0.9), strict=True
+    ):
+        np.testing.assert_allclose(ten, one, rtol=0.01)
+
+
 def test_it_says_that_it_is_worked_out():
     roofline = Roofline("nasbench201", peak_flops=1e11, bandwidth=1e10)
     objective = Objective(roofline, limit="1ms")
@@ -109,3 +120,12 @@ def test_fits_that_cannot_be_are_refused():
         Roofline.fitted(CELLS, ROWS, -np.ones(30))
     with pytest.raises(OptionError, match="do not grow with what the layers have to do"):
         Roofline.fitted(CELLS, ROWS, np.ones(30))
+
+
+def test_a_space_that_counts_nothing_is_refused():
+    class Blind:
+        name, positions = "blind", CELLS.positions
+
+    for per_layer in (True, False):
+        with pytest.raises(OptionError, match="blind"):
+            Roofline(Blind(), peak_flops=1, bandwidth=1, per_layer=per_layer)
